@@ -1,0 +1,28 @@
+"""What can go wrong with an image or a model. Messages never carry patient data.
+
+    ModelError
+    |-- InvalidVolume      the image cannot be analysed: geometry, values or size
+    |-- InvalidCard        a model.yaml is wrong
+    |-- MissingInput       a role the model needs is not there
+    `-- EngineFailure      the engine could not run the network; worth another try
+"""
+
+
+class ModelError(Exception):
+    """Base of everything `models` raises on purpose."""
+
+
+class InvalidVolume(ModelError):
+    """The image cannot be analysed, and trying again would not help."""
+
+
+class InvalidCard(ModelError):
+    """A model.yaml does not describe a usable model."""
+
+
+class MissingInput(ModelError):
+    """An input role that the model needs was not given."""
+
+
+class EngineFailure(ModelError):
+    """The engine could not run the network; another try may succeed."""

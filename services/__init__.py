@@ -1,0 +1,1 @@
+"""The services around the models: ledger, storage, inference, results, delivery, triage."""

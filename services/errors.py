@@ -1,0 +1,23 @@
+"""Verdicts. Every error raised on purpose says what happens next; messages are sentences without patient data.
+
+    NightjarError
+    |-- SettingsError    the configuration is wrong: fix it and start again (exit code 2)
+    |-- Retry            the same work may succeed later
+    `-- Reject           it never will: the work ends in its named failed or parked state
+"""
+
+
+class NightjarError(Exception):
+    """Base of everything Nightjar's services raise on purpose."""
+
+
+class SettingsError(NightjarError):
+    """The configuration cannot be used. The message names each setting and its value."""
+
+
+class Retry(NightjarError):
+    """Something outside failed; the same work may succeed later."""
+
+
+class Reject(NightjarError):
+    """This work can never succeed; trying again would not help."""

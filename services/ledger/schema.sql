@@ -1,0 +1,277 @@
+-- The ledger: what arrived, what was decided, what was found, what was sent.
+-- States move only along the rows of `transition`; a trigger refuses every other move and writes an event
+-- with each change, so a status, its event and the job it causes commit together.
+
+CREATE TABLE transition (
+    entity text NOT NULL,
+    source text,                 -- NULL: the state a row may be born in
+    target text NOT NULL,
+    UNIQUE NULLS NOT DISTINCT (entity, source, target)
+);
+
+INSERT INTO transition (entity, source, target) VALUES
+    -- A series is open while instances arrive. A late instance opens it again.
+    ('series', NULL, 'receiving'),
+    ('series', 'receiving', 'complete'),       -- evidence: gap-free, counts agree, senders done
+    ('series', 'receiving', 'incomplete'),     -- the fallback timer ran out with a gap or a missing count
+    ('series', 'complete', 'receiving'),
+    ('series', 'incomplete', 'receiving'),
+    -- A study ends in one of four states; new instances take it back to receiving.
+    ('study', NULL, 'receiving'),
+    ('study', 'receiving', 'analysing'),
+    ('study', 'receiving', 'not_applicable'),
+    ('study', 'receiving', 'parked'),
+    ('study', 'analysing', 'analysed'),
+    ('study', 'analysing', 'failed'),
+    ('study', 'analysing', 'parked'),
+    ('study', 'analysing', 'receiving'),
+    ('study', 'analysed', 'receiving'),
+    ('study', 'analysed', 'failed'),           -- the output gate refused the encoded result
+    ('study', 'not_applicable', 'receiving'),
+    ('study', 'failed', 'receiving'),
+    ('study', 'failed', 'analysing'),          -- retried by hand
+    ('study', 'parked', 'receiving'),
+    -- An analysis is one model version on one input.
+    ('analysis', NULL, 'queued'),
+    ('analysis', 'queued', 'running'),
+    ('analysis', 'running', 'queued'),         -- retry
+    ('analysis', 'running', 'analysed'),
+    ('analysis', 'running', 'failed'),
+    ('analysis', 'queued', 'failed'),
+    ('analysis', 'analysed', 'failed'),        -- the output gate refused the encoded result
+    ('analysis', 'failed', 'queued'),          -- retried by hand
+    ('analysis', 'queued', 'superseded'),
+    ('analysis', 'running', 'superseded'),
+    ('analysis', 'analysed', 'superseded'),
+    ('analysis', 'failed', 'superseded'),
+    -- A delivery is one result to one destination.
+    ('delivery', NULL, 'pending'),
+    ('delivery', 'pending', 'delivered'),
+    ('delivery', 'pending', 'parked'),         -- retries used up
+    ('delivery', 'parked', 'pending'),         -- retried by hand
+    ('delivery', 'pending', 'cancelled'),      -- its analysis was superseded
+    ('delivery', 'parked', 'cancelled');
+
+-- Append-only. `detail` never holds patient data.
+CREATE TABLE event (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    entity text NOT NULL,
+    entity_id text NOT NULL,
+    study_uid text,
+    kind text NOT NULL,          -- 'state' or a verb such as 'routed', 'superseded', 'retry'
+    detail jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX event_study ON event (study_uid, id);
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+END $$;
+CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE ON event FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+CREATE TABLE association (
+    id uuid PRIMARY KEY,
+    calling_ae text NOT NULL,
+    called_ae text NOT NULL,
+    peer text NOT NULL,                          -- host:port, or 'rest'
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    active_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    closed_at timestamptz,
+    stored integer NOT NULL DEFAULT 0,
+    rejected integer NOT NULL DEFAULT 0,
+    ending text                                  -- released, aborted, lost
+);
+CREATE INDEX association_open ON association (opened_at) WHERE closed_at IS NULL;
+
+CREATE TABLE study (
+    study_uid text PRIMARY KEY,
+    patient_id text, patient_name text, patient_birth_date text, patient_sex text,
+    accession_number text, study_id text, description text, study_date text, study_time text, referring_physician text,
+    state text NOT NULL DEFAULT 'receiving',
+    reason text,                                 -- why not applicable, parked or failed; a sentence without patient data
+    urgency smallint NOT NULL DEFAULT 3,         -- 1 immediate, 2 urgent, 3 standard; only ever raised by a model
+    first_instance_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_instance_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    flagged_at timestamptz,                      -- first commit of a flag for the present instances
+    analysed_at timestamptz,                     -- when the present answer was committed, flag or not
+    claimed_by text, claimed_at timestamptz
+);
+CREATE INDEX study_worklist ON study (urgency, first_instance_at);
+
+CREATE TABLE series (
+    series_uid text PRIMARY KEY,
+    study_uid text NOT NULL REFERENCES study,
+    modality text, description text, body_part text, series_number integer,
+    attributes jsonb NOT NULL DEFAULT '{}',      -- routing attributes of its first instance, by DICOM keyword
+    state text NOT NULL DEFAULT 'receiving',
+    reason text,                                 -- evidence for complete, or what is missing
+    role text, role_reason text,                 -- decided by route
+    instances integer NOT NULL DEFAULT 0,
+    revision integer NOT NULL DEFAULT 0,         -- counts instances that changed the series' content
+    first_instance_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_instance_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX series_study ON series (study_uid);
+CREATE INDEX series_open ON series (last_instance_at) WHERE state = 'receiving';
+
+CREATE TABLE instance (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sop_instance_uid text NOT NULL,
+    sop_class_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    series_uid text NOT NULL REFERENCES series,
+    study_uid text NOT NULL REFERENCES study,
+    digest text NOT NULL,                        -- SHA-256 of the data set as received; also the storage key
+    size_bytes bigint NOT NULL,
+    conflict boolean NOT NULL DEFAULT false,     -- same UID as an earlier instance, other bytes; kept, never analysed
+    association_id uuid REFERENCES association,
+    attributes jsonb NOT NULL DEFAULT '{}',      -- geometry and counts by DICOM keyword, no patient data
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (sop_instance_uid, digest)
+);
+CREATE UNIQUE INDEX instance_first ON instance (sop_instance_uid) WHERE NOT conflict;
+CREATE INDEX instance_series ON instance (series_uid);
+CREATE INDEX instance_association ON instance (association_id, series_uid);
+
+CREATE TABLE quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    association_id uuid REFERENCES association,
+    calling_ae text NOT NULL,
+    sop_class_uid text, sop_instance_uid text,   -- as claimed by the sender, unchecked
+    digest text,                                 -- storage key of the bytes
+    reason text NOT NULL,
+    status integer NOT NULL                      -- DIMSE status answered
+);
+
+-- The models this installation serves; written by the worker from the cards when it starts.
+CREATE TABLE model (
+    name text PRIMARY KEY,
+    version text NOT NULL,
+    weights_digest text NOT NULL,
+    roles text[] NOT NULL,                       -- series roles it needs, such as NCCT
+    optional_roles text[] NOT NULL DEFAULT '{}',
+    priority integer NOT NULL,                   -- of its jobs; larger runs sooner
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE analysis (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    study_uid text NOT NULL REFERENCES study,
+    model text NOT NULL,
+    model_version text NOT NULL,
+    weights_digest text NOT NULL,
+    inputs jsonb NOT NULL,                       -- {role: series_uid}
+    input_digest text NOT NULL,                  -- SHA-256 over the sorted instance digests of all inputs
+    state text NOT NULL DEFAULT 'queued',
+    reason text,
+    attempts integer NOT NULL DEFAULT 0,
+    urgency smallint NOT NULL DEFAULT 3,
+    probabilities jsonb NOT NULL DEFAULT '{}',
+    slice_probabilities jsonb NOT NULL DEFAULT '{}',
+    parameters jsonb NOT NULL DEFAULT '{}',
+    segmentation_key text,                       -- storage key of a compressed uint8 array (slice, row, column)
+    preview_key text,                            -- storage key of a PNG
+    queued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at timestamptz, analysed_at timestamptz, encoded_at timestamptz,
+    UNIQUE (model, model_version, weights_digest, input_digest)
+);
+CREATE INDEX analysis_study ON analysis (study_uid);
+
+CREATE TABLE finding (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    analysis_id bigint NOT NULL REFERENCES analysis ON DELETE CASCADE,
+    label text NOT NULL,
+    probability real NOT NULL,
+    volume_ml double precision NOT NULL,
+    urgency smallint NOT NULL,
+    key_slice integer NOT NULL,
+    UNIQUE (analysis_id, label)
+);
+
+CREATE TABLE result (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    analysis_id bigint NOT NULL REFERENCES analysis,
+    kind text NOT NULL CHECK (kind IN ('seg', 'sr')),
+    sop_class_uid text NOT NULL,
+    sop_instance_uid text NOT NULL UNIQUE,       -- derived from input digest, model version and kind
+    series_uid text NOT NULL,
+    digest text NOT NULL,                        -- storage key of the Part 10 file
+    size_bytes bigint NOT NULL,
+    superseded_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (analysis_id, kind)
+);
+
+CREATE TABLE delivery (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    result_id bigint NOT NULL REFERENCES result,
+    destination text NOT NULL,                   -- name in the settings
+    state text NOT NULL DEFAULT 'pending',
+    attempts integer NOT NULL DEFAULT 0,
+    reason text,                                 -- last refusal, without patient data
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    delivered_at timestamptz,
+    UNIQUE (result_id, destination)
+);
+
+CREATE TABLE account (
+    name text PRIMARY KEY,
+    password_hash text NOT NULL,                 -- argon2id
+    roles text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Who looked at or changed what (PS3.15 A.5). Append-only.
+CREATE TABLE audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    account text,
+    action text NOT NULL,                        -- sign-in, sign-out, worklist, preview, claim, release ...
+    outcome text NOT NULL DEFAULT 'success',
+    study_uid text,
+    address text
+);
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- The parts that are alive: each writes its row every few seconds.
+CREATE TABLE heartbeat (
+    part text NOT NULL,                          -- router, worker, inference, web
+    instance text NOT NULL,                      -- host:pid
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    detail jsonb NOT NULL DEFAULT '{}',          -- inference: models loaded
+    PRIMARY KEY (part, instance)
+);
+
+-- One guard for every table with a state: checks the move, writes the event, tells the listeners.
+CREATE FUNCTION guard_state() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    source_state text := CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END;
+    row_id text := to_jsonb(NEW) ->> TG_ARGV[0];
+    study text := coalesce(to_jsonb(NEW) ->> 'study_uid', (
+        SELECT a.study_uid FROM result r JOIN analysis a ON a.id = r.analysis_id
+        WHERE r.id = (to_jsonb(NEW) ->> 'result_id')::bigint));
+BEGIN
+    IF source_state IS DISTINCT FROM NEW.state THEN
+        IF NOT EXISTS (SELECT FROM transition t WHERE t.entity = TG_TABLE_NAME
+                       AND t.source IS NOT DISTINCT FROM source_state AND t.target = NEW.state) THEN
+            RAISE EXCEPTION '% cannot go from % to %', TG_TABLE_NAME, coalesce(source_state, 'nothing'), NEW.state
+                USING ERRCODE = 'check_violation';
+        END IF;
+        INSERT INTO event (entity, entity_id, study_uid, kind, detail)
+        VALUES (TG_TABLE_NAME, row_id, study, 'state',
+                jsonb_build_object('from', source_state, 'to', NEW.state, 'reason', to_jsonb(NEW) ->> 'reason'));
+    END IF;
+    PERFORM pg_notify('nightjar_worklist', study);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER study_state AFTER INSERT OR UPDATE OF state, urgency, claimed_by ON study
+    FOR EACH ROW EXECUTE FUNCTION guard_state('study_uid');
+CREATE TRIGGER series_state AFTER INSERT OR UPDATE OF state ON series
+    FOR EACH ROW EXECUTE FUNCTION guard_state('series_uid');
+CREATE TRIGGER analysis_state AFTER INSERT OR UPDATE OF state ON analysis
+    FOR EACH ROW EXECUTE FUNCTION guard_state('id');
+CREATE TRIGGER delivery_state AFTER INSERT OR UPDATE OF state ON delivery
+    FOR EACH ROW EXECUTE FUNCTION guard_state('id');

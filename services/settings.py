@@ -1,0 +1,175 @@
+"""The configuration: one YAML file plus `NIGHTJAR_` environment variables, frozen, unknown keys refused.
+
+`NIGHTJAR_ROUTER__PORT=11113` overrides `router: {port: ...}` of the file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from yaml import YAMLError
+
+from services.errors import SettingsError
+
+AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    url: str | None = Field(None, description="Postgres URL. Without one, embedded mode starts its own under data_dir.")
+
+
+class RouterSettings(Section):
+    ae_title: AETitle = Field("NIGHTJAR", description="Application Entity title of the listener.")
+    host: str = Field("127.0.0.1", description="Address the DICOM listener binds to.")
+    port: Port = Field(11112, description="Port of the DICOM listener.")
+    maximum_associations: int = Field(64, ge=1, description="Associations served at once; more are refused.")
+    idle_s: Seconds = Field(3.0, description="An open association that sent nothing for so long no longer delays completion, seconds.")
+    fallback_s: Seconds = Field(60.0, description="A series without evidence of completion is closed after so long, seconds.")
+    rules: Path | None = Field(None, description="Routing rules (YAML). Without one, the rules that ship with Nightjar.")
+    low_disk_mb: int = Field(2048, ge=0, description="Below so much free space new instances are refused (0xA700), megabytes.")
+    on_conflict: Literal["accept", "refuse"] = Field(
+        "accept", description="Answer to other bytes under a known SOP Instance UID. They are kept and reported either way."
+    )
+
+
+class StorageSettings(Section):
+    path: Path | None = Field(None, description="Directory of instance bytes. Without one, data_dir/store.")
+
+
+class InferenceSettings(Section):
+    models: tuple[str, ...] = Field(("ich",), description="Models to serve.")
+    replicas: int = Field(1, ge=1, description="Replicas a model.")
+    threads: int = Field(2, ge=1, description="CPU threads of a replica's engine.")
+    timeout_s: Seconds = Field(120.0, description="An analysis that takes longer is tried again, seconds.")
+    ray_address: str | None = Field(None, description="Ray cluster to use. Without one, a local Ray is started.")
+
+
+class WebSettings(Section):
+    host: str = Field("127.0.0.1", description="Address the pages bind to.")
+    port: Port = Field(8080, description="Port of the pages.")
+    session_hours: float = Field(12.0, gt=0, description="A sign-in lasts so long, hours.")
+    secure_cookies: bool = Field(False, description="Send the session cookie over HTTPS only.")
+    maximum_wait_minutes: float = Field(60.0, gt=0, description="A study waiting longer is promoted above its priority, minutes.")
+
+
+class Destination(Section):
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = Field(description="Name in the ledger and on pages.")
+    kind: Literal["dicom", "orthanc"] = Field("dicom", description="C-STORE to an AE, or Orthanc's REST API.")
+    ae_title: AETitle | None = Field(None, description="Called AE title (dicom).")
+    host: str | None = Field(None, description="Host (dicom).")
+    port: Port | None = Field(None, description="Port (dicom).")
+    url: str | None = Field(None, description="Base URL (orthanc).")
+    username: str | None = Field(None, description="HTTP user (orthanc).")
+    password: str | None = Field(None, repr=False, description="HTTP password (orthanc); better given by environment.")
+    results: tuple[Literal["seg", "sr"], ...] = Field(("seg", "sr"), description="What it gets.")
+    timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Destination":
+        needed = ("ae_title", "host", "port") if self.kind == "dicom" else ("url",)
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"a destination of kind {self.kind} needs {' and '.join(missing)}")
+        return self
+
+
+class WorkerSettings(Section):
+    concurrency: int = Field(4, ge=1, description="Jobs a worker runs side by side.")
+    heartbeat_s: Seconds = Field(5.0, description="A worker says so often that it lives, seconds.")
+    stalled_s: Seconds = Field(20.0, description="A worker silent for so long is dead; its jobs run again, seconds.")
+    delivery_attempts: int = Field(12, ge=1, description="Tries a delivery before it is parked.")
+    inference_attempts: int = Field(3, ge=1, description="Tries an analysis before it is failed.")
+
+
+class Settings(BaseSettings):
+    """Everything a site can set."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="NIGHTJAR_", env_nested_delimiter="__", yaml_file=None
+    )
+
+    data_dir: Path = Field(Path("var"), description="Where embedded mode keeps its database, bytes and logs.")
+    institution: str = Field("", description="Institution Name written into results.")
+    database: DatabaseSettings = DatabaseSettings()
+    router: RouterSettings = RouterSettings()
+    storage: StorageSettings = StorageSettings()
+    inference: InferenceSettings = InferenceSettings()
+    worker: WorkerSettings = WorkerSettings()
+    web: WebSettings = WebSettings()
+    destinations: tuple[Destination, ...] = Field((), description="Where results go.")
+
+    @model_validator(mode="after")
+    def _unique_destinations(self) -> "Settings":
+        names = [destination.name for destination in self.destinations]
+        doubles = sorted({name for name in names if names.count(name) > 1})
+        if doubles:
+            raise ValueError(f"two destinations are called {', '.join(doubles)}")
+        return self
+
+    @property
+    def store_path(self) -> Path:
+        return self.storage.path or self.data_dir / "store"
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's URL.
+
+        Raises:
+            SettingsError: none is set; only embedded mode can do without.
+        """
+        if self.database.url is None:
+            raise SettingsError("database.url is missing. Name a Postgres, or use `nightjar serve`, which starts one.")
+        return self.database.url
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read the file and the environment.
+
+    Raises:
+        SettingsError: with one line for each thing that is wrong: setting, value, why.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = YamlConfigSettingsSource(Settings, yaml_file=path)() if path.stat().st_size else {}
+        except OSError as error:
+            raise SettingsError(f"--config {path}: {error.strerror}.") from error
+        except YAMLError as error:
+            raise SettingsError(f"--config {path}: this is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_describe(problem) for problem in error.errors())) from error
+
+
+def _describe(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"]) or "configuration"
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: unknown setting."
+    if problem["type"] == "missing":
+        return f"{name}: missing."
+    shown = "(hidden)" if "password" in name or not isinstance(problem["input"], str | int | float | bool) else problem["input"]
+    return f"{name} = {shown}: {problem['msg']}."

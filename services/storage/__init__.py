@@ -1,0 +1,5 @@
+"""Instance bytes under a digest, never under a name from the wire."""
+
+from services.storage.store import Store
+
+__all__ = ["Store"]
