@@ -1,5 +1,6 @@
 """Instance bytes under a digest, never under a name from the wire."""
 
+from services.storage.local import LocalStore
 from services.storage.store import Store
 
-__all__ = ["Store"]
+__all__ = ["LocalStore", "Store"]
