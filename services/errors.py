@@ -1,9 +1,9 @@
 """Verdicts. Every error raised on purpose says what happens next; messages are sentences without patient data.
 
-    NightjarError
-    |-- SettingsError    the configuration is wrong: fix it and start again (exit code 2)
-    |-- Retry            the same work may succeed later
-    `-- Reject           it never will: the work ends in its named failed or parked state
+NightjarError
+|-- SettingsError    the configuration is wrong: fix it and start again (exit code 2)
+|-- Retry            the same work may succeed later
+`-- Reject           it never will: the work ends in its named failed or parked state
 """
 
 

@@ -17,7 +17,9 @@ from yaml import YAMLError
 
 from services.errors import SettingsError
 
-AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")]
+AETitle = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -35,12 +37,21 @@ class RouterSettings(Section):
     host: str = Field("127.0.0.1", description="Address the DICOM listener binds to.")
     port: Port = Field(11112, description="Port of the DICOM listener.")
     maximum_associations: int = Field(64, ge=1, description="Associations served at once; more are refused.")
-    idle_s: Seconds = Field(3.0, description="An open association that sent nothing for so long no longer delays completion, seconds.")
-    fallback_s: Seconds = Field(60.0, description="A series without evidence of completion is closed after so long, seconds.")
-    rules: Path | None = Field(None, description="Routing rules (YAML). Without one, the rules that ship with Nightjar.")
-    low_disk_mb: int = Field(2048, ge=0, description="Below so much free space new instances are refused (0xA700), megabytes.")
+    idle_s: Seconds = Field(
+        3.0, description="An open association that sent nothing for so long no longer delays completion, seconds."
+    )
+    fallback_s: Seconds = Field(
+        60.0, description="A series without evidence of completion is closed after so long, seconds."
+    )
+    rules: Path | None = Field(
+        None, description="Routing rules (YAML). Without one, the rules that ship with Nightjar."
+    )
+    low_disk_mb: int = Field(
+        2048, ge=0, description="Below so much free space new instances are refused (0xA700), megabytes."
+    )
     on_conflict: Literal["accept", "refuse"] = Field(
-        "accept", description="Answer to other bytes under a known SOP Instance UID. They are kept and reported either way."
+        "accept",
+        description="Answer to other bytes under a known SOP Instance UID. They are kept and reported either way.",
     )
 
 
@@ -61,11 +72,15 @@ class WebSettings(Section):
     port: Port = Field(8080, description="Port of the pages.")
     session_hours: float = Field(12.0, gt=0, description="A sign-in lasts so long, hours.")
     secure_cookies: bool = Field(False, description="Send the session cookie over HTTPS only.")
-    maximum_wait_minutes: float = Field(60.0, gt=0, description="A study waiting longer is promoted above its priority, minutes.")
+    maximum_wait_minutes: float = Field(
+        60.0, gt=0, description="A study waiting longer is promoted above its priority, minutes."
+    )
 
 
 class Destination(Section):
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = Field(description="Name in the ledger and on pages.")
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = Field(
+        description="Name in the ledger and on pages."
+    )
     kind: Literal["dicom", "orthanc"] = Field("dicom", description="C-STORE to an AE, or Orthanc's REST API.")
     ae_title: AETitle | None = Field(None, description="Called AE title (dicom).")
     host: str | None = Field(None, description="Host (dicom).")
@@ -136,7 +151,7 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
@@ -171,5 +186,9 @@ def _describe(problem: Any) -> str:
         return f"{name}: unknown setting."
     if problem["type"] == "missing":
         return f"{name}: missing."
-    shown = "(hidden)" if "password" in name or not isinstance(problem["input"], str | int | float | bool) else problem["input"]
+    shown = (
+        "(hidden)"
+        if "password" in name or not isinstance(problem["input"], str | int | float | bool)
+        else problem["input"]
+    )
     return f"{name} = {shown}: {problem['msg']}."

@@ -1,0 +1,1 @@
+"""Infer: the only place that touches Ray."""

@@ -23,7 +23,12 @@ def open_pool(url: str, *, size: int = 4) -> Pool:
         SettingsError: the database cannot be reached; the message leaves the password out.
     """
     pool: Pool = ConnectionPool(
-        url, min_size=1, max_size=size, open=False, kwargs={"row_factory": dict_row}, connection_class=psycopg.Connection
+        url,
+        min_size=1,
+        max_size=size,
+        open=False,
+        kwargs={"row_factory": dict_row},
+        connection_class=psycopg.Connection,
     )
     try:
         pool.open(wait=True, timeout=20)
@@ -51,7 +56,7 @@ def migrate(url: str) -> None:
             connection.execute("INSERT INTO ledger_schema VALUES (%s)", [SCHEMA_VERSION])
         elif row["version"] != SCHEMA_VERSION:
             raise SettingsError(
-                f"database.url: the ledger has schema {row['version']}; this version of Nightjar needs {SCHEMA_VERSION}."
+                f"database.url: the ledger has schema {row['version']}; this Nightjar needs {SCHEMA_VERSION}."
             )
 
 

@@ -1,0 +1,71 @@
+# `make demo` shows the main job, `make test` runs every test, `make check` the fast ones with lint, types and import rules.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check lint types imports unit bench train-ich lock clean
+
+help:
+	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
+	@echo "make test    install what the tests need and run them all"
+	@echo "make check   lint, types, import rules and unit tests"
+	@echo "make bench   measurements into bench-results/ (BENCH=name for one)"
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	@echo "Installing Nightjar into $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null || $(PIP) --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@echo "Installing the checks and tests"
+	@$(PIP) -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.dev requirements/train.txt
+	@echo "Installing what training needs"
+	@$(PIP) -r requirements/train.txt
+	@touch $@
+
+demo: $(VENV)/.runtime
+	@$(BIN)/nightjar demo $(if $(ONCE),--once) $(if $(DICOM),--dicom "$(DICOM)")
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev
+	$(BIN)/pytest -q tests/unit
+
+check: lint types imports unit
+
+test: $(VENV)/.train
+	tests/install-debian-packages
+	$(BIN)/pytest
+
+bench: $(VENV)/.train
+	$(BIN)/python -m load_tests $(BENCH)
+
+train-ich: $(VENV)/.train
+	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make train-ich LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.ich.train --labelmaps "$(LABELMAPS)" --out training-runs/ich
+
+lock: $(VENV)/.dev
+	$(PIP) uv
+	for name in runtime dev train; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
+	    requirements/$$name.in -o requirements/$$name.txt; done
+	sed -i 's/+cpu//' requirements/train.txt
+
+clean:
+	rm -rf $(VENV) demo-out

@@ -1,0 +1,134 @@
+"""Ray Serve around the models: one deployment a model version, one replica a network in memory."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+from models.preview import render_preview
+from models.registry import load_model
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+
+from models.errors import EngineFailure, ModelError
+from models.prediction import Prediction
+from models.volume import Volume
+from services.errors import Reject, Retry
+from services.settings import InferenceSettings
+
+HEALTH_CHECK_PERIOD_S = 3.0
+HEALTH_CHECK_TIMEOUT_S = 5.0
+OBJECT_STORE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a replica sends back: the prediction and its worklist picture (PNG)."""
+
+    prediction: Prediction
+    preview: bytes
+
+
+class Replica:
+    """One model in memory. Requests run in a thread so that the health check keeps answering."""
+
+    def __init__(self, model: str, threads: int, timeout_s: float) -> None:
+        self._model = load_model(model, threads=threads)
+        self._timeout_s = timeout_s
+        self._running: dict[int, float] = {}
+
+    async def analyse(self, inputs: Mapping[str, Volume]) -> Answer:
+        ticket = id(inputs)
+        self._running[ticket] = time.monotonic()
+        try:
+            return await asyncio.to_thread(self._analyse, inputs)
+        finally:
+            del self._running[ticket]
+
+    def _analyse(self, inputs: Mapping[str, Volume]) -> Answer:
+        prediction = self._model.predict(inputs)
+        reference = next(iter(inputs.values()))
+        key_slice = prediction.findings[0].key_slice if prediction.findings else reference.voxels.shape[0] // 2
+        return Answer(prediction, render_preview(reference, prediction.segmentation, key_slice))
+
+    def check_health(self) -> None:
+        """Unhealthy when a request runs for longer than any analysis may; Serve then replaces the replica."""
+        now = time.monotonic()
+        if any(now - started > self._timeout_s for started in self._running.values()):
+            raise RuntimeError("A request has been running for longer than inference.timeout_s; this replica hangs.")
+
+
+class ModelServer:
+    """The Serve applications of this installation, and calls into them."""
+
+    def __init__(self, settings: InferenceSettings) -> None:
+        self._settings = settings
+        self._handles: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Join or start Ray and deploy every model; returns once all replicas answered their health check."""
+        cpus = self._settings.threads * self._settings.replicas * len(self._settings.models)
+        local: dict[str, Any] = {
+            "num_cpus": max(cpus, os.cpu_count() or 1) + 1,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+        }
+        ray.init(
+            address=self._settings.ray_address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if self._settings.ray_address else local),
+        )
+        serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
+        for model in self._settings.models:
+            deployment = serve.deployment(Replica).options(
+                name=model,
+                num_replicas=self._settings.replicas,
+                max_ongoing_requests=1,
+                health_check_period_s=HEALTH_CHECK_PERIOD_S,
+                health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
+                ray_actor_options={"num_cpus": self._settings.threads},
+            )
+            application = deployment.bind(model, self._settings.threads, self._settings.timeout_s)
+            self._handles[model] = serve.run(application, name=model, route_prefix=None)
+
+    def stop(self) -> None:
+        if not self._settings.ray_address:
+            serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
+
+    def healthy(self) -> bool:
+        """Whether every model has a running replica."""
+        try:
+            applications = serve.status().applications
+        except (RayError, RayServeException):
+            return False
+        return all(name in applications and applications[name].status == "RUNNING" for name in self._settings.models)
+
+    def analyse(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
+        """Run one analysis.
+
+        Raises:
+            Reject: the input can never be analysed by this model.
+            Retry: the replica died, hung or refused; another may answer.
+        """
+        try:
+            response = self._handles[model].analyse.remote(dict(inputs))
+            answer: Answer = response.result(timeout_s=self._settings.timeout_s)
+        except EngineFailure as error:
+            raise Retry(str(error)) from error
+        except ModelError as error:
+            raise Reject(str(error)) from error
+        except TimeoutError as error:
+            raise Retry(f"The model {model} did not answer within {self._settings.timeout_s:g} s.") from error
+        except (RayError, RayServeException) as error:
+            raise Retry(f"The replica of {model} failed ({type(error).__name__}).") from error
+        return answer

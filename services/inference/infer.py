@@ -1,0 +1,94 @@
+"""The infer stage: instances to Volume, Volume to Prediction, Prediction to the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Protocol
+
+import pydicom
+from models.dicom import read_series
+
+from models.errors import ModelError
+from models.prediction import Prediction
+from models.volume import Volume
+from services.context import Context
+from services.errors import Reject, Retry
+from services.ledger import analyses
+from services.ledger.arrays import pack_array
+from services.ledger.jobs import Stage, defer
+
+
+class Answers(Protocol):
+    """A prediction and its worklist picture."""
+
+    @property
+    def prediction(self) -> Prediction: ...
+    @property
+    def preview(self) -> bytes: ...
+
+
+class Models(Protocol):
+    """Whatever runs the models; Ray Serve outside unit tests."""
+
+    def analyse(self, model: str, inputs: Mapping[str, Volume]) -> Answers: ...
+
+
+@dataclass(frozen=True)
+class Infer:
+    """The stage, given something that runs models."""
+
+    models: Models
+
+    def stage(self, attempts: int) -> Stage:
+        return Stage("infer", self.run, give_up, attempts=attempts)
+
+    def run(self, context: Context, analysis_id: int) -> None:
+        with context.pool.connection() as connection:
+            analysis = analyses.start(connection, analysis_id)
+        if analysis is None:
+            return
+        try:
+            inputs = {role: _load(context, series) for role, series in analysis.inputs.items()}
+            answer = self.models.analyse(analysis.model, inputs)
+        except Retry as error:
+            with context.pool.connection() as connection:
+                analyses.wait_again(connection, analysis_id, str(error))
+            raise
+        prediction = answer.prediction
+        if prediction.model.weights_digest != analysis.weights_digest:
+            with context.pool.connection() as connection:
+                analyses.wait_again(connection, analysis_id, "The replica still serves another version of the model.")
+            raise Retry(f"The replica of {analysis.model} serves other weights than the analysis was routed to.")
+        segmentation_key = context.store.put(pack_array(prediction.segmentation))
+        preview_key = context.store.put(answer.preview)
+        with context.pool.connection() as connection:
+            finished = analyses.finish(
+                connection,
+                analysis,
+                findings=prediction.findings,
+                urgency=prediction.urgency,
+                probabilities=prediction.probabilities,
+                slice_probabilities={
+                    label: [round(float(p), 4) for p in values]
+                    for label, values in prediction.slice_probabilities.items()
+                },
+                parameters=dict(prediction.parameters),
+                segmentation_key=segmentation_key,
+                preview_key=preview_key,
+            )
+            if finished:
+                defer(connection, "encode", analysis_id, priority=10 - int(prediction.urgency))
+
+
+def give_up(context: Context, analysis_id: int, reason: str) -> None:
+    with context.pool.connection() as connection:
+        analyses.fail(connection, analysis_id, reason)
+
+
+def _load(context: Context, series_uid: str) -> Volume:
+    with context.pool.connection() as connection:
+        keys = analyses.instance_keys(connection, series_uid)
+    try:
+        return read_series([pydicom.dcmread(BytesIO(context.store.get(key))) for key in keys])
+    except ModelError as error:
+        raise Reject(str(error)) from error

@@ -1,0 +1,26 @@
+"""The inference part: serves the models and runs the infer jobs."""
+
+import asyncio
+from typing import Any
+
+from services import worker
+from services.context import Context
+from services.inference.deployment import ModelServer
+from services.inference.infer import Infer
+from services.operations.heartbeat import Heartbeat
+
+
+def run(context: Context) -> None:
+    """Deploy the models, then work until SIGTERM or SIGINT."""
+    server = ModelServer(context.settings.inference)
+    server.start()
+
+    def detail() -> dict[str, Any]:
+        return {"models": list(context.settings.inference.models), "healthy": server.healthy()}
+
+    try:
+        with Heartbeat(context.pool, "inference", detail):
+            stage = Infer(server).stage(context.settings.worker.inference_attempts)
+            asyncio.run(worker.work(context, [stage]))
+    finally:
+        server.stop()

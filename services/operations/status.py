@@ -1,0 +1,126 @@
+"""What is where: counts by state, the oldest that waits, jobs, models, disk."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from services.context import Context
+from services.operations.heartbeat import FRESH_S
+
+
+@dataclass(frozen=True)
+class Status:
+    """A snapshot of the ledger.
+
+    Attributes:
+        studies, series, analyses, deliveries: counts by state.
+        oldest_waiting_s: age of the oldest study without an answer, seconds; None when none waits.
+        jobs: counts by task and status.
+        parts: parts with a fresh heartbeat, and how many of each.
+        models: models whose replicas answer, with version and whether they are loaded.
+        disk_free_mb: room left where instance bytes go, megabytes.
+    """
+
+    instances: int
+    conflicts: int
+    quarantined: int
+    studies: dict[str, int]
+    series: dict[str, int]
+    analyses: dict[str, int]
+    deliveries: dict[str, int]
+    oldest_waiting_s: float | None
+    jobs: dict[str, dict[str, int]]
+    parts: dict[str, int]
+    models: list[dict[str, Any]]
+    disk_free_mb: int
+    at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+def collect_status(context: Context) -> Status:
+    """Read the snapshot from the ledger in one transaction."""
+    with context.pool.connection() as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+        def by_state(table: str) -> dict[str, int]:
+            rows = connection.execute(
+                f"SELECT state, count(*) AS n FROM {table} GROUP BY state ORDER BY state"
+            ).fetchall()
+            return {row["state"]: row["n"] for row in rows}
+
+        counts = connection.execute(
+            """SELECT (SELECT count(*) FROM instance WHERE NOT conflict) AS instances,
+                      (SELECT count(*) FROM instance WHERE conflict) AS conflicts,
+                      (SELECT count(*) FROM quarantine) AS quarantined,
+                      (SELECT extract(epoch FROM clock_timestamp() - min(first_instance_at))::float8 FROM study
+                       WHERE state IN ('receiving', 'analysing')) AS oldest_waiting_s"""
+        ).fetchone()
+        if counts is None:
+            raise RuntimeError("An aggregate without rows: Postgres never does this.")
+        jobs: dict[str, dict[str, int]] = {}
+        for row in connection.execute(
+            "SELECT task_name, status::text, count(*) AS n FROM procrastinate_jobs GROUP BY 1, 2 ORDER BY 1, 2"
+        ).fetchall():
+            jobs.setdefault(row["task_name"], {})[row["status"]] = row["n"]
+        beats = connection.execute(
+            "SELECT part, detail FROM heartbeat WHERE at > clock_timestamp() - make_interval(secs => %s) ORDER BY part",
+            [FRESH_S],
+        ).fetchall()
+        loaded = {
+            name
+            for beat in beats
+            if beat["part"] == "inference" and beat["detail"].get("healthy")
+            for name in beat["detail"]["models"]
+        }
+        models = [
+            {"name": row["name"], "version": row["version"], "loaded": row["name"] in loaded}
+            for row in connection.execute("SELECT name, version FROM model ORDER BY name").fetchall()
+        ]
+        parts = [beat["part"] for beat in beats]
+        return Status(
+            **counts,
+            studies=by_state("study"),
+            series=by_state("series"),
+            analyses=by_state("analysis"),
+            deliveries=by_state("delivery"),
+            jobs=jobs,
+            parts={part: parts.count(part) for part in sorted(set(parts))},
+            models=models,
+            disk_free_mb=context.store.free_bytes() // 2**20,
+            at=context.now(),
+        )
+
+
+def render_status(status: Status) -> RenderableType:
+    """The snapshot for people."""
+    table = Table(title="Nightjar status", title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table.add_row(
+        "Instances", f"{status.instances} kept, {status.conflicts} conflicting, {status.quarantined} quarantined"
+    )
+    for name, counts in (
+        ("Studies", status.studies),
+        ("Series", status.series),
+        ("Analyses", status.analyses),
+        ("Deliveries", status.deliveries),
+    ):
+        table.add_row(name, _counts(counts))
+    waiting = "nothing waits" if status.oldest_waiting_s is None else f"{status.oldest_waiting_s:.0f} s"
+    table.add_row("Oldest waiting", waiting)
+    table.add_row("Jobs", "; ".join(f"{task}: {_counts(counts)}" for task, counts in status.jobs.items()) or "none")
+    table.add_row("Parts", ", ".join(f"{part} x {count}" for part, count in status.parts.items()) or "none is running")
+    table.add_row(
+        "Models",
+        ", ".join(f"{m['name']} {m['version']} ({'loaded' if m['loaded'] else 'not loaded'})" for m in status.models)
+        or "none",
+    )
+    table.add_row("Disk", f"{status.disk_free_mb} MB free")
+    return Group(table)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items()) or "none"

@@ -1,0 +1,123 @@
+"""The parts of the service as processes: what each runs, and what it needs before it can.
+
+`nightjar serve` starts all of them on one machine; a cluster starts each in its own pods.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+from models.registry import list_models
+
+from dicom_router import assemble, listener, route
+from services import worker
+from services.context import Context
+from services.delivery import deliver
+from services.errors import SettingsError
+from services.ledger import analyses
+from services.ledger.database import migrate, open_pool
+from services.ledger.jobs import Stage
+from services.operations.heartbeat import Heartbeat
+from services.results import encode
+from services.settings import Settings
+from services.storage.local import LocalStore
+
+Part = Literal["router", "worker", "inference", "web"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+POOL_SIZES: dict[Part, int] = {"router": 16, "worker": 8, "inference": 4, "web": 8}
+PR_SET_PDEATHSIG = 1
+
+
+def run_part(part: Part, settings: Settings) -> None:
+    """Run one part until SIGTERM or SIGINT."""
+    signal.signal(signal.SIGTERM, _exit)
+    with open_context(settings, pool_size=POOL_SIZES[part]) as context:
+        _RUN[part](context)
+
+
+@contextmanager
+def open_context(settings: Settings, *, pool_size: int = 4) -> Iterator[Context]:
+    """The dependencies of a part, opened and closed; brings an empty ledger its schema."""
+    migrate(settings.database_url)
+    pool = open_pool(settings.database_url, size=pool_size)
+    try:
+        yield Context(settings, pool, LocalStore(settings.store_path))
+    finally:
+        pool.close()
+
+
+def stages(settings: Settings) -> tuple[Stage, ...]:
+    """Every stage but infer, which lives where the models are served."""
+    return (assemble.STAGE, route.STAGE, encode.STAGE, deliver.stage(settings))
+
+
+def register_models(context: Context) -> None:
+    """Tell the ledger which models this installation serves, from their cards."""
+    cards = {card.name: card for card in list_models()}
+    unknown = [name for name in context.settings.inference.models if name not in cards]
+    if unknown:
+        raise SettingsError(
+            f"inference.models = {', '.join(unknown)}: no such model; there are {', '.join(sorted(cards))}."
+        )
+    analyses.register_models(
+        context.pool,
+        [
+            analyses.ServedModel(
+                name=card.name,
+                version=card.version,
+                weights_digest=card.weights.sha256,
+                roles=tuple(entry.role for entry in card.inputs if not entry.optional),
+                optional_roles=tuple(entry.role for entry in card.inputs if entry.optional),
+                priority=card.priority,
+            )
+            for card in (cards[name] for name in context.settings.inference.models)
+        ],
+    )
+
+
+def die_with_parent() -> None:
+    """Ask Linux for SIGTERM when the process that started this one dies, however it dies (prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        raise SystemExit(0)
+
+
+def _exit(number: int, frame: object) -> None:  # noqa: ARG001
+    raise SystemExit(0)
+
+
+def _run_router(context: Context) -> None:
+    with Heartbeat(context.pool, "router"):
+        listener.run(context)
+
+
+def _run_worker(context: Context) -> None:
+    register_models(context)
+    with Heartbeat(context.pool, "worker"):
+        asyncio.run(worker.work(context, stages(context.settings), sweep=assemble.sweep))
+
+
+def _run_inference(context: Context) -> None:
+    from services.inference import part  # Ray takes seconds to import, and only this part needs it.
+
+    part.run(context)
+
+
+def _run_web(context: Context) -> None:
+    from services.triage import app
+
+    with Heartbeat(context.pool, "web"):
+        app.run(context)
+
+
+_RUN: dict[Part, Callable[[Context], None]] = {
+    "router": _run_router,
+    "worker": _run_worker,
+    "inference": _run_inference,
+    "web": _run_web,
+}

@@ -1,0 +1,122 @@
+"""The worker: runs the stages' jobs, tries again what may succeed, names the end of what will not.
+
+Nothing is dropped on an unexpected exception: it counts as a failed try, and the last one parks the work by name.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import procrastinate
+import psycopg
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.jobs import DeleteJobCondition, Job
+from psycopg_pool import PoolTimeout
+
+from services.context import Context
+from services.errors import NightjarError, Reject, Retry
+from services.ledger.jobs import QUEUES, Stage
+
+SWEEP_PERIOD_S = 1.0
+LONGEST_WAIT_S = 3600.0
+
+logger = logging.getLogger(__name__)
+
+
+async def work(context: Context, served: Sequence[Stage], *, sweep: Callable[[Context], object] | None = None) -> None:
+    """Run the jobs of some stages until SIGTERM or SIGINT, and recover those of dead workers.
+
+    Args:
+        sweep: called every second beside the jobs; closes series whose time has come.
+    """
+    settings = context.settings.worker
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(conninfo=context.settings.database_url, min_size=1, max_size=4)
+    )
+    for stage in served:
+        _register(app, context, stage)
+    async with app.open_async():
+        helpers = [asyncio.create_task(_recover(app, settings.stalled_s), name="recover")]
+        if sweep is not None:
+            helpers.append(asyncio.create_task(_sweep(context, sweep), name="sweep"))
+        worker = asyncio.create_task(
+            app.run_worker_async(
+                queues=sorted({QUEUES[stage.task] for stage in served}),
+                concurrency=settings.concurrency,
+                fetch_job_polling_interval=1.0,
+                update_heartbeat_interval=settings.heartbeat_s,
+                stalled_worker_timeout=settings.stalled_s,
+                shutdown_graceful_timeout=10.0,
+                delete_jobs=DeleteJobCondition.SUCCESSFUL,
+                install_signal_handlers=False,
+            ),
+            name="worker",
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.cancel)
+        try:
+            # A helper that ends has failed: the process must end too, so that whoever started it starts it again.
+            done, _ = await asyncio.wait([worker, *helpers], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not task.cancelled():
+                    task.result()
+        finally:
+            for task in (*helpers, worker):
+                task.cancel()
+            await asyncio.gather(*helpers, worker, return_exceptions=True)
+
+
+def _register(app: procrastinate.App, context: Context, stage: Stage) -> None:
+    @app.task(name=stage.task, queue=QUEUES[stage.task], retry=_Backoff(stage), pass_context=True)
+    def run_stage(job_context: JobContext, identifier: Any) -> None:
+        attempt = job_context.job.attempts + 1
+        try:
+            stage.run(context, identifier)
+        except (psycopg.OperationalError, PoolTimeout):
+            # Without the ledger no end can be written either: keep trying until it is back.
+            logger.warning("The ledger does not answer; %s is tried again.", stage.task)
+            raise
+        except Reject as error:
+            stage.give_up(context, identifier, str(error))
+        except Exception as error:
+            if attempt < stage.attempts:
+                if not isinstance(error, Retry):
+                    logger.exception("%s failed in a way nobody foresaw; it is tried again.", stage.task)
+                raise
+            stage.give_up(context, identifier, _end(stage, attempt, error))
+
+
+def _end(stage: Stage, attempts: int, error: Exception) -> str:
+    # The text of a foreign exception may quote patient data; only its type is kept.
+    what = str(error) if isinstance(error, NightjarError) else f"An unforeseen {type(error).__name__} in {stage.task}."
+    return f"{what} Given up after {attempts} tries."
+
+
+class _Backoff(BaseRetryStrategy):
+    def __init__(self, stage: Stage) -> None:
+        self._wait_s = stage.wait_s
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002
+        wait_s = min(self._wait_s * 2 ** min(job.attempts, 20), LONGEST_WAIT_S)
+        return RetryDecision(retry_in={"milliseconds": int(wait_s * 1000)})
+
+
+async def _recover(app: procrastinate.App, stalled_s: float) -> None:
+    """Queue the jobs of workers that fell silent again; stages are idempotent, so running twice is safe."""
+    while True:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_s):
+            logger.warning("A worker fell silent during %s; the job runs again.", job.task_name)
+            await app.job_manager.retry_job(job)
+        await asyncio.sleep(min(stalled_s / 2, 5.0))
+
+
+async def _sweep(context: Context, sweep: Callable[[Context], object]) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(sweep, context)
+        except (psycopg.OperationalError, PoolTimeout):
+            logger.warning("The ledger does not answer; open series are looked at again in %s s.", SWEEP_PERIOD_S)
+        await asyncio.sleep(SWEEP_PERIOD_S)
