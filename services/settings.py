@@ -6,14 +6,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
-from yaml import YAMLError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.errors import SettingsError
 
@@ -111,9 +106,7 @@ class WorkerSettings(Section):
 class Settings(BaseSettings):
     """Everything a site can set."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="NIGHTJAR_", env_nested_delimiter="__", yaml_file=None
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="NIGHTJAR_", env_nested_delimiter="__")
 
     data_dir: Path = Field(Path("var"), description="Where embedded mode keeps its database, bytes and logs.")
     institution: str = Field("", description="Institution Name written into results.")
@@ -166,14 +159,16 @@ def load_settings(path: Path | None) -> Settings:
     Raises:
         SettingsError: with one line for each thing that is wrong: setting, value, why.
     """
-    values: dict[str, Any] = {}
+    values: Any = {}
     if path is not None:
         try:
-            values = YamlConfigSettingsSource(Settings, yaml_file=path)() if path.stat().st_size else {}
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise SettingsError(f"--config {path}: {error.strerror}.") from error
-        except YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise SettingsError(f"--config {path}: this is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"--config {path}: the file holds no settings by name.")
     try:
         return Settings(**values)
     except ValidationError as error:

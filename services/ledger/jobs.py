@@ -9,6 +9,8 @@ from typing import Any
 
 import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
+from psycopg.pq import TransactionStatus
+from psycopg.types.json import Jsonb
 
 from services.context import Context
 from services.ledger.database import Connection
@@ -56,6 +58,8 @@ def defer(
     job = _deferrer.configure_task(
         task, queue=QUEUES[task], priority=priority, lock=lock or name, queueing_lock=name, connection=connection
     )
+    if connection.info.transaction_status == TransactionStatus.IDLE:
+        connection.execute("SELECT")  # opens the caller's transaction; else the next block would commit on its own
     try:
         with connection.transaction():
             job.defer(identifier=identifier)
@@ -69,12 +73,5 @@ def record_event(
     """Append an event that is not a state change. `detail` must hold no patient data."""
     connection.execute(
         "INSERT INTO event (entity, entity_id, study_uid, kind, detail) VALUES (%s, %s, %s, %s, %s)",
-        [entity, str(entity_id), study_uid, kind, psycopg_json(detail)],
+        [entity, str(entity_id), study_uid, kind, Jsonb(detail)],
     )
-
-
-def psycopg_json(value: Any) -> Any:
-    """Wrap a value for a jsonb parameter."""
-    from psycopg.types.json import Jsonb
-
-    return Jsonb(value)

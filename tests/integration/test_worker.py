@@ -1,0 +1,139 @@
+"""The worker keeps trying what may succeed, ends what cannot, and takes over from the dead."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from services import worker
+from services.context import Context
+from services.errors import Reject, Retry
+from services.ledger.database import connect
+from services.ledger.jobs import Stage, defer
+
+
+def run_until(context: Context, stage: Stage, done: Callable[[], bool]) -> None:
+    """Run a worker for one stage until `done`, then end it as SIGTERM would."""
+
+    async def body() -> None:
+        task = asyncio.create_task(worker.work(context, [stage]))
+        while not done():
+            assert not task.done(), task
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(body(), 60))
+
+
+def queue(context: Context, identifier: str) -> None:
+    with context.pool.connection() as connection:
+        defer(connection, "route", identifier)
+
+
+class Recorder:
+    """A stage that raises what it is told to, in order, and remembers its end."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.runs = 0
+        self.finished = False
+        self.end: str | None = None
+
+    def run(self, context: Context, identifier: Any) -> None:
+        self.runs += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        self.finished = True
+
+    def give_up(self, context: Context, identifier: Any, reason: str) -> None:
+        self.end = reason
+
+    def stage(self, attempts: int = 3) -> Stage:
+        return Stage("route", self.run, self.give_up, attempts=attempts, wait_s=0.01)
+
+    def done(self) -> bool:
+        return self.finished or self.end is not None
+
+
+def test_a_retry_succeeds_later(context: Context) -> None:
+    recorder = Recorder(Retry("The destination is away."), ValueError("unforeseen"))
+    queue(context, "1")
+    run_until(context, recorder.stage(), recorder.done)
+    assert (recorder.runs, recorder.finished, recorder.end) == (3, True, None)
+
+
+def test_a_reject_ends_at_once(context: Context) -> None:
+    recorder = Recorder(Reject("The slices have no positions."))
+    queue(context, "1")
+    run_until(context, recorder.stage(), recorder.done)
+    assert (recorder.runs, recorder.end) == (1, "The slices have no positions.")
+
+
+def test_the_last_try_names_the_end_and_quotes_no_foreign_text(context: Context) -> None:
+    recorder = Recorder(*(ValueError("DOE^JANE") for _ in range(9)))
+    queue(context, "1")
+    run_until(context, recorder.stage(attempts=3), recorder.done)
+    assert recorder.runs == 3
+    assert recorder.end == "An unforeseen ValueError in route. Given up after 3 tries."
+
+
+def test_an_absent_ledger_never_uses_up_the_tries(context: Context) -> None:
+    recorder = Recorder(*(psycopg.OperationalError("gone") for _ in range(5)))
+    queue(context, "1")
+    run_until(context, recorder.stage(attempts=2), recorder.done)
+    assert (recorder.runs, recorder.finished, recorder.end) == (6, True, None)
+
+
+def test_a_waiting_job_is_enough(context: Context) -> None:
+    for _ in range(3):
+        queue(context, "1")
+    queue(context, "2")
+    with context.pool.connection() as connection:
+        rows = connection.execute("SELECT args FROM procrastinate_jobs ORDER BY id").fetchall()
+    assert [row["args"] for row in rows] == [{"identifier": "1"}, {"identifier": "2"}]
+
+
+def test_a_job_goes_with_the_transaction_that_caused_it(context: Context) -> None:
+    with pytest.raises(RuntimeError), context.pool.connection() as connection:
+        defer(connection, "route", "1")
+        raise RuntimeError
+    with context.pool.connection() as connection:
+        assert connection.execute("SELECT count(*) AS n FROM procrastinate_jobs").fetchone() == {"n": 0}
+
+
+DYING_WORKER = """
+import asyncio, os, signal, sys
+from services import worker
+from services.context import Context
+from services.ledger.database import open_pool
+from services.ledger.jobs import Stage
+from services.settings import Settings
+
+url = sys.argv[1]
+settings = Settings.model_validate({"database": {"url": url}})
+def die(context, identifier):
+    os.kill(os.getpid(), signal.SIGKILL)
+context = Context(settings, open_pool(url), store=None)
+asyncio.run(worker.work(context, [Stage("route", die, die)]))
+"""
+
+
+def test_the_job_of_a_killed_worker_runs_again(context: Context, database_url: str) -> None:
+    queue(context, "1")
+    dead = subprocess.run(
+        [sys.executable, "-c", DYING_WORKER, database_url], check=False, capture_output=True, timeout=60
+    )
+    assert dead.returncode == -9, dead.stderr
+    with connect(database_url) as connection:
+        assert connection.execute("SELECT status::text FROM procrastinate_jobs").fetchall() == [{"status": "doing"}]
+    recorder = Recorder()
+    quick = context.settings.worker.model_copy(update={"stalled_s": 1.0, "heartbeat_s": 0.3})
+    patient = Context(context.settings.model_copy(update={"worker": quick}), context.pool, context.store)
+    run_until(patient, recorder.stage(), recorder.done)
+    assert recorder.finished
