@@ -1,0 +1,171 @@
+"""Demonstration studies: DICOM as scanners write it, with known bleeds put into synthetic heads.
+
+    studies = write_phantoms(Path("phantoms"))
+
+Every study has a localiser, an axial series, a dose report and, in some, a second reconstruction. What is in them
+is written beside them as `phantom.json`. The same seed writes the same bytes.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from models.synthesis import LABELS, Acquisition, Bleed, SyntheticHead, synthesize_head
+from pydicom.dataset import Dataset
+
+from models.volume import Volume
+from services.demonstration.ct import ct_series, localiser
+from services.demonstration.dose_report import IrradiationEvent, dose_report
+from services.demonstration.header import StudyHeader, write_part10
+from services.demonstration.localiser import project
+from services.demonstration.plan import DEMONSTRATION, PhantomPlan, PlannedBleed, State
+from services.demonstration.trunk import synthesize_trunk
+from services.errors import SettingsError
+
+MANIFEST = "phantom.json"
+SLICES = 32
+STEP_MM = 5.0
+FIELD_OF_VIEW_MM = 230.4
+_WORKERS = 2
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class PhantomStudy:
+    """One study as written.
+
+    Attributes:
+        name: its plan's name, also its folder.
+        expected: state it should end in.
+        bleeds: what it shows; volumes as they came out, in millilitres on the acquired grid.
+        missing: instance numbers of the axial series left out on purpose.
+        directory: folder of its instances.
+    """
+
+    study_uid: str
+    name: str
+    description: str
+    expected: State
+    bleeds: tuple[PlannedBleed, ...]
+    missing: tuple[int, ...]
+    directory: Path
+
+
+def write_phantoms(
+    out: Path,
+    *,
+    seed: int = 0,
+    only: Sequence[str] | None = None,
+    matrix: int = 512,
+    progress: Progress | None = None,
+) -> list[PhantomStudy]:
+    """Write the demonstration studies, a folder each, and the manifest.
+
+    Args:
+        seed: shapes, noise and UIDs follow from it.
+        only: names of the studies to write; None: all.
+        matrix: rows and columns of the axial images.
+        progress: called with (name, written, of) as studies are done.
+
+    Raises:
+        SettingsError: `only` names a study there is none of.
+    """
+    names = [plan.name for plan in DEMONSTRATION]
+    unknown = sorted(set(only or ()) - set(names))
+    if unknown:
+        raise SettingsError(f"There is no phantom called {', '.join(unknown)}. There are: {', '.join(names)}.")
+    chosen = [name for name in names if only is None or name in only]
+    write = partial(_write_study, out, seed, matrix)
+    written: dict[str, PhantomStudy] = {}
+    for study in _each(write, chosen):
+        written[study.name] = study
+        if progress is not None:
+            progress(study.name, len(written), len(chosen))
+    studies = [written[name] for name in chosen]
+    (out / MANIFEST).write_text(json.dumps({"studies": [_manifest_entry(study, out) for study in studies]}, indent=2))
+    return studies
+
+
+def _each(write: Callable[[str], PhantomStudy], names: list[str]) -> Iterator[PhantomStudy]:
+    if len(names) == 1:
+        yield write(names[0])
+        return
+    # Spawned, not forked: the caller may hold sockets and threads.
+    with ProcessPoolExecutor(min(_WORKERS, len(names)), mp_context=get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(write, name) for name in names]):
+            yield done.result()
+
+
+def _manifest_entry(study: PhantomStudy, out: Path) -> dict[str, object]:
+    return {**asdict(study), "directory": str(study.directory.relative_to(out))}
+
+
+def _write_study(out: Path, seed: int, matrix: int, name: str) -> PhantomStudy:
+    number, plan = next((n, plan) for n, plan in enumerate(DEMONSTRATION, start=1) if plan.name == name)
+    header = StudyHeader(plan, seed, number)
+    directory = out / f"{number:02d}-{name}"
+    soft, bone, bleeds = _anatomy(plan, seed * 1000 + number, matrix)
+    for ds in _objects(header, soft, bone):
+        if ds.SeriesNumber == 2 and ds.InstanceNumber in plan.missing:
+            continue
+        write_part10(ds, directory / f"series{ds.SeriesNumber}" / f"IM{ds.InstanceNumber:04d}.dcm")
+    return PhantomStudy(
+        study_uid=header.study_uid,
+        name=name,
+        description=plan.description,
+        expected=plan.expected,
+        bleeds=bleeds,
+        missing=plan.missing,
+        directory=directory,
+    )
+
+
+def _anatomy(plan: PhantomPlan, seed: int, matrix: int) -> tuple[Volume, Volume | None, tuple[PlannedBleed, ...]]:
+    """Soft volume, bone volume if the plan has one, and the bleeds with their true volumes."""
+    if plan.anatomy == "trunk":
+        return synthesize_trunk(matrix=matrix, slices=SLICES, step_mm=STEP_MM, noise_hu=9.0, seed=seed), None, ()
+    acquisition = Acquisition(
+        rows=matrix,
+        columns=matrix,
+        pixel_spacing_mm=FIELD_OF_VIEW_MM / matrix,
+        slices=SLICES,
+        step_mm=STEP_MM,
+        thickness_mm=STEP_MM,
+        tilt_deg=plan.tilt_deg,
+        rotation_deg=plan.rotation_deg,
+    )
+    asked = [Bleed(bleed.label, bleed.volume_ml) for bleed in plan.bleeds]
+    head = synthesize_head(acquisition, asked, seed)
+    bone = synthesize_head(replace(acquisition, kernel="bone"), asked, seed).volume if plan.bone else None
+    return head.volume, bone, _measured(plan, head)
+
+
+def _measured(plan: PhantomPlan, head: SyntheticHead) -> tuple[PlannedBleed, ...]:
+    return tuple(
+        PlannedBleed(bleed.label, round(head.volume.measure_ml(head.labels == LABELS[bleed.label]), 1))
+        for bleed in plan.bleeds
+    )
+
+
+def _objects(header: StudyHeader, soft: Volume, bone: Volume | None) -> Iterator[Dataset]:
+    """Every object of the study: localisers (series 1), axial images (2, 3), dose report (last)."""
+    plan = header.plan
+    scanner = plan.scanner
+    yield localiser(header, project(soft, "lateral"), instance_number=1)
+    if plan.localisers == 2:
+        yield localiser(header, project(soft, "frontal"), instance_number=2)
+    yield from ct_series(header, soft, series_number=2, kernel="soft", thickness_mm=STEP_MM)
+    if bone is not None:
+        yield from ct_series(header, bone, series_number=3, kernel="bone", thickness_mm=STEP_MM)
+    length = float(np.ptp(soft.offsets_mm)) + STEP_MM
+    events = (
+        IrradiationEvent(scanner.descriptions["localiser"], 1, "localiser", length + 60.0, 2.6, 20, 0.1),
+        IrradiationEvent(scanner.protocol, 2, "sequenced", length, 32.0, 220, 48.6),
+    )
+    yield dose_report(header, events, (header.uid(1, 1), header.uid(2, 1)), series_number=99)
