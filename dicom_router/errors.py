@@ -1,0 +1,44 @@
+"""Why an instance is not accepted, and the one map from exception to DIMSE status (PS3.4 B.2.3, PS3.7 C)."""
+
+import psycopg
+import psycopg_pool
+
+from services.errors import Reject, Retry
+
+SUCCESS = 0x0000
+
+
+class Unreadable(Reject):
+    """The data set cannot be parsed, or lacks what identifies it."""
+
+
+class Mismatch(Reject):
+    """The data set is not the one its request announced."""
+
+
+class ConflictRefused(Reject):
+    """Other bytes are already kept under this SOP Instance UID, and the site refuses such instances."""
+
+
+class LowDisk(Retry):
+    """Less room is left than the low-disk mark."""
+
+
+# The first class an exception is an instance of decides.
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (Mismatch, 0xA900),  # Error: Data Set does not match SOP Class
+    (Unreadable, 0xC000),  # Error: Cannot understand
+    (ConflictRefused, 0xC001),  # Cannot understand, with a code of our own: C-STORE has none for a taken UID
+    (Reject, 0xC000),
+    (LowDisk, 0xA700),  # Refused: Out of Resources
+    (Retry, 0xA700),
+    (psycopg.OperationalError, 0xA700),  # the ledger is away: the sender keeps the instance and tries later
+    (psycopg_pool.PoolTimeout, 0xA700),
+    (OSError, 0xA700),
+)
+PROCESSING_FAILURE = 0x0110
+
+
+def status_of(error: Exception) -> int:
+    """The DIMSE status that answers a C-STORE ended by `error`."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), PROCESSING_FAILURE)

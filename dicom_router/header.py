@@ -1,0 +1,232 @@
+"""What the ledger needs to know of an instance, read from its encoded data set. Pure; no pixel is decoded."""
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+
+import pydicom
+from pydicom.datadict import tag_for_keyword
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, AllTransferSyntaxes
+
+from dicom_router.errors import Unreadable
+from dicom_router.values import Value, decode_private, decode_text, decode_value
+
+_UID = re.compile(r"[0-9.]{1,64}")
+_MAXIMUM_INFLATED = 1 << 30
+_PER_FRAME_GROUPS = 0x52009230
+_DEFLATED = {"1.2.840.10008.1.2.1.99"}
+
+_PATIENT = {
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "patient_birth_date": "PatientBirthDate",
+    "patient_sex": "PatientSex",
+    "accession_number": "AccessionNumber",
+    "study_id": "StudyID",
+    "description": "StudyDescription",
+    "study_date": "StudyDate",
+    "study_time": "StudyTime",
+    "referring_physician": "ReferringPhysicianName",
+}
+_SERIES = {"modality": "Modality", "description": "SeriesDescription", "body_part": "BodyPartExamined"}
+_ROUTING = (
+    "ImageType", "Manufacturer", "ProtocolName", "SequenceName", "ScanningSequence", "SequenceVariant", "ScanOptions",
+    "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime", "EchoTrainLength", "FlipAngle",
+    "DiffusionBValue", "ContrastBolusAgent", "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient",
+    "ConvolutionKernel", "KVP", "GantryDetectorTilt", "ReconstructionDiameter", "Rows", "Columns", "PixelSpacing",
+    "NumberOfFrames", "AcquisitionContrast", "PulseSequenceName",
+)  # fmt: skip
+_INSTANCE = (
+    "ImageType", "InstanceNumber", "AcquisitionNumber", "ImagePositionPatient", "ImageOrientationPatient",
+    "SliceLocation", "SliceThickness", "SpacingBetweenSlices", "EchoNumbers", "EchoTime", "DiffusionBValue",
+    "TemporalPositionIdentifier", "NumberOfTemporalPositions", "ImagesInAcquisition", "NumberOfSeriesRelatedInstances",
+    "NumberOfSlices", "NumberOfFrames", "Rows", "Columns", "FrameOfReferenceUID",
+)  # fmt: skip
+_OTHER = (
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber",
+    "SharedFunctionalGroupsSequence",
+)  # fmt: skip
+
+# b-values before the standard had an attribute for them: (group, element within the block, private creator).
+_PRIVATE_B_VALUE = (
+    (0x0019, 0x0C, "SIEMENS MR HEADER"),
+    (0x0043, 0x39, "GEMS_PARM_01"),
+    (0x2001, 0x03, "Philips Imaging DD 001"),
+    (0x0065, 0x09, "Image Private Header"),
+)
+_BLOCKS = range(0x10, 0x18)
+
+_TAGS = {
+    keyword: int(tag_for_keyword(keyword) or 0)
+    for keyword in (*_PATIENT.values(), *_SERIES.values(), *_ROUTING, *_INSTANCE, *_OTHER)
+}
+_WANTED: list[BaseTag | int] = [
+    *_TAGS.values(),
+    *(group << 16 | block for group, _, _ in _PRIVATE_B_VALUE for block in _BLOCKS),
+    *(group << 16 | block << 8 | element for group, element, _ in _PRIVATE_B_VALUE for block in _BLOCKS),
+]
+# Where an enhanced multi-frame object keeps what a classic one has at its top (PS3.3 C.7.6.16.2).
+_SHARED = {
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "SliceThickness": "PixelMeasuresSequence",
+    "SpacingBetweenSlices": "PixelMeasuresSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+    "EffectiveEchoTime": "MREchoSequence",
+    "RepetitionTime": "MRTimingAndRelatedParametersSequence",
+    "DiffusionBValue": "MRDiffusionSequence",
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """An instance's identity and what rules and completeness look at, by DICOM keyword.
+
+    `study` and `description` hold patient data: they go to their columns in the ledger and nowhere else.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_uid: str
+    series_uid: str
+    study: Mapping[str, str | None]
+    modality: str | None
+    description: str | None
+    body_part: str | None
+    series_number: int | None
+    series_attributes: Mapping[str, Value]
+    instance_attributes: Mapping[str, Value]
+
+
+def read_header(data_set: bytes, transfer_syntax_uid: str) -> Header:
+    """Read the header of an encoded data set, tolerantly wherever a value does not identify the instance.
+
+    Raises:
+        Unreadable: it cannot be parsed, ends too early, or lacks a UID.
+    """
+    elements = _parse(data_set, transfer_syntax_uid)
+    charset = decode_value("CS", elements.raw("SpecificCharacterSet"), ())
+    charsets = tuple(map(str, charset)) if isinstance(charset, list) else (str(charset),) if charset else ()
+
+    def text(keyword: str) -> str | None:
+        return decode_text(elements.raw(keyword), charsets) or None
+
+    values: dict[str, Value] = {}
+    for keyword in dict.fromkeys((*_ROUTING, *_INSTANCE)):
+        value = decode_value(pydicom.datadict.dictionary_VR(_TAGS[keyword]), elements.raw(keyword), charsets)
+        if value is not None:
+            values[keyword] = value
+    values = elements.shared() | values
+    if "DiffusionBValue" not in values and (b_value := elements.private_b_value()) is not None:
+        values["DiffusionBValue"] = b_value
+    number = decode_value("IS", elements.raw("SeriesNumber"), ())
+    return Header(
+        sop_instance_uid=elements.uid("SOPInstanceUID"),
+        sop_class_uid=elements.uid("SOPClassUID"),
+        study_uid=elements.uid("StudyInstanceUID"),
+        series_uid=elements.uid("SeriesInstanceUID"),
+        study={column: text(keyword) for column, keyword in _PATIENT.items()},
+        **{field: text(keyword) for field, keyword in _SERIES.items()},
+        series_number=number if isinstance(number, int) and abs(number) < 1 << 31 else None,
+        series_attributes={keyword: values[keyword] for keyword in _ROUTING if keyword in values},
+        instance_attributes={keyword: values[keyword] for keyword in _INSTANCE if keyword in values},
+    )
+
+
+class _Elements:
+    """The raw elements of one data set."""
+
+    def __init__(self, parsed: pydicom.Dataset, *, little_endian: bool) -> None:
+        self._parsed = parsed
+        self._little_endian = little_endian
+
+    def raw(self, keyword: str) -> bytes:
+        return self._raw(_TAGS[keyword], pydicom.datadict.dictionary_VR(_TAGS[keyword]))
+
+    def _raw(self, tag: int, representation: str = "UN") -> bytes:
+        if tag not in self._parsed:
+            return b""
+        value = self._parsed.get_item(tag).value
+        if not isinstance(value, bytes):
+            return b""
+        if not self._little_endian and representation in ("US", "SS"):
+            return value[::-1] if len(value) == 2 else b""
+        if not self._little_endian and representation in ("FD", "FL", "UL"):
+            return value[::-1]
+        return value
+
+    def uid(self, keyword: str) -> str:
+        value = self.raw(keyword).rstrip(b"\x00 ").decode("ascii", "replace")
+        if not value:
+            raise Unreadable(f"The data set has no {keyword}.")
+        if not _UID.fullmatch(value):
+            raise Unreadable(f"The data set's {keyword} is not a UID.")
+        return value
+
+    def private_b_value(self) -> float | None:
+        for group, element, creator in _PRIVATE_B_VALUE:
+            for block in _BLOCKS:
+                owner = self._raw(group << 16 | block).rstrip(b"\x00 ").decode("ascii", "replace")
+                if owner.casefold() == creator.casefold():
+                    return decode_private(self._raw(group << 16 | block << 8 | element), ge=creator == "GEMS_PARM_01")
+        return None
+
+    def shared(self) -> dict[str, Value]:
+        """Values every frame of an enhanced multi-frame object shares."""
+        found: dict[str, Value] = {}
+        if _TAGS["SharedFunctionalGroupsSequence"] not in self._parsed:
+            return found
+        try:
+            group = self._parsed["SharedFunctionalGroupsSequence"].value[0]
+            for keyword, sequence in _SHARED.items():
+                item = group.get(sequence)
+                value = item[0].get(keyword) if item else None
+                if value is not None:
+                    many = isinstance(value, pydicom.multival.MultiValue)
+                    name = "EchoTime" if keyword == "EffectiveEchoTime" else keyword
+                    found[name] = [float(part) for part in value] if many else float(value)
+        except Exception:  # noqa: BLE001 - pydicom raises many kinds; these values only help routing
+            return {}
+        return found
+
+
+def _parse(data_set: bytes, transfer_syntax_uid: str) -> _Elements:
+    if transfer_syntax_uid not in AllTransferSyntaxes:
+        raise Unreadable(f"Transfer syntax {transfer_syntax_uid[:64]} is not known.")
+    syntax = UID(transfer_syntax_uid)
+    if transfer_syntax_uid in _DEFLATED:
+        data_set = _inflate(data_set)
+    stream = BytesIO(data_set)
+    size = len(data_set)
+    truncated = False
+
+    def stop(tag: BaseTag, _: str | None, length: int) -> bool:
+        nonlocal truncated
+        if length != 0xFFFFFFFF and stream.tell() + length > size:
+            truncated = True
+            return True
+        return int(tag) >= _PER_FRAME_GROUPS
+
+    try:
+        parsed = read_dataset(
+            stream, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=stop, specific_tags=_WANTED
+        )
+    except Exception as error:  # pydicom raises many kinds for bytes that are not DICOM
+        raise Unreadable(f"The data set cannot be parsed ({type(error).__name__}).") from error
+    if truncated:
+        raise Unreadable("The data set ends in the middle of an element.")
+    return _Elements(parsed, little_endian=syntax.is_little_endian)
+
+
+def _inflate(data_set: bytes) -> bytes:
+    try:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflated = inflater.decompress(data_set, _MAXIMUM_INFLATED)
+    except zlib.error as error:
+        raise Unreadable("The deflated data set cannot be inflated.") from error
+    if inflater.unconsumed_tail:
+        raise Unreadable(f"The deflated data set is larger than {_MAXIMUM_INFLATED >> 20} MiB.")
+    return inflated

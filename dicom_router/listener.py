@@ -1,0 +1,241 @@
+"""The DICOM listener: Storage and Verification SCP. The only module of this package that knows pynetdicom."""
+
+import errno
+import logging
+import socket
+import threading
+import time
+import uuid
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import AllTransferSyntaxes
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ABORT
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import ThreadedAssociationServer
+
+from dicom_router.errors import SUCCESS, status_of
+from dicom_router.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_router.persist import persist
+from services.context import Context
+from services.errors import NightjarError, SettingsError
+from services.ledger.intake import Sender, close_association, close_stale_associations, open_association
+
+_log = logging.getLogger(__name__)
+
+_WATCH_S = 1.0
+_NETWORK_TIMEOUT_S = 600.0  # a PACS may hold an association open for long between two studies
+
+
+class _Server(ThreadedAssociationServer):
+    """Answers leave at once: a sender that waits for each response must not wait for a delayed acknowledgement."""
+
+    request_queue_size = 128
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return connection, address
+
+
+class _Peer:
+    """An association as the ledger sees it."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.sender = sender
+        self.ending = "lost"  # until a release or an abort says otherwise
+
+
+class Listener:
+    """Receives instances into the store and the ledger.
+
+    Associations run in threads of their own. Success is answered once `persist` has returned, never before.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._server: ThreadedAssociationServer | None = None
+        self._peers: dict[Association, _Peer] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port bound to."""
+        if self._server is None:
+            raise RuntimeError("the listener is not started")
+        return int(self._server.server_address[1])
+
+    @property
+    def associations(self) -> int:
+        """How many associations are running."""
+        with self._lock:
+            return sum(association.is_alive() for association in self._peers)
+
+    def start(self) -> None:
+        """Close what an earlier life left open, then listen.
+
+        Raises:
+            SettingsError: the address cannot be bound.
+        """
+        router = self._context.settings.router
+        # Private and retired storage classes hold images too, and a refused context is an instance lost: with this flag
+        # every storage class in any transfer syntax is accepted, also those pynetdicom has no name for. The flag is the
+        # process's, but it is looked at only where an association is accepted.
+        _config.UNRESTRICTED_STORAGE_SERVICE = True
+        _config.LOG_HANDLER_LEVEL = "none"
+        entity = AE(ae_title=router.ae_title)
+        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity.maximum_pdu_size = 0
+        entity.maximum_associations = router.maximum_associations
+        entity.network_timeout = _NETWORK_TIMEOUT_S
+        entity.add_supported_context(Verification)
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, _prefer_known_transfer_syntaxes),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_C_ECHO, lambda _: SUCCESS),
+            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_ACSE_RECV, self._on_acse),
+            (evt.EVT_RELEASED, lambda event: self._on_end(event, "released")),
+            (evt.EVT_ABORTED, lambda event: self._on_end(event, None)),
+        ]
+        try:
+            server = entity.make_server((router.host, router.port), evt_handlers=handlers, server_class=_Server)
+        except OSError as error:
+            setting = f"router.port = {router.port}"
+            if error.errno != errno.EADDRINUSE:
+                setting = f"router.host = {router.host}, {setting}"
+            raise SettingsError(f"{setting}: cannot listen there ({error.strerror}). Choose another.") from error
+        entity._servers.append(server)
+        self._server = server
+        with self._context.pool.connection() as connection:
+            stale = close_stale_associations(connection, self._context.now())
+        if stale:
+            _log.warning("%d associations of an earlier life are closed as lost.", stale)
+        threading.Thread(target=server.serve_forever, args=(0.1,), name="dicom-listener", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="dicom-watcher", daemon=True)
+        self._watcher.start()
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """Take no new association, wait for the running ones, abort those still there after `timeout_s`."""
+        if self._server is None or self._watcher is None:
+            return
+        self._server.shutdown()
+        deadline = time.monotonic() + timeout_s
+        while self.associations and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with self._lock:
+            remaining = [association for association in self._peers if association.is_alive()]
+        for association in remaining:
+            association.abort()
+            association.join(5)
+        self._stopping.set()
+        self._watcher.join()
+        self._server = None
+
+    def _on_established(self, event: Any) -> None:
+        association = event.assoc
+        sender = Sender(
+            association_id=uuid.uuid4(),
+            calling_ae=str(association.requestor.ae_title),
+            called_ae=str(association.requestor.primitive.called_ae_title),
+            peer=f"{association.requestor.address}:{association.requestor.port}",
+        )
+        with self._lock:
+            self._peers[association] = _Peer(sender)
+        try:
+            with self._context.pool.connection() as connection:
+                open_association(connection, sender, self._context.now())
+        except Exception:  # noqa: BLE001 - an association must not end because the ledger is away
+            # The first instance writes the row again; without a ledger it gets its own refusal.
+            _log.exception("The row of an association could not be written.")
+
+    def _on_store(self, event: Any) -> int | Dataset:
+        with self._lock:
+            peer = self._peers[event.assoc]
+        request = event.request
+        try:
+            persist(
+                self._context,
+                request.DataSet.getvalue() if request.DataSet else b"",
+                str(event.context.transfer_syntax),
+                peer.sender,
+                sop_class_uid=_text(request.AffectedSOPClassUID),
+                sop_instance_uid=_text(request.AffectedSOPInstanceUID),
+            )
+        except Exception as error:  # noqa: BLE001 - whatever happened, the sender learns it and the association goes on
+            return _failure(error)
+        return SUCCESS
+
+    def _on_acse(self, event: Any) -> None:
+        with self._lock:
+            peer = self._peers.get(event.assoc)
+        if peer is not None and isinstance(event.primitive, A_ABORT):
+            peer.ending = "aborted"
+
+    def _on_end(self, event: Any, ending: str | None) -> None:
+        with self._lock:
+            peer = self._peers.get(event.assoc)
+        if peer is None:
+            return
+        peer.ending = ending or peer.ending
+        self._close(event.assoc, peer)
+
+    def _close(self, association: Association, peer: _Peer) -> None:
+        try:
+            with self._context.pool.connection() as connection:
+                close_association(connection, peer.sender.association_id, peer.ending, self._context.now())
+        except Exception:  # noqa: BLE001 - the watcher comes back to it
+            _log.exception("An association could not be closed in the ledger; it is tried again.")
+            return
+        with self._lock:
+            self._peers.pop(association, None)
+
+    def _watch(self) -> None:
+        """Close what ended without a word, or while the ledger was away."""
+        stopping = False
+        while not stopping:
+            stopping = self._stopping.wait(_WATCH_S)
+            with self._lock:
+                ended = [(association, peer) for association, peer in self._peers.items() if not association.is_alive()]
+            for association, peer in ended:
+                self._close(association, peer)
+
+
+def run(context: Context, stop: threading.Event | None = None) -> None:
+    """Listen until `stop` is set (or for ever), then end gracefully."""
+    listener = Listener(context)
+    listener.start()
+    _log.info("%s listens on port %d.", context.settings.router.ae_title, listener.port)
+    try:
+        (stop or threading.Event()).wait()
+    finally:
+        listener.stop()
+
+
+def _prefer_known_transfer_syntaxes(event: Any) -> None:
+    """Of each proposed context the first transfer syntax is taken; a private one would be stored but never readable."""
+    for context in event.assoc.requestor.primitive.presentation_context_definition_list:
+        known = [syntax for syntax in context.transfer_syntax if syntax in AllTransferSyntaxes]
+        if known:
+            context.transfer_syntax = known
+
+
+def _failure(error: Exception) -> Dataset:
+    answer = Dataset()
+    answer.Status = status_of(error)
+    if isinstance(error, NightjarError):
+        answer.ErrorComment = str(error)[:64]
+    else:
+        # The text of a stranger's exception may quote a header: its kind is all that is written.
+        _log.error("An instance could not be kept (%s).", type(error).__name__)
+    return answer
+
+
+def _text(uid: Any) -> str | None:
+    return None if uid is None else str(uid).replace("\x00", "")
