@@ -1,0 +1,65 @@
+"""Rows of the deliver stage: a delivery is taken, delivered, parked or cancelled."""
+
+from dataclasses import dataclass
+
+from services.ledger.database import Connection
+from services.ledger.jobs import record_event
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A pending delivery, as the stage needs it; `digest` is the storage key of the Part 10 file."""
+
+    id: int
+    destination: str
+    sop_instance_uid: str
+    digest: str
+
+
+def take(connection: Connection, delivery_id: int) -> Delivery | None:
+    """Count a try of a pending delivery; None when there is nothing to send.
+
+    One whose result or analysis was superseded is cancelled here: the newer result says it better.
+    """
+    row = connection.execute(
+        """SELECT d.id, d.destination, d.state, r.sop_instance_uid, r.digest,
+               r.superseded_at IS NOT NULL OR a.state = 'superseded' AS superseded
+           FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
+           WHERE d.id = %s FOR UPDATE OF d""",
+        [delivery_id],
+    ).fetchone()
+    if row is None or row["state"] != "pending":
+        return None
+    if row["superseded"]:
+        connection.execute(
+            "UPDATE delivery SET state = 'cancelled', reason = 'A newer analysis replaced this result.' WHERE id = %s",
+            [delivery_id],
+        )
+        return None
+    connection.execute("UPDATE delivery SET attempts = attempts + 1 WHERE id = %s", [delivery_id])
+    return Delivery(row["id"], row["destination"], row["sop_instance_uid"], row["digest"])
+
+
+def delivered(connection: Connection, delivery_id: int, note: str) -> None:
+    """The destination has it; `note` says what it remarked, if anything."""
+    connection.execute(
+        """UPDATE delivery SET state = 'delivered', reason = %s, delivered_at = clock_timestamp()
+           WHERE id = %s AND state = 'pending'""",
+        [note or None, delivery_id],
+    )
+
+
+def refused(connection: Connection, delivery_id: int, reason: str) -> None:
+    """Keep why a try failed; the delivery stays pending."""
+    row = connection.execute(
+        "UPDATE delivery SET reason = %s WHERE id = %s AND state = 'pending' RETURNING attempts", [reason, delivery_id]
+    ).fetchone()
+    if row is not None:
+        record_event(connection, "delivery", delivery_id, "retry", attempts=row["attempts"], reason=reason)
+
+
+def park(connection: Connection, delivery_id: int, reason: str) -> None:
+    """End a delivery that did not succeed, visibly; it can be retried by hand."""
+    connection.execute(
+        "UPDATE delivery SET state = 'parked', reason = %s WHERE id = %s AND state = 'pending'", [reason, delivery_id]
+    )

@@ -1,0 +1,104 @@
+"""What the encoders are given: one model's answer, the images it is about, and words for its labels."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from models.prediction import Finding, ModelIdentity, Urgency
+from services.results.uids import ResultUIDs
+
+NOTICE = "Research use only. Prioritisation only. Not for diagnosis."
+NO_FLAG = "No flag raised"
+MANUFACTURER = "Nightjar"
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A coded concept (PS3.3 8.8), such as 12738006 of SCT, "Brain"."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+BRAIN = Concept("12738006", "SCT", "Brain")
+
+
+@dataclass(frozen=True)
+class Label:
+    """One kind of voxel a model marks.
+
+    Attributes:
+        value: of its voxels in the model's array.
+        name: as in the model's card and the findings, such as "IPH".
+        code: what it is.
+        colour: 8-bit sRGB.
+    """
+
+    value: int
+    name: str
+    code: Concept
+    colour: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """A report that an earlier analysis of the study delivered, and this one replaces."""
+
+    study_uid: str
+    series_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One model's answer to one series, ready to be written.
+
+    Attributes:
+        sources: headers of the source images (see `services.results.sources`), in the order of the slices.
+        segmentation: uint8, axes (slice, row, column), on the source images' own grid; values are the labels'.
+        analysed_at: when the answer was committed, with a time zone; the objects are dated by it.
+        parameters: what shaped the answer, such as the operating point.
+    """
+
+    sources: tuple[Dataset, ...]
+    segmentation: NDArray[np.uint8]
+    labels: tuple[Label, ...]
+    findings: tuple[Finding, ...]
+    urgency: Urgency
+    model: ModelIdentity
+    input_digest: str
+    analysed_at: datetime
+    parameters: dict[str, float | str] = field(default_factory=dict)
+    institution: str = ""
+    site: Concept = BRAIN
+    predecessors: tuple[Predecessor, ...] = ()
+
+    @property
+    def uids(self) -> ResultUIDs:
+        return ResultUIDs(self.input_digest, self.model)
+
+    @property
+    def segments(self) -> dict[int, Label]:
+        """Labels that have voxels, by the number of their segment (1-based, in order of value)."""
+        present = set(np.unique(self.segmentation).tolist())
+        labels = sorted((label for label in self.labels if label.value in present), key=lambda label: label.value)
+        return dict(enumerate(labels, start=1))
+
+    @property
+    def algorithm_name(self) -> str:
+        return f"{MANUFACTURER} {self.model.name}"
+
+    @property
+    def algorithm_parameters(self) -> dict[str, str]:
+        """The weights' digest first, then what shaped the answer."""
+        return {"weights": f"sha256:{self.model.weights_digest}"} | {
+            name: str(value) for name, value in sorted(self.parameters.items())
+        }
+
+    def label(self, name: str) -> Label:
+        return next(label for label in self.labels if label.name == name)

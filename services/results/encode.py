@@ -1,0 +1,149 @@
+"""The encode stage: a committed answer becomes a Segmentation and a report, checked, stored and queued for delivery."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+from models.card import Card
+from models.dicom import read_series
+from models.registry import load_card
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from models.errors import ModelError
+from services.context import Context
+from services.errors import NightjarError, Reject, Retry
+from services.ledger import analyses, results
+from services.ledger.arrays import unpack_array
+from services.ledger.jobs import Stage
+from services.results.answer import Answer, Concept, Label, Predecessor
+from services.results.equipment import part10
+from services.results.gate import check_results
+from services.results.report import encode_report
+from services.results.segmentation import encode_segmentation
+from services.results.sources import prepare_header, with_thickness
+from services.settings import Settings
+
+
+def run(context: Context, analysis_id: int) -> None:
+    """Write the objects of one analysis; nothing to do for one superseded or encoded already.
+
+    Raises:
+        Retry: bytes it needs are not in the store.
+        Reject: the answer cannot be written as valid objects, or the output gate stopped them.
+    """
+    with context.pool.connection() as connection:
+        committed = results.load(connection, analysis_id)
+        if committed is None:
+            return
+        earlier = results.predecessor(connection, committed)
+    answer = _answer(context, committed, earlier)
+    objects = encode(answer)
+    new = []
+    for kind, (dataset, data) in objects.items():
+        new.append(
+            results.NewResult(
+                kind=kind,
+                sop_class_uid=dataset.SOPClassUID,
+                sop_instance_uid=dataset.SOPInstanceUID,
+                series_uid=dataset.SeriesInstanceUID,
+                digest=context.store.put(data),
+                size_bytes=len(data),
+            )
+        )
+    with context.pool.connection() as connection:
+        results.save(connection, committed, new, _destinations(context.settings))
+
+
+def give_up(context: Context, analysis_id: int, reason: str) -> None:
+    """The study fails visibly; its flag stays, for nothing lowers a priority."""
+    with context.pool.connection() as connection:
+        analyses.fail(connection, analysis_id, reason)
+
+
+STAGE = Stage("encode", run, give_up)
+
+
+def encode(answer: Answer) -> dict[str, tuple[Dataset, bytes]]:
+    """The objects of an answer by kind, past the output gate, as data set and Part 10 bytes.
+
+    Raises:
+        Reject: they cannot be written, or the gate stopped them.
+    """
+    try:
+        segmentation = encode_segmentation(answer)
+        report = encode_report(answer, segmentation)
+        encoded = {"sr": (report, part10(report))}
+        if segmentation is not None:
+            encoded = {"seg": (segmentation, part10(segmentation))} | encoded
+    except NightjarError:
+        raise
+    except Exception as error:  # whatever in a source image the writer cannot carry over; its message may quote it
+        raise Reject(f"The result cannot be written as DICOM ({type(error).__name__}).") from error
+    check_results(answer, encoded["seg"][1] if "seg" in encoded else None, encoded["sr"][1])
+    return encoded
+
+
+def _answer(context: Context, committed: results.CommittedAnswer, earlier: results.DeliveredReport | None) -> Answer:
+    try:
+        card = load_card(committed.model.name)
+        sources = _sources(context, committed.inputs[card.inputs[0].role])
+    except ModelError as error:
+        raise Reject(str(error)) from error
+    try:
+        segmentation = unpack_array(context.store.get(committed.segmentation_key))
+    except KeyError as error:
+        raise Retry("The model's segmentation is not in the store.") from error
+    return Answer(
+        sources=sources,
+        segmentation=segmentation,
+        labels=_labels(card),
+        findings=committed.findings,
+        urgency=committed.urgency,
+        model=committed.model,
+        input_digest=committed.input_digest,
+        analysed_at=committed.analysed_at,
+        parameters=committed.parameters,
+        institution=context.settings.institution,
+        predecessors=()
+        if earlier is None
+        else (
+            Predecessor(
+                study_uid=earlier.study_uid,
+                series_uid=earlier.series_uid,
+                sop_class_uid=earlier.sop_class_uid,
+                sop_instance_uid=earlier.sop_instance_uid,
+            ),
+        ),
+    )
+
+
+def _sources(context: Context, series_uid: str) -> tuple[Dataset, ...]:
+    """Headers of the images the model saw, in the order it saw them."""
+    with context.pool.connection() as connection:
+        keys = analyses.instance_keys(connection, series_uid)
+    try:
+        instances = [dcmread(BytesIO(context.store.get(key))) for key in keys]
+    except KeyError as error:
+        raise Retry("The bytes of a source image are not in the store.") from error
+    order = read_series(instances).sources
+    headers = {instance.SOPInstanceUID: prepare_header(instance) for instance in instances}
+    return with_thickness([headers[uid] for uid in order])
+
+
+def _labels(card: Card) -> tuple[Label, ...]:
+    return tuple(
+        Label(
+            value=label.value,
+            name=label.name,
+            code=Concept(label.code.value, label.code.scheme, label.code.meaning),
+            colour=label.colour,
+        )
+        for label in card.labels
+    )
+
+
+def _destinations(settings: Settings) -> dict[str, Sequence[str]]:
+    return {
+        kind: [destination.name for destination in settings.destinations if kind in destination.results]
+        for kind in ("seg", "sr")
+    }

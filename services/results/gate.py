@@ -1,0 +1,210 @@
+"""The output gate: what was written is read back from its bytes and held against the answer before anyone gets it.
+
+An object that fails is not delivered, and the reason is a sentence on the worklist.
+"""
+
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+
+import numpy as np
+from highdicom.seg import Segmentation
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
+
+from models.volume import Volume
+from services.errors import Reject
+from services.results.answer import NO_FLAG, NOTICE, Answer
+from services.results.iod import missing_attributes
+from services.results.segmentation import segment_numbers
+
+POSITION_TOLERANCE_MM = 1e-4
+VOLUME_TOLERANCE_ML = 0.1
+VOLUME_TOLERANCE_RATIO = 0.005
+_IDENTITY = ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "StudyDate", "AccessionNumber")
+
+
+def check_results(answer: Answer, segmentation: bytes | None, report: bytes) -> None:
+    """Let the objects pass, or say why not.
+
+    Raises:
+        Reject: an object is not what the answer says or not a valid object of its class; nothing may be delivered.
+    """
+    try:
+        mask = None if segmentation is None else dcmread(BytesIO(segmentation))
+        document = dcmread(BytesIO(report))
+        if mask is None:
+            _require(not answer.segments, "there are voxels but no segmentation")
+        else:
+            _check_segmentation(answer, mask)
+        _check_report(answer, document, mask)
+    except Reject:
+        raise
+    except Exception as error:  # whatever a reader stumbles over, a PACS would stumble over too
+        raise Reject(
+            f"The output gate stopped the result: it could not be read back ({type(error).__name__})."
+        ) from error
+
+
+def place(sources: Sequence[Dataset]) -> Volume:
+    """The source images' grid, without their pixels, to measure masks on."""
+    first = sources[0]
+    x, y, z, u, v, w = (float(value) for value in first.ImageOrientationPatient)
+    rows, columns = (float(value) for value in first.PixelSpacing)
+    return Volume(
+        voxels=np.broadcast_to(np.float32(0), (len(sources), int(first.Rows), int(first.Columns))),
+        positions_mm=np.array([source.ImagePositionPatient for source in sources], dtype=np.float64),
+        row_direction=(x, y, z),
+        column_direction=(u, v, w),
+        spacing_mm=(rows, columns),
+    )
+
+
+def _check_common(answer: Answer, dataset: Dataset, sop_class: str, instance: str, series: str) -> None:
+    source = answer.sources[0]
+    _require(dataset.SOPClassUID == sop_class, "it has another SOP class than it should")
+    _require(
+        dataset.SOPInstanceUID == instance and dataset.SeriesInstanceUID == series, "its UIDs are not the derived ones"
+    )
+    _require(
+        dataset.file_meta.MediaStorageSOPInstanceUID == instance, "its file meta information names another instance"
+    )
+    for keyword in _IDENTITY:
+        _require(
+            (dataset.get(keyword) or "") == (source.get(keyword) or ""), f"its {keyword} is not the source images'"
+        )
+    missing = missing_attributes(dataset)
+    _require(not missing, f"it lacks {', '.join(missing)}")
+    _require(NOTICE.removeprefix("Research use only. ") in dataset.SeriesDescription, "its series lacks the notice")
+
+
+def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
+    _check_common(
+        answer,
+        dataset,
+        SegmentationStorage,
+        answer.uids.segmentation_instance(),
+        answer.uids.segmentation_series(),
+    )
+    sources = {source.SOPInstanceUID: source for source in answer.sources}
+    first = answer.sources[0]
+    _require(dataset.FrameOfReferenceUID == first.FrameOfReferenceUID, "it lies in another frame of reference")
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    _require(
+        np.allclose(
+            _numbers(shared.PlaneOrientationSequence[0].ImageOrientationPatient),
+            _numbers(first.ImageOrientationPatient),
+            atol=1e-6,
+        ),
+        "its planes are turned against the source images",
+    )
+    _require(
+        np.allclose(_numbers(shared.PixelMeasuresSequence[0].PixelSpacing), _numbers(first.PixelSpacing), rtol=1e-6),
+        "its pixels have another spacing than the source images'",
+    )
+    _require(len(dataset.PerFrameFunctionalGroupsSequence) == int(dataset.NumberOfFrames), "it lacks frames")
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        reference = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        _require(reference in sources, "a frame refers to an image that was not analysed")
+        offset = _numbers(frame.PlanePositionSequence[0].ImagePositionPatient) - _numbers(
+            sources[reference].ImagePositionPatient
+        )
+        _require(np.abs(offset).max() <= POSITION_TOLERANCE_MM, "a frame does not lie on its source image")
+    referenced = {
+        item.ReferencedSOPInstanceUID
+        for series in dataset.ReferencedSeriesSequence
+        for item in series.ReferencedInstanceSequence
+    }
+    _require(referenced == set(sources), "its list of source images is not that of the images analysed")
+    _check_pixels(answer, dataset)
+
+
+def _check_pixels(answer: Answer, dataset: Dataset) -> None:
+    numbers = Segmentation.from_dataset(dataset, copy=False).get_pixels_by_source_instance(
+        [source.SOPInstanceUID for source in answer.sources],
+        combine_segments=True,
+        assert_missing_frames_are_empty=True,
+        dtype=np.uint8,
+    )
+    _require(np.array_equal(numbers, segment_numbers(answer)), "its pixels are not the model's")
+    _require(
+        [segment.SegmentLabel for segment in dataset.SegmentSequence]
+        == [label.name for label in answer.segments.values()],
+        "its segments are not the model's labels",
+    )
+    grid = place(answer.sources)
+    numbers_of = {label.name: number for number, label in answer.segments.items()}
+    for finding in answer.findings:
+        number = numbers_of.get(finding.label)
+        volume_ml = 0.0 if number is None else grid.measure_ml(numbers == number)
+        _require(
+            _same_volume(volume_ml, finding.volume_ml),
+            f"the {finding.label} segment has another volume than the finding",
+        )
+
+
+def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None) -> None:
+    _check_common(answer, dataset, ComprehensiveSRStorage, answer.uids.report_instance(), answer.uids.report_series())
+    allowed = {source.SOPInstanceUID for source in answer.sources}
+    if segmentation is not None:
+        allowed.add(segmentation.SOPInstanceUID)
+    evidence = {
+        item.ReferencedSOPInstanceUID
+        for study in dataset.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    items = list(_walk(dataset))
+    referenced = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in items if item.ValueType == "IMAGE"}
+    _require(referenced <= allowed, "the report refers to an image that was not analysed")
+    _require(referenced <= evidence, "the report refers to an image that is not in its evidence")
+    texts = " ".join(item.TextValue for item in items if item.ValueType == "TEXT")
+    _require(NOTICE in texts, "the report lacks the notice")
+
+    groups = [item for item in items if _code(item) == "125007"]
+    if not answer.findings:
+        _require(NO_FLAG in texts and len(groups) == 1, "the report does not say that no flag was raised")
+        return
+    _require(len(groups) == len(answer.findings), "the report has another number of findings")
+    numbers = {label.name: number for number, label in answer.segments.items()}
+    for group, finding in zip(groups, answer.findings, strict=True):
+        content = {_code(item): item for item in group.ContentSequence}
+        measured = float(content["118565006"].MeasuredValueSequence[0].NumericValue)
+        _require(_same_volume(measured, finding.volume_ml), f"the report gives {finding.label} another volume")
+        probability = float(content["122157"].MeasuredValueSequence[0].NumericValue)
+        same = abs(probability - finding.probability) < 1e-3
+        _require(same, f"the report gives {finding.label} another probability")
+        _require(
+            answer.uids.tracking(finding.label) == content["112040"].UID, f"{finding.label} has another tracking UID"
+        )
+        if finding.label in numbers and segmentation is not None:
+            reference = content["121191"].ReferencedSOPSequence[0]
+            _require(
+                reference.ReferencedSOPInstanceUID == segmentation.SOPInstanceUID
+                and int(reference.ReferencedSegmentNumber) == numbers[finding.label],
+                f"{finding.label} does not refer to its segment",
+            )
+
+
+def _same_volume(first_ml: float, second_ml: float) -> bool:
+    return abs(first_ml - second_ml) <= max(VOLUME_TOLERANCE_ML, VOLUME_TOLERANCE_RATIO * second_ml)
+
+
+def _walk(item: Dataset) -> Iterator[Dataset]:
+    for child in item.get("ContentSequence", ()):
+        yield child
+        yield from _walk(child)
+
+
+def _code(item: Dataset) -> str:
+    names = item.get("ConceptNameCodeSequence")
+    return str(names[0].CodeValue) if names else ""
+
+
+def _numbers(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([float(value) for value in values], dtype=np.float64)
+
+
+def _require(condition: bool | np.bool_, otherwise: str) -> None:
+    if not condition:
+        raise Reject(f"The output gate stopped the result: {otherwise}.")

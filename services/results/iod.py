@@ -1,0 +1,107 @@
+"""What a Segmentation and a Comprehensive SR must carry to be one (PS3.3 A.51, A.35.3), as tables."""
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
+
+# Type 1: present with a value.
+_COMMON_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "InstanceNumber")
+_REQUIRED = {
+    SegmentationStorage: (
+        *_COMMON_1,
+        "SeriesNumber",
+        "FrameOfReferenceUID",
+        "Manufacturer",
+        "ManufacturerModelName",
+        "DeviceSerialNumber",
+        "SoftwareVersions",
+        "ContentDate",
+        "ContentTime",
+        "NumberOfFrames",
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+        "DimensionOrganizationSequence",
+        "DimensionIndexSequence",
+        "ReferencedSeriesSequence",
+        "ImageType",
+        "SegmentationType",
+        "SegmentSequence",
+        "ContentLabel",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "LossyImageCompression",
+        "PixelData",
+    ),
+    ComprehensiveSRStorage: (
+        *_COMMON_1,
+        "SeriesNumber",
+        "ContentDate",
+        "ContentTime",
+        "CompletionFlag",
+        "VerificationFlag",
+        "CurrentRequestedProcedureEvidenceSequence",
+        "ValueType",
+        "ConceptNameCodeSequence",
+        "ContinuityOfContent",
+        "ContentSequence",
+    ),
+}
+# Type 2: present, possibly empty.
+_COMMON_2 = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "Manufacturer",
+)
+_PRESENT = {
+    SegmentationStorage: (*_COMMON_2, "PositionReferenceIndicator", "ContentDescription", "ContentCreatorName"),
+    ComprehensiveSRStorage: (*_COMMON_2, "PerformedProcedureCodeSequence", "ReferencedPerformedProcedureStepSequence"),
+}
+_SEGMENT_REQUIRED = (
+    "SegmentNumber",
+    "SegmentLabel",
+    "SegmentAlgorithmType",
+    "SegmentAlgorithmName",
+    "SegmentationAlgorithmIdentificationSequence",
+    "SegmentedPropertyCategoryCodeSequence",
+    "SegmentedPropertyTypeCodeSequence",
+    "TrackingUID",
+    "TrackingID",
+)
+_FRAME_REQUIRED = (
+    "FrameContentSequence",
+    "PlanePositionSequence",
+    "DerivationImageSequence",
+)
+_SHARED_REQUIRED = ("PixelMeasuresSequence", "PlaneOrientationSequence")
+
+
+def missing_attributes(dataset: Dataset) -> list[str]:
+    """Keywords that are required and absent, or empty where a value is required; with the place for nested ones."""
+    sop_class = dataset.SOPClassUID
+    missing = _without_value(dataset, _REQUIRED[sop_class], "")
+    missing += [keyword for keyword in _PRESENT[sop_class] if keyword not in dataset]
+    if sop_class != SegmentationStorage or missing:
+        return missing
+    for segment in dataset.SegmentSequence:
+        missing += _without_value(segment, _SEGMENT_REQUIRED, "SegmentSequence.")
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    missing += _without_value(shared, _SHARED_REQUIRED, "SharedFunctionalGroupsSequence.")
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        missing += _without_value(frame, _FRAME_REQUIRED, "PerFrameFunctionalGroupsSequence.")
+        if "SegmentIdentificationSequence" not in shared and "SegmentIdentificationSequence" not in frame:
+            missing.append("PerFrameFunctionalGroupsSequence.SegmentIdentificationSequence")
+    return list(dict.fromkeys(missing))
+
+
+def _without_value(dataset: Dataset, keywords: tuple[str, ...], place: str) -> list[str]:
+    return [place + keyword for keyword in keywords if dataset.get(keyword) in (None, "", b"", [])]

@@ -1,0 +1,92 @@
+"""A small synthetic CT series with awkward geometry: tilted, unevenly spaced, in any order. Made by pydicom alone."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from services.results.uids import derive_uid
+
+TILT_DEG = 18.5
+GAPS_MM = (2.5, 2.5, 2.5, 2.6, 5.0, 5.0, 4.9, 5.0, 7.5)
+STUDY_UID = derive_uid("test-study")
+
+
+def tilted_ct(
+    *,
+    shape: tuple[int, int, int] = (10, 64, 64),
+    gaps_mm: Sequence[float] = GAPS_MM,
+    tilt_deg: float = TILT_DEG,
+    spacing_mm: tuple[float, float] = (3.2, 3.1),
+    seed: int = 7,
+    name: str = "Demo^Tilted",
+) -> list[Dataset]:
+    """A series sorted along the slice normal. The table moves along z while the gantry is tilted, so slices shear.
+
+    Args:
+        shape: (slices, rows, columns).
+        gaps_mm: table movement between neighbours, one fewer than slices.
+        tilt_deg: rotation about the row direction.
+        spacing_mm: (between rows, between columns).
+    """
+    slices, rows, columns = shape
+    tilt = np.deg2rad(tilt_deg)
+    orientation = [1.0, 0.0, 0.0, 0.0, float(np.cos(tilt)), float(-np.sin(tilt))]
+    z_mm = np.concatenate([[0.0], np.cumsum(gaps_mm)])[:slices]
+    random = np.random.default_rng(seed)
+    series_uid = derive_uid("test-series", str(shape), str(tuple(gaps_mm)), str(tilt_deg), str(seed))
+    datasets = []
+    for index in range(slices):
+        dataset = Dataset()
+        dataset.SOPClassUID = CTImageStorage
+        dataset.SOPInstanceUID = derive_uid("test-instance", series_uid, str(index))
+        dataset.StudyInstanceUID = STUDY_UID
+        dataset.SeriesInstanceUID = series_uid
+        dataset.FrameOfReferenceUID = derive_uid("test-frame", series_uid)
+        dataset.PositionReferenceIndicator = ""
+        dataset.PatientName, dataset.PatientID = name, "NJ-TEST-1"
+        dataset.PatientBirthDate, dataset.PatientSex = "19500101", "O"
+        dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20260102", "030405", "1"
+        dataset.AccessionNumber, dataset.ReferringPhysicianName = "A1", ""
+        dataset.Modality, dataset.Manufacturer = "CT", "Nightjar tests"
+        dataset.SeriesNumber, dataset.InstanceNumber = 2, index + 1
+        dataset.SeriesDescription, dataset.ImageType = "Head 5 mm", ["ORIGINAL", "PRIMARY", "AXIAL"]
+        dataset.AcquisitionNumber, dataset.KVP = 1, 120
+        dataset.ImagePositionPatient = [f"{-columns * spacing_mm[1] / 2:.6g}", "-90.25", f"{z_mm[index]:.6g}"]
+        dataset.ImageOrientationPatient = [f"{value:.10g}" for value in orientation]
+        dataset.PixelSpacing = [f"{value:.6g}" for value in spacing_mm]
+        dataset.SliceThickness = "2.5"
+        dataset.GantryDetectorTilt = f"{tilt_deg:.6g}"
+        dataset.Rows, dataset.Columns = rows, columns
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
+        dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "HU"
+        dataset.PixelData = random.integers(-1000, 1000, (rows, columns), dtype=np.int16).tobytes()
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        datasets.append(dataset)
+    return datasets
+
+
+def as_bytes(dataset: Dataset) -> bytes:
+    """Part 10 bytes of one instance."""
+    buffer = BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def blobs(shape: tuple[int, int, int], labels: Sequence[int]) -> NDArray[np.uint8]:
+    """One box a label, each over other slices, so some frames are empty for each; axes (slice, row, column)."""
+    array = np.zeros(shape, dtype=np.uint8)
+    slices, rows, columns = shape
+    for place, value in enumerate(labels):
+        start = place % max(slices - 1, 1)
+        top, left = (5 + 9 * place) % (rows // 2), (3 + 7 * place) % (columns // 2)
+        array[start : start + 3, top : top + rows // 6 + place, left : left + columns // 4] = value
+    return array
