@@ -1,0 +1,125 @@
+"""Local accounts and the audit trail (PS3.15 A.5: who, what, when, from where, with what outcome)."""
+
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from services.errors import Reject
+from services.ledger.database import Connection, Pool
+
+MINIMUM_PASSWORD_LENGTH = 12
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_hasher = PasswordHasher()
+
+
+class Role(StrEnum):
+    """What an account may do; an account may have several."""
+
+    RADIOLOGIST = "radiologist"
+    ANNOTATOR = "annotator"
+    REVIEWER = "reviewer"
+    ARBITER = "arbiter"
+    ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody who can sign in.
+
+    Attributes:
+        stamp: changes with the password; a session made under another stamp is over.
+    """
+
+    name: str
+    roles: frozenset[Role]
+    stamp: str
+
+
+def create_account(connection: Connection, name: str, password: str, roles: Iterable[Role]) -> None:
+    """Add an account.
+
+    Raises:
+        Reject: the name or the password cannot be used, or the name is taken.
+    """
+    if not _NAME.fullmatch(name):
+        raise Reject(
+            "An account name is 1 to 40 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit."
+        )
+    if len(password) < MINIMUM_PASSWORD_LENGTH:
+        raise Reject(f"A password has at least {MINIMUM_PASSWORD_LENGTH} characters.")
+    created = connection.execute(
+        "INSERT INTO account (name, password_hash, roles) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        [name, _hasher.hash(password), sorted(set(roles))],
+    ).rowcount
+    if not created:
+        raise Reject(f"There is already an account called {name}.")
+
+
+def ensure_first_account(pool: Pool) -> tuple[str, str] | None:
+    """Name and random password of the account `radiologist`, made when there is none at all; else None."""
+    password = secrets.token_urlsafe(12)
+    with pool.connection() as connection:
+        connection.execute("LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE")
+        if connection.execute("SELECT 1 FROM account LIMIT 1").fetchone() is not None:
+            return None
+        create_account(connection, Role.RADIOLOGIST, password, [Role.RADIOLOGIST])
+    return str(Role.RADIOLOGIST), password
+
+
+@cache
+def _nobody() -> str:
+    """Checked when the account is unknown, so that the answer takes as long as for a known one."""
+    return _hasher.hash(secrets.token_urlsafe(16))
+
+
+def verify(connection: Connection, name: str, password: str) -> Account | None:
+    """The account these credentials open, or None; an outdated hash is renewed."""
+    row = connection.execute("SELECT password_hash FROM account WHERE name = %s", [name]).fetchone()
+    stored = row["password_hash"] if row else _nobody()
+    try:
+        _hasher.verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return None
+    if row is None:
+        return None
+    if _hasher.check_needs_rehash(stored):
+        connection.execute("UPDATE account SET password_hash = %s WHERE name = %s", [_hasher.hash(password), name])
+    return find_account(connection, name)
+
+
+def find_account(connection: Connection, name: str) -> Account | None:
+    """The account of this name, or None."""
+    row = connection.execute(
+        """SELECT name, roles, left(encode(sha256(convert_to(password_hash, 'UTF8')), 'hex'), 16) AS stamp
+           FROM account WHERE name = %s""",
+        [name],
+    ).fetchone()
+    if row is None:
+        return None
+    known = {role.value for role in Role}
+    return Account(
+        name=row["name"], roles=frozenset(Role(role) for role in row["roles"] if role in known), stamp=row["stamp"]
+    )
+
+
+def record_audit(
+    connection: Connection,
+    action: str,
+    *,
+    account: str | None,
+    address: str | None,
+    outcome: str = "success",
+    study_uid: str | None = None,
+) -> None:
+    """Append a row to the audit trail, in the transaction of what it records."""
+    connection.execute(
+        "INSERT INTO audit (account, action, outcome, study_uid, address) VALUES (%s, %s, %s, %s, %s)",
+        [account, action, outcome, study_uid, address],
+    )

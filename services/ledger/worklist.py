@@ -1,0 +1,313 @@
+"""What the worklist shows: a snapshot of studies, current analyses and undelivered results; and claims."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import sql
+
+from services.ledger.database import Connection
+from services.ledger.jobs import record_event
+
+CHANNEL = "nightjar_worklist"
+HEARTBEAT_FRESH = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class FindingFacts:
+    """One finding above its operating point; urgency 1 immediate to 3 standard."""
+
+    label: str
+    volume_ml: float
+    urgency: int
+    key_slice: int
+
+
+@dataclass(frozen=True)
+class AnalysisFacts:
+    """A current analysis (none that was superseded); findings most urgent first, then largest."""
+
+    id: int
+    model: str
+    model_version: str
+    state: str
+    reason: str | None
+    has_preview: bool
+    queued_at: datetime
+    analysed_at: datetime | None
+    findings: tuple[FindingFacts, ...]
+
+
+@dataclass(frozen=True)
+class ParkedDelivery:
+    """A result that a destination did not take, retries used up."""
+
+    destination: str
+    kind: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """A study as the ledger knows it; DICOM's own strings, unescaped.
+
+    Attributes:
+        key: what pages and addresses call the study; says nothing about the patient.
+        urgency: 1 immediate, 2 urgent, 3 standard; only ever raised by a model.
+        arrived_at: commit of its first instance.
+    """
+
+    study_uid: str
+    key: str
+    patient_id: str | None
+    patient_name: str | None
+    patient_birth_date: str | None
+    patient_sex: str | None
+    accession_number: str | None
+    description: str | None
+    study_date: str | None
+    study_time: str | None
+    modalities: tuple[str, ...]
+    instances: int
+    state: str
+    reason: str | None
+    urgency: int
+    arrived_at: datetime
+    last_instance_at: datetime
+    claimed_by: str | None
+    claimed_at: datetime | None
+    analyses: tuple[AnalysisFacts, ...]
+    parked: tuple[ParkedDelivery, ...]
+
+
+@dataclass(frozen=True)
+class SeriesFacts:
+    """A series and why it was or was not chosen."""
+
+    series_uid: str
+    series_number: int | None
+    modality: str | None
+    description: str | None
+    instances: int
+    state: str
+    reason: str | None
+    role: str | None
+    role_reason: str | None
+
+
+@dataclass(frozen=True)
+class DeliveryFacts:
+    """One result to one destination."""
+
+    id: int
+    destination: str
+    kind: str
+    state: str
+    attempts: int
+    reason: str | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True)
+class EventFacts:
+    """One line of a study's history."""
+
+    at: datetime
+    entity: str
+    entity_id: str
+    kind: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """Everything the study page shows."""
+
+    study: StudyFacts
+    series: tuple[SeriesFacts, ...]
+    deliveries: tuple[DeliveryFacts, ...]
+    events: tuple[EventFacts, ...]
+
+
+_KEY = sql.SQL("md5(s.study_uid)")
+
+_STUDIES = sql.SQL("""
+    SELECT s.*, {key} AS key,
+           coalesce((SELECT array_agg(DISTINCT e.modality ORDER BY e.modality) FROM series e
+                     WHERE e.study_uid = s.study_uid AND e.modality IS NOT NULL), '{{}}') AS modalities,
+           coalesce((SELECT sum(e.instances) FROM series e WHERE e.study_uid = s.study_uid), 0)::integer AS instances
+    FROM study s WHERE {condition}
+""")
+
+
+def list_studies(connection: Connection, since: datetime) -> list[StudyFacts]:
+    """Studies that arrived after `since`, in no particular order, from one snapshot.
+
+    Must be the first query of its transaction: the three parts of the answer have to agree, or a flag could
+    show for a moment as no flag.
+    """
+    _take_snapshot(connection)
+    return _studies(connection, sql.SQL("s.first_instance_at > %s"), since)
+
+
+def read_study(connection: Connection, key: str) -> StudyRecord | None:
+    """One study by its key, from one snapshot; must be the first query of its transaction."""
+    _take_snapshot(connection)
+    studies = _studies(connection, sql.SQL("{} = %s").format(_KEY), key)
+    if not studies:
+        return None
+    study = studies[0]
+    series = connection.execute(
+        """SELECT series_uid, series_number, modality, description, instances, state, reason, role, role_reason
+           FROM series WHERE study_uid = %s ORDER BY series_number NULLS LAST, series_uid""",
+        [study.study_uid],
+    ).fetchall()
+    deliveries = connection.execute(
+        """SELECT d.id, d.destination, r.kind, d.state, d.attempts, d.reason, d.delivered_at
+           FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
+           WHERE a.study_uid = %s AND d.state != 'cancelled' ORDER BY d.id""",
+        [study.study_uid],
+    ).fetchall()
+    events = connection.execute(
+        "SELECT at, entity, entity_id, kind, detail FROM event WHERE study_uid = %s ORDER BY id", [study.study_uid]
+    ).fetchall()
+    return StudyRecord(
+        study=study,
+        series=tuple(SeriesFacts(**row) for row in series),
+        deliveries=tuple(DeliveryFacts(**row) for row in deliveries),
+        events=tuple(EventFacts(**row) for row in events),
+    )
+
+
+def inference_alive(connection: Connection) -> bool:
+    """Whether an inference part said within the last seconds that it lives and its models answer."""
+    row = connection.execute(
+        """SELECT 1 FROM heartbeat WHERE part = 'inference' AND at > clock_timestamp() - %s
+           AND detail -> 'healthy' IS DISTINCT FROM 'false'::jsonb LIMIT 1""",
+        [HEARTBEAT_FRESH],
+    ).fetchone()
+    return row is not None
+
+
+def find_preview(connection: Connection, analysis_id: int) -> tuple[str, str] | None:
+    """Storage key of an analysis's picture and the study it shows, or None."""
+    row = connection.execute(
+        "SELECT preview_key, study_uid FROM analysis WHERE id = %s AND preview_key IS NOT NULL", [analysis_id]
+    ).fetchone()
+    return (row["preview_key"], row["study_uid"]) if row else None
+
+
+def find_study_uid(connection: Connection, key: str) -> str | None:
+    """Study Instance UID of the study pages call `key`, or None."""
+    row = connection.execute(sql.SQL("SELECT s.study_uid FROM study s WHERE {} = %s").format(_KEY), [key]).fetchone()
+    return row["study_uid"] if row else None
+
+
+def claim(connection: Connection, study_uid: str, account: str, now: datetime) -> str:
+    """Take a study for a reader unless somebody has it; returns who has it afterwards."""
+    row = connection.execute("SELECT claimed_by FROM study WHERE study_uid = %s FOR UPDATE", [study_uid]).fetchone()
+    holder = row["claimed_by"] if row else None
+    if holder is not None:
+        return str(holder)
+    connection.execute(
+        "UPDATE study SET claimed_by = %s, claimed_at = %s WHERE study_uid = %s", [account, now, study_uid]
+    )
+    record_event(connection, "study", study_uid, "claimed", study_uid=study_uid, account=account)
+    return account
+
+
+def release(connection: Connection, study_uid: str, account: str, *, of_others: bool) -> bool:
+    """Give a claim back; False when it belongs to somebody else and `of_others` is not allowed."""
+    row = connection.execute("SELECT claimed_by FROM study WHERE study_uid = %s FOR UPDATE", [study_uid]).fetchone()
+    holder = row["claimed_by"] if row else None
+    if holder is None:
+        return True
+    if holder != account and not of_others:
+        return False
+    connection.execute("UPDATE study SET claimed_by = NULL, claimed_at = NULL WHERE study_uid = %s", [study_uid])
+    record_event(connection, "study", study_uid, "released", study_uid=study_uid, account=account)
+    return True
+
+
+def _take_snapshot(connection: Connection) -> None:
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _studies(connection: Connection, condition: sql.Composable, parameter: Any) -> list[StudyFacts]:
+    rows = connection.execute(_STUDIES.format(key=_KEY, condition=condition), [parameter]).fetchall()
+    uids = [row["study_uid"] for row in rows]
+    analyses, parked = _analyses(connection, uids), _parked(connection, uids)
+    return [
+        StudyFacts(
+            study_uid=row["study_uid"],
+            key=row["key"],
+            patient_id=row["patient_id"],
+            patient_name=row["patient_name"],
+            patient_birth_date=row["patient_birth_date"],
+            patient_sex=row["patient_sex"],
+            accession_number=row["accession_number"],
+            description=row["description"],
+            study_date=row["study_date"],
+            study_time=row["study_time"],
+            modalities=tuple(row["modalities"]),
+            instances=row["instances"],
+            state=row["state"],
+            reason=row["reason"],
+            urgency=row["urgency"],
+            arrived_at=row["first_instance_at"],
+            last_instance_at=row["last_instance_at"],
+            claimed_by=row["claimed_by"],
+            claimed_at=row["claimed_at"],
+            analyses=tuple(analyses[row["study_uid"]]),
+            parked=tuple(parked[row["study_uid"]]),
+        )
+        for row in rows
+    ]
+
+
+def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, list[AnalysisFacts]]:
+    findings: dict[int, list[FindingFacts]] = defaultdict(list)
+    for row in connection.execute(
+        """SELECT f.analysis_id, f.label, f.volume_ml, f.urgency, f.key_slice
+           FROM finding f JOIN analysis a ON a.id = f.analysis_id
+           WHERE a.study_uid = ANY(%s) AND a.state != 'superseded' ORDER BY f.urgency, f.volume_ml DESC, f.label""",
+        [list(study_uids)],
+    ):
+        findings[row["analysis_id"]].append(
+            FindingFacts(row["label"], row["volume_ml"], row["urgency"], row["key_slice"])
+        )
+    analyses: dict[str, list[AnalysisFacts]] = defaultdict(list)
+    for row in connection.execute(
+        """SELECT id, study_uid, model, model_version, state, reason, preview_key, queued_at, analysed_at
+           FROM analysis WHERE study_uid = ANY(%s) AND state != 'superseded' ORDER BY id""",
+        [list(study_uids)],
+    ):
+        analyses[row["study_uid"]].append(
+            AnalysisFacts(
+                id=row["id"],
+                model=row["model"],
+                model_version=row["model_version"],
+                state=row["state"],
+                reason=row["reason"],
+                has_preview=row["preview_key"] is not None,
+                queued_at=row["queued_at"],
+                analysed_at=row["analysed_at"],
+                findings=tuple(findings[row["id"]]),
+            )
+        )
+    return analyses
+
+
+def _parked(connection: Connection, study_uids: Sequence[str]) -> dict[str, list[ParkedDelivery]]:
+    parked: dict[str, list[ParkedDelivery]] = defaultdict(list)
+    for row in connection.execute(
+        """SELECT a.study_uid, d.destination, r.kind, d.reason
+           FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
+           WHERE a.study_uid = ANY(%s) AND d.state = 'parked' AND a.state != 'superseded'
+           ORDER BY d.destination, r.kind""",
+        [list(study_uids)],
+    ):
+        parked[row["study_uid"]].append(ParkedDelivery(row["destination"], row["kind"], row["reason"]))
+    return parked

@@ -1,0 +1,107 @@
+"""What every request passes: headers, the same-origin rule, and a sign-in for all but a few named addresses."""
+
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote, urlsplit
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.ledger.accounts import Account, find_account
+from services.ledger.database import Pool
+from services.triage.sessions import COOKIE, Sessions
+from services.triage.site import CONNECTION_WAIT_S, wants_json
+
+OPEN_ADDRESSES = frozenset({"/sign-in", "/healthz", "/readyz"})
+OPEN_PREFIX = "/static/"
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """ASGI middleware. Puts the account of a signed-in request into `request.state.account`."""
+
+    def __init__(
+        self, app: ASGIApp, pool: Pool, sessions: Sessions, on_failure: Callable[[Request, Exception], Response]
+    ) -> None:
+        self._app, self._pool, self._sessions, self._on_failure = app, pool, sessions, on_failure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                outgoing = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    outgoing[name] = value
+                if not scope["path"].startswith(OPEN_PREFIX):
+                    outgoing["Cache-Control"] = "no-store"
+            await send(message)
+
+        try:
+            answer = await self._admit(scope)
+            await answer(scope, receive, send_guarded)
+        except Exception as error:  # noqa: BLE001
+            # The last place that may still answer; what escapes further would be logged with its text.
+            response = self._on_failure(Request(scope), error)
+            if not started:
+                await response(scope, receive, send_guarded)
+
+    async def _admit(self, scope: Scope) -> ASGIApp:
+        """What answers this request: the application, or a refusal."""
+        path, headers = scope["path"], Headers(scope=scope)
+        if scope["method"] not in _SAFE_METHODS and not is_same_origin(headers):
+            return JSONResponse({"detail": "This request did not come from Nightjar's own pages."}, status_code=403)
+        if path in OPEN_ADDRESSES or path.startswith(OPEN_PREFIX):
+            return self._app
+        account = await run_sync(self._account, headers.get("cookie"))
+        if account is None:
+            return _ask_to_sign_in(scope["method"], path, headers)
+        scope.setdefault("state", {})["account"] = account
+        return self._app
+
+    def _account(self, cookies: str | None) -> Account | None:
+        try:
+            morsel = SimpleCookie(cookies or "").get(COOKIE)
+        except CookieError:
+            return None
+        session = self._sessions.read(morsel.value if morsel else None)
+        if session is None:
+            return None
+        name, stamp = session
+        with self._pool.connection(timeout=CONNECTION_WAIT_S) as connection:
+            account = find_account(connection, name)
+        return account if account is not None and account.stamp == stamp else None
+
+
+def is_same_origin(headers: Headers) -> bool:
+    """Whether a browser says that its own page of ours sent this. A request that says nothing is refused."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc == headers.get("host")
+
+
+def _ask_to_sign_in(method: str, path: str, headers: Headers) -> Response:
+    if method != "GET" or wants_json(path, headers):
+        return JSONResponse({"detail": "Sign in first."}, status_code=401)
+    return RedirectResponse(f"/sign-in?next={quote(path)}" if path != "/" else "/sign-in", status_code=303)

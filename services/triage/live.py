@@ -1,0 +1,126 @@
+"""Tells open pages that the worklist changed. One LISTEN connection a process; what changed is asked for over HTTP."""
+
+import asyncio
+import json
+import logging
+import secrets
+import threading
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from services.ledger.database import Pool, connect
+from services.ledger.worklist import CHANNEL, inference_alive
+
+BEAT = timedelta(seconds=2)
+# Notifications of one burst, such as a series' instances, become one refetch; well under the time a reader notices.
+COALESCE = timedelta(milliseconds=100)
+RECONNECT = timedelta(seconds=1)
+
+logger = logging.getLogger(__name__)
+
+
+class LiveFeed:
+    """Counts the ledger's changes and lets streams wait for the next.
+
+    A stream is level-triggered: every message carries the version of the ledger's state, and a page that holds another
+    version refetches, so a lost message costs one beat and never a row.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        if not isinstance(pool.conninfo, str):
+            raise TypeError("The pool must know its database by a string.")
+        self._pool, self._url = pool, pool.conninfo
+        self._boot = secrets.token_hex(4)
+        self._count = 0
+        self._inference_alive = False
+        self._listening = False
+        self._closed = threading.Event()
+        self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._listen, name="worklist-listen", daemon=True),
+            threading.Thread(target=self._watch_inference, name="worklist-inference", daemon=True),
+        ]
+
+    @property
+    def version(self) -> str:
+        """Changes with every change of the ledger and with every start of this process."""
+        return f"{self._boot}.{self._count}"
+
+    @property
+    def inference_alive(self) -> bool:
+        return self._inference_alive
+
+    def start(self) -> None:
+        self._inference_alive = self._ask_inference()
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End the threads and every stream; safe to call twice and from any thread."""
+        self._closed.set()
+        self._wake()
+
+    async def messages(self) -> AsyncIterator[str]:
+        """Messages for one page: the state at once, after every change, and at least every beat. Ends with `close`."""
+        changed = asyncio.Event()
+        waiter = (asyncio.get_running_loop(), changed)
+        with self._lock:
+            self._waiters.add(waiter)
+        try:
+            while not self._closed.is_set():
+                changed.clear()
+                # Without its LISTEN connection this process may miss changes: it falls silent, and pages say so.
+                if self._listening:
+                    yield json.dumps({"version": self.version, "ai": self._inference_alive})
+                try:
+                    await asyncio.wait_for(changed.wait(), BEAT.total_seconds())
+                except TimeoutError:
+                    continue
+                await asyncio.sleep(COALESCE.total_seconds())
+        finally:
+            with self._lock:
+                self._waiters.discard(waiter)
+
+    def _changed(self) -> None:
+        self._count += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            for loop, event in self._waiters:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(event.set)
+
+    def _listen(self) -> None:
+        while not self._closed.is_set():
+            try:
+                with connect(self._url, autocommit=True) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}".encode())
+                    self._listening = True
+                    self._changed()  # whatever happened while nobody listened
+                    while not self._closed.is_set():
+                        for _ in connection.notifies(timeout=0.5, stop_after=1):
+                            self._changed()
+            except psycopg.OperationalError:
+                logger.warning("The ledger's notifications stopped; listening again in %s.", RECONNECT)
+                self._closed.wait(RECONNECT.total_seconds())
+            finally:
+                self._listening = False
+
+    def _watch_inference(self) -> None:
+        while not self._closed.wait(BEAT.total_seconds()):
+            alive = self._ask_inference()
+            if alive != self._inference_alive:
+                self._inference_alive = alive
+                self._changed()
+
+    def _ask_inference(self) -> bool:
+        try:
+            with self._pool.connection(timeout=BEAT.total_seconds()) as connection:
+                return inference_alive(connection)
+        except (psycopg.OperationalError, PoolTimeout):
+            return self._inference_alive

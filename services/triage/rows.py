@@ -1,0 +1,264 @@
+"""From what the ledger knows to what a row says. Pure: facts, settings and the time in, words and order out.
+
+The AI raises priority and nothing else: no wording here calls a study free of findings, and no study is left out.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from models.prediction import Urgency
+from services.ledger.worklist import FindingFacts, StudyFacts
+
+
+class AiState(StrEnum):
+    """What the AI has to say about a study. Silence has a word of its own."""
+
+    RECEIVING = "Receiving"
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    FLAG = "Flag"
+    NO_FLAG = "No flag raised"
+    NOT_ANALYSED = "Not analysed"
+    FAILED = "Failed"
+
+    @property
+    def slug(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+
+class Sort(StrEnum):
+    PRIORITY = "priority"
+    ARRIVAL = "arrival"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A worklist row, in words.
+
+    Attributes:
+        facts: the study it describes; its key is what the page calls it.
+        urgency: priority as shown; never changed by waiting.
+        promoted: why the row stands above its priority, or None.
+        waited_since, waited_until: waiting runs from arrival until a claim; until is None while it runs.
+        suspected: one text per finding, most urgent first, "Suspected IPH 12.3 mL".
+        ai_note: the reason behind the AI state, or None.
+        notes: what else went wrong, such as an undelivered result.
+        preview: analysis whose picture to show, or None.
+        alert: names the Immediate result nobody claimed, for its banner; None when there is none.
+    """
+
+    facts: StudyFacts
+    urgency: Urgency
+    promoted: str | None
+    waited_since: datetime
+    waited_until: datetime | None
+    patient: str
+    patient_details: str
+    study: str
+    study_details: str
+    suspected: tuple[str, ...]
+    ai_state: AiState
+    ai_note: str | None
+    notes: tuple[str, ...]
+    preview: int | None
+    reader: str | None
+    alert: str | None
+
+    @property
+    def key(self) -> str:
+        return self.facts.key
+
+    @property
+    def order(self) -> tuple[int, int, datetime, str]:
+        """Immediate first, then whoever waited too long, then by priority; the oldest first within each."""
+        group = 1 if self.urgency is Urgency.IMMEDIATE else 2 if self.promoted else 3
+        return group, int(self.urgency), self.waited_since, self.key
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a reader asked to see; none of it is patient data."""
+
+    urgency: Urgency | None = None
+    state: AiState | None = None
+    sort: Sort = Sort.PRIORITY
+
+    @property
+    def active(self) -> bool:
+        return self.urgency is not None or self.state is not None
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """The rows of one moment. Counts are of all studies, whatever is filtered."""
+
+    rows: tuple[Row, ...]
+    total: int
+    hidden: int
+    by_urgency: dict[Urgency, int]
+    by_state: dict[AiState, int]
+    flags_unclaimed: int
+
+
+def build_worklist(
+    studies: Sequence[StudyFacts], filters: Filters, now: datetime, maximum_wait: timedelta, limit: int
+) -> Worklist:
+    """Order, filter and count. `hidden` says how many matching rows did not fit `limit`; those are last in order."""
+    every = [describe_study(study, now, maximum_wait) for study in studies]
+    every.sort(
+        key=(lambda row: row.order) if filters.sort is Sort.PRIORITY else (lambda row: (row.waited_since, row.key))
+    )
+    matching = [
+        row for row in every if filters.urgency in (None, row.urgency) and filters.state in (None, row.ai_state)
+    ]
+    return Worklist(
+        rows=tuple(matching[:limit]),
+        total=len(every),
+        hidden=max(0, len(matching) - limit),
+        by_urgency=dict(Counter(row.urgency for row in every)),
+        by_state=dict(Counter(row.ai_state for row in every)),
+        flags_unclaimed=sum(row.ai_state is AiState.FLAG and row.reader is None for row in every),
+    )
+
+
+def describe_study(study: StudyFacts, now: datetime, maximum_wait: timedelta) -> Row:
+    state = ai_state(study)
+    urgency = Urgency(study.urgency)
+    findings = current_findings(study)
+    overdue = study.claimed_by is None and urgency is not Urgency.IMMEDIATE and now - study.arrived_at > maximum_wait
+    pictures = [analysis for analysis in study.analyses if analysis.has_preview and analysis.state == "analysed"]
+    pictures.sort(key=lambda analysis: (min((f.urgency for f in analysis.findings), default=9), -analysis.id))
+    newest = max((analysis.id for analysis in study.analyses), default=0)
+    return Row(
+        facts=study,
+        urgency=urgency,
+        promoted=f"Moved up: waiting over {_minutes(maximum_wait)}" if overdue else None,
+        waited_since=study.arrived_at,
+        waited_until=study.claimed_at,
+        patient=format_person_name(study.patient_name),
+        patient_details=" · ".join(part for part in (study.patient_id, study.patient_sex, _age(study)) if part),
+        study=study.description or "No study description",
+        study_details=" · ".join(
+            part for part in ("/".join(study.modalities), study.accession_number, _instances(study.instances)) if part
+        ),
+        suspected=tuple(suspected(finding) for finding in findings),
+        ai_state=state,
+        ai_note=_ai_note(study, state),
+        notes=_notes(study, findings),
+        preview=pictures[0].id if pictures else None,
+        reader=study.claimed_by,
+        alert=f"{study.key}-{newest}" if urgency is Urgency.IMMEDIATE and study.claimed_by is None else None,
+    )
+
+
+def ai_state(study: StudyFacts) -> AiState:
+    """One word for a study. A flag shows as soon as one analysis raised it, and while later instances arrive."""
+    states = {analysis.state for analysis in study.analyses}
+    if study.state == "failed":
+        return AiState.FAILED
+    if current_findings(study):
+        return AiState.FLAG
+    if study.state == "receiving":
+        return AiState.RECEIVING
+    if study.state == "analysing":
+        return AiState.RUNNING if "running" in states else AiState.QUEUED if "queued" in states else AiState.PENDING
+    if study.state in ("not_applicable", "parked"):
+        return AiState.NOT_ANALYSED
+    # Only a study whose every current analysis gave its answer may say that none raised a flag.
+    return AiState.NO_FLAG if study.state == "analysed" and states == {"analysed"} else AiState.PENDING
+
+
+def current_findings(study: StudyFacts) -> tuple[FindingFacts, ...]:
+    """Findings of the analyses that stand, most urgent first, then largest."""
+    findings = [finding for analysis in study.analyses if analysis.state == "analysed" for finding in analysis.findings]
+    return tuple(sorted(findings, key=lambda finding: (finding.urgency, -finding.volume_ml, finding.label)))
+
+
+def suspected(finding: FindingFacts) -> str:
+    return f"Suspected {finding.label} {format_volume(finding.volume_ml)}"
+
+
+def format_volume(volume_ml: float) -> str:
+    """Millilitres with the digits that mean something."""
+    if volume_ml < 0.1:
+        return "<0.1 mL"
+    return f"{volume_ml:.0f} mL" if volume_ml >= 99.95 else f"{volume_ml:.1f} mL"
+
+
+def format_person_name(name: str | None) -> str:
+    """DICOM's PN as people write it: `DOE^JANE^M=..` becomes `DOE, JANE M`; other scripts follow in brackets."""
+    groups = [_name_group(group) for group in (name or "").split("=")[:2]]
+    shown = [group for group in groups if group]
+    if not shown:
+        return "No patient name"
+    return shown[0] if len(shown) == 1 else f"{shown[0]} ({shown[1]})"
+
+
+def format_wait(wait: timedelta) -> str:
+    """`47 s`, `12 min`, `3 h 05`, `2 d 4 h`: the digits a reader compares."""
+    seconds = max(0, int(wait.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60:02d}" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def format_date(value: str | None) -> str | None:
+    """DICOM's DA, 20261121, as 2026-11-21; what is no date stays as it came."""
+    return f"{value[:4]}-{value[4:6]}-{value[6:]}" if value and len(value) == 8 and value.isdigit() else value
+
+
+def _ai_note(study: StudyFacts, state: AiState) -> str | None:
+    if state in (AiState.NOT_ANALYSED, AiState.FAILED):
+        return study.reason or "No reason was recorded."
+    if state is AiState.FLAG and study.state == "receiving":
+        return "More instances are arriving; the flag is from the earlier ones."
+    if state is AiState.FLAG and study.state == "analysing":
+        return "Another analysis is still under way."
+    if state is AiState.QUEUED:
+        reasons = [analysis.reason for analysis in study.analyses if analysis.state == "queued" and analysis.reason]
+        return f"Trying again. {reasons[0]}" if reasons else None
+    return None
+
+
+def _notes(study: StudyFacts, findings: Sequence[FindingFacts]) -> tuple[str, ...]:
+    notes = [f"Not delivered to {name}" for name in sorted({delivery.destination for delivery in study.parked})]
+    if study.urgency < Urgency.STANDARD and not findings:
+        notes.append("Priority kept from an earlier result")
+    return tuple(notes)
+
+
+def _name_group(group: str) -> str:
+    family, _, rest = group.partition("^")
+    given = " ".join(part.strip() for part in rest.split("^")[:2] if part.strip())
+    return ", ".join(part for part in (family.strip(), given) if part)
+
+
+def _age(study: StudyFacts) -> str | None:
+    born, seen = _parse_date(study.patient_birth_date), _parse_date(study.study_date)
+    if born is None or seen is None or seen < born:
+        return None
+    years = seen.year - born.year - ((seen.month, seen.day) < (born.month, born.day))
+    return f"{years} y"
+
+
+def _parse_date(value: str | None) -> date | None:
+    try:
+        return datetime.strptime(value or "", "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def _instances(count: int) -> str:
+    return f"{count} instance" if count == 1 else f"{count} instances"
+
+
+def _minutes(wait: timedelta) -> str:
+    return f"{wait.total_seconds() / 60:g} min"

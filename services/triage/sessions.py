@@ -1,0 +1,110 @@
+"""Sign-ins: a signed cookie that names the account, and a brake on guessing."""
+
+import os
+import secrets
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from services.errors import SettingsError
+from services.ledger.accounts import Account
+
+COOKIE = "nightjar_session"
+KEY_FILE = "session.key"
+FAILURES_ALLOWED = 5
+FAILURES_WINDOW = timedelta(minutes=5)
+
+
+class Sessions:
+    """Makes and reads the session cookie. Signing out elsewhere happens by a new password, which changes the stamp."""
+
+    def __init__(self, key: str, lifetime: timedelta) -> None:
+        self._serializer = URLSafeTimedSerializer(key, salt="nightjar.session")
+        self.lifetime = lifetime
+
+    def issue(self, account: Account) -> str:
+        return str(self._serializer.dumps([account.name, account.stamp]))
+
+    def read(self, cookie: str | None) -> tuple[str, str] | None:
+        """Account name and stamp of a genuine cookie within its lifetime, or None."""
+        if not cookie:
+            return None
+        try:
+            name, stamp = self._serializer.loads(cookie, max_age=int(self.lifetime.total_seconds()))
+        except (BadData, ValueError, TypeError):
+            return None
+        return str(name), str(stamp)
+
+
+def load_key(data_dir: Path) -> str:
+    """The signing key of this installation, made at the first start and readable by its owner only.
+
+    Raises:
+        SettingsError: the directory cannot be written to.
+    """
+    path = data_dir / KEY_FILE
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # Another process may start at the same moment: write aside, then link, which never replaces.
+            aside = data_dir / f".{KEY_FILE}.{os.getpid()}"
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+            try:
+                path.hardlink_to(aside)
+            except FileExistsError:
+                pass
+            finally:
+                aside.unlink()
+        return path.read_text()
+    except OSError as error:
+        raise SettingsError(
+            f"data_dir = {data_dir}: cannot keep the sign-in key there ({error.strerror}). "
+            "Name a directory this user may write to."
+        ) from error
+
+
+@dataclass
+class FailureBrake:
+    """Counts failed sign-ins by account and by address; too many within the window close the door for a while."""
+
+    now: Callable[[], datetime]
+    _failures: dict[str, deque[datetime]] = field(default_factory=lambda: defaultdict(deque))
+    _lock: Lock = field(default_factory=Lock)
+
+    def wait(self, *keys: str) -> timedelta | None:
+        """How long until another try is allowed, or None when it is now."""
+        now = self.now()
+        with self._lock:
+            waits = [
+                self._failures[key][0] + FAILURES_WINDOW - now
+                for key in keys
+                if key in self._failures and len(self._recent(key, now)) >= FAILURES_ALLOWED
+            ]
+        return max(waits, default=None)
+
+    def failed(self, *keys: str) -> None:
+        now = self.now()
+        with self._lock:
+            for key in list(self._failures):
+                if not self._recent(key, now):
+                    del self._failures[key]
+            for key in keys:
+                self._failures[key].append(now)
+
+    def succeeded(self, *keys: str) -> None:
+        with self._lock:
+            for key in keys:
+                self._failures.pop(key, None)
+
+    def _recent(self, key: str, now: datetime) -> deque[datetime]:
+        failures = self._failures[key]
+        while failures and failures[0] <= now - FAILURES_WINDOW:
+            failures.popleft()
+        return failures

@@ -1,0 +1,139 @@
+"""What the endpoints share: dependencies, who may do what, the audit trail, and how errors look."""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.templating import Jinja2Templates
+
+from services.context import Context
+from services.ledger.accounts import Account, Role, record_audit
+from services.ledger.database import Connection
+from services.triage.live import LiveFeed
+from services.triage.rows import format_date, format_person_name, format_volume, format_wait
+from services.triage.sessions import FailureBrake, Sessions
+
+FIXED_LINE = "Prioritisation only. Not for diagnosis. Read the full study in PACS."
+LIVE_HEADER = "x-nightjar-live"
+# The ledger answers in milliseconds or is in trouble; a page that says so beats one that hangs.
+CONNECTION_WAIT_S = 4.0
+# A live list refetches at every change; one row a minute and reader says that they were looking.
+LOOK_PERIOD = timedelta(minutes=1)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Looks:
+    """Remembers who was recorded looking at the list a moment ago."""
+
+    _last: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def is_new(self, account: str, address: str, now: datetime) -> bool:
+        with self._lock:
+            for key in [key for key, at in self._last.items() if now - at >= LOOK_PERIOD]:
+                del self._last[key]
+            if (account, address) in self._last:
+                return False
+            self._last[account, address] = now
+            return True
+
+
+@dataclass(frozen=True)
+class Site:
+    """Dependencies of the endpoints; one an application."""
+
+    context: Context
+    sessions: Sessions
+    brake: FailureBrake
+    feed: LiveFeed
+    templates: Jinja2Templates
+    looks: Looks = field(default_factory=Looks)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        with self.context.pool.connection(timeout=CONNECTION_WAIT_S) as connection:
+            yield connection
+
+    def render(self, request: Request, template: str, status_code: int = 200, **values: object) -> Response:
+        values.setdefault("account", getattr(request.state, "account", None))
+        return self.templates.TemplateResponse(request, template, values, status_code=status_code)
+
+
+def get_site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+def require(*roles: Role) -> Callable[[Request], Account]:
+    """A dependency: the signed-in account, refused with 403 unless it has one of the roles."""
+
+    def account_of(request: Request) -> Account:
+        account: Account = request.state.account
+        if not account.roles.intersection(roles):
+            raise HTTPException(403, f"Your account may not do this. It needs the role {' or '.join(roles)}.")
+        return account
+
+    return account_of
+
+
+SiteDependency = Annotated[Site, Depends(get_site)]
+Viewer = Annotated[Account, Depends(require(Role.RADIOLOGIST, Role.ADMINISTRATOR))]
+Reader = Annotated[Account, Depends(require(Role.RADIOLOGIST))]
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def audit(
+    connection: Connection, request: Request, action: str, account: Account, *, study_uid: str | None = None
+) -> None:
+    record_audit(connection, action, account=account.name, address=address_of(request), study_uid=study_uid)
+
+
+def wants_json(path: str, headers: Headers) -> bool:
+    return path.startswith(("/api/", "/events", "/healthz", "/readyz")) or LIVE_HEADER in headers
+
+
+def error_response(site: Site, request: Request, status_code: int, title: str, detail: str) -> Response:
+    """An error as a page for people and as JSON for programs."""
+    if wants_json(request.url.path, request.headers):
+        return JSONResponse({"detail": detail}, status_code=status_code)
+    return site.render(request, "error.html", status_code, title=title, detail=detail)
+
+
+def log_failure(error: Exception) -> None:
+    """Log where something failed. The text of a foreign exception may quote patient data; only its type is kept."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    logger.error("A page failed: %s at %s:%s.", type(error).__name__, Path(frame.filename).name, frame.lineno)
+
+
+def make_templates() -> Jinja2Templates:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "wait": format_wait,
+        "volume": format_volume,
+        "person_name": format_person_name,
+        "dicom_date": format_date,
+        "clock": lambda at: at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+    }
+    environment.globals["fixed_line"] = FIXED_LINE
+    return Jinja2Templates(env=environment)

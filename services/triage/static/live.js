@@ -1,0 +1,296 @@
+// The worklist page: keeps the list current without moving what the reader looks at.
+//
+// The server says over one event stream which version the list has, at least every two seconds. A page that holds another
+// version fetches the list anew and changes only the rows that differ. Whatever was missed while asleep, hidden or cut off
+// is therefore made good by the next message.
+import { setServerNow, tick } from "./clock.js";
+import { raiseAlerts } from "./alerts.js";
+import { initKeys } from "./keys.js";
+
+const LOST_AFTER_MS = 6000;
+const RETRY_MS = [500, 1000, 2000, 3000];
+const LIVE = { "x-nightjar-live": "1" };
+
+const main = document.getElementById("main");
+const lost = document.getElementById("lost");
+const find = document.getElementById("find");
+const said = document.getElementById("said");
+
+let wanted = null; // version the server last named
+let held = null; // version of the list on the page
+let heardAt = Date.now(); // last message of the stream
+let currentAt = Date.now(); // last time the list was known to be current
+let source = null;
+let retries = 0;
+let retryTimer = 0;
+let fetching = null;
+let again = false;
+
+// ---- the list -------------------------------------------------------------------------------------------------------
+
+/** A row's markup without what ticks, to tell whether the server's row differs from the one shown. */
+function essence(row) {
+  const copy = row.cloneNode(true);
+  for (const time of copy.querySelectorAll("time.wait")) time.textContent = "";
+  copy.classList.remove("arrived");
+  copy.hidden = false;
+  return copy.outerHTML;
+}
+
+const essences = new WeakMap();
+
+function remember(root) {
+  for (const row of root.querySelectorAll("tr[data-key]")) essences.set(row, essence(row));
+}
+
+/** Where the focus is, in words that survive a replaced element. */
+function focusPlace() {
+  const element = document.activeElement;
+  const owner = element?.closest("[data-key], [id^=part-]");
+  return owner && element.dataset.focus ? { key: owner.dataset.key, part: owner.id, name: element.dataset.focus } : null;
+}
+
+function restoreFocus(place) {
+  if (!place) return;
+  const scope = place.key ? main.querySelector(`tr[data-key="${place.key}"]`) : document.getElementById(place.part);
+  // A claimed row has no claim button any more: its link keeps the reader's place.
+  const target = scope?.querySelector(`[data-focus="${place.name}"]`) ?? scope?.querySelector("[data-focus]");
+  if (target && target !== document.activeElement) target.focus({ preventScroll: true });
+}
+
+/** Put the server's rows in place of ours; equal rows stay the same elements. */
+function mergeRows(current, fresh, isFilterChange) {
+  const ours = current.querySelector("tbody");
+  const theirs = fresh.querySelector("tbody");
+  if (!ours || !theirs) {
+    current.replaceChildren(...fresh.childNodes);
+    return;
+  }
+  const known = new Map([...ours.rows].map((row) => [row.dataset.key, row]));
+  let place = ours.firstElementChild;
+  for (const row of [...theirs.rows]) {
+    let shown = known.get(row.dataset.key);
+    known.delete(row.dataset.key);
+    if (!shown) {
+      if (!isFilterChange) row.classList.add("arrived");
+      shown = row;
+      ours.insertBefore(row, place);
+    } else if (essences.get(shown) === essences.get(row)) {
+      if (shown === place) place = place.nextElementSibling;
+      else ours.insertBefore(shown, place);
+    } else {
+      if (shown === place) place = place.nextElementSibling;
+      shown.remove();
+      ours.insertBefore(row, place);
+    }
+  }
+  for (const gone of known.values()) gone.remove();
+}
+
+function show(html, isFilterChange = false) {
+  const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("live");
+  const live = document.getElementById("live");
+  if (!fresh || !live) return;
+  remember(fresh);
+  const place = focusPlace();
+  // While reading further down, the row in hand stays where it is on the screen.
+  const anchor = window.scrollY > 0 ? document.activeElement?.closest("tr[data-key]") ?? firstVisibleRow() : null;
+  const anchorKey = anchor?.dataset.key;
+  const before = anchor?.getBoundingClientRect().top;
+  for (const part of fresh.querySelectorAll(":scope > [id^=part-]")) {
+    const shown = document.getElementById(part.id);
+    if (part.id === "part-rows") mergeRows(shown, part, isFilterChange);
+    else if (shown.innerHTML !== part.innerHTML) shown.replaceChildren(...part.childNodes);
+  }
+  Object.assign(live.dataset, fresh.dataset);
+  restoreFocus(place);
+  const after = anchorKey && main.querySelector(`tr[data-key="${anchorKey}"]`)?.getBoundingClientRect().top;
+  if (typeof after === "number" && after !== before) window.scrollBy({ top: after - before, behavior: "instant" });
+  settle();
+}
+
+function firstVisibleRow() {
+  return [...main.querySelectorAll("tr[data-key]")].find((row) => row.getBoundingClientRect().top >= 0) ?? null;
+}
+
+/** What follows from the list on the page, however it came there. */
+function settle() {
+  const { version, now, flags } = document.getElementById("live").dataset;
+  held = version;
+  setServerNow(now);
+  document.title = `${Number(flags) ? `(${flags}) ` : ""}Worklist · Nightjar`;
+  applyFind();
+  raiseAlerts(main);
+  tick();
+}
+
+async function refetch({ isFilterChange = false } = {}) {
+  if (fetching) {
+    again = true;
+    return fetching;
+  }
+  fetching = (async () => {
+    try {
+      do {
+        again = false;
+        const address = location.pathname + location.search;
+        const response = await fetch(address, { headers: LIVE, signal: AbortSignal.timeout(10000) });
+        if (response.status === 401) return location.assign("/sign-in");
+        if (!response.ok) return;
+        const html = await response.text();
+        if (address !== location.pathname + location.search) {
+          again = true; // the reader changed the filters meanwhile
+          continue;
+        }
+        currentAt = Date.now();
+        show(html, isFilterChange);
+      } while (again);
+    } catch {
+      // The stream notices a lost connection and says so.
+    } finally {
+      fetching = null;
+      watch();
+    }
+  })();
+  return fetching;
+}
+
+// ---- the stream -----------------------------------------------------------------------------------------------------
+
+function connect() {
+  clearTimeout(retryTimer);
+  source?.close();
+  source = new EventSource("/events");
+  source.addEventListener("message", (event) => {
+    heardAt = Date.now();
+    retries = 0;
+    wanted = JSON.parse(event.data).version;
+    if (wanted === held) currentAt = heardAt;
+    else refetch();
+    watch();
+  });
+  source.addEventListener("error", () => {
+    source.close();
+    retryTimer = setTimeout(reconnect, RETRY_MS[Math.min(retries++, RETRY_MS.length - 1)]);
+  });
+}
+
+function reconnect() {
+  connect();
+  refetch();
+}
+
+/** Say how old the list is once nothing was heard for too long. */
+function watch() {
+  const age = Date.now() - Math.min(heardAt, currentAt + LOST_AFTER_MS / 2);
+  const isLost = Date.now() - heardAt >= LOST_AFTER_MS || Date.now() - currentAt >= LOST_AFTER_MS + 2000;
+  if (!isLost) {
+    if (!lost.hidden) said.textContent = "Connected again. The list is current.";
+    lost.hidden = true;
+    return;
+  }
+  const seconds = Math.round((Date.now() - currentAt) / 1000);
+  const text = `Connection lost. List is ${seconds} s old. Reconnecting`;
+  if (lost.textContent !== text) lost.textContent = text;
+  lost.hidden = false;
+  // A stream that is silent without an error, as after sleep, is opened again.
+  if (age >= LOST_AFTER_MS && source?.readyState === EventSource.OPEN) connect();
+}
+
+// ---- filters --------------------------------------------------------------------------------------------------------
+
+/** Hide rows that do not hold every word searched for. Happens here, so that no name travels in an address. */
+function applyFind() {
+  const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0;
+  for (const row of main.querySelectorAll("tr[data-key]")) {
+    const text = row.querySelector(".c-patient").textContent + " " + row.querySelector(".c-study").textContent;
+    row.hidden = !words.every((word) => text.toLowerCase().includes(word));
+    shown += row.hidden ? 0 : 1;
+  }
+  const none = document.getElementById("find-none");
+  if (!words.length || shown) none?.remove();
+  else if (!none) {
+    const note = document.createElement("p");
+    note.id = "find-none";
+    note.className = "foot";
+    note.textContent = "No study on this list holds these words.";
+    document.getElementById("part-rows").append(note);
+  }
+}
+
+function go(address) {
+  history.replaceState(null, "", address);
+  return refetch({ isFilterChange: true });
+}
+
+function setParameter(name, value, unless) {
+  const parameters = new URLSearchParams(location.search);
+  if (value && value !== unless) parameters.set(name, value);
+  else parameters.delete(name);
+  const query = parameters.toString();
+  return go(query ? `/?${query}` : "/");
+}
+
+function sortBy(order) {
+  document.getElementById("sort").value = order;
+  said.textContent = `Ordered by ${order}.`;
+  return setParameter("sort", order, "priority");
+}
+
+// ---- claims ---------------------------------------------------------------------------------------------------------
+
+async function postClaim(form) {
+  try {
+    const response = await fetch(form.action, { method: "POST", headers: LIVE });
+    if (response.status === 401) return location.assign("/sign-in");
+    said.textContent = response.ok
+      ? form.action.endsWith("/claim") ? "Claimed." : "Released."
+      : (await response.json()).detail;
+  } catch {
+    said.textContent = "Not done: the connection is lost.";
+  }
+  return refetch();
+}
+
+// ---- start ----------------------------------------------------------------------------------------------------------
+
+main.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-claim]")) {
+    if (event.target.matches(".filters")) event.preventDefault();
+    return;
+  }
+  event.preventDefault();
+  postClaim(event.target);
+});
+main.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-filter]");
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
+    event.preventDefault();
+    const address = new URL(link.href);
+    document.getElementById("state").value = address.searchParams.get("state") ?? "";
+    go(address.pathname + address.search);
+    return;
+  }
+  // A click anywhere on a row opens it, as in every worklist; text can still be selected.
+  const row = event.target.closest("tr[data-key]");
+  if (row && !event.target.closest("a, button, form") && !getSelection().toString()) row.querySelector("a.open").click();
+});
+find.addEventListener("input", applyFind);
+document.getElementById("state").addEventListener("change", (event) => setParameter("state", event.target.value));
+document.getElementById("sort").addEventListener("change", (event) => sortBy(event.target.value));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) (Date.now() - heardAt > LOST_AFTER_MS ? reconnect : refetch)();
+});
+addEventListener("pageshow", (event) => event.persisted && reconnect());
+addEventListener("online", reconnect);
+addEventListener("pagehide", () => source?.close());
+
+initKeys({ main, find, sortBy, claim: postClaim });
+remember(main);
+settle();
+connect();
+setInterval(() => {
+  tick();
+  watch();
+}, 1000);

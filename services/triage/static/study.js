@@ -1,0 +1,8 @@
+// A study's page: the waiting time ticks, and Escape goes back to the list.
+import { setServerNow, tick } from "./clock.js";
+
+setServerNow(document.getElementById("main").dataset.now);
+setInterval(tick, 1000);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.ctrlKey && !event.metaKey && !event.altKey) document.getElementById("back").click();
+});
