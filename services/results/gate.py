@@ -8,6 +8,7 @@ from io import BytesIO
 
 import numpy as np
 from highdicom.seg import Segmentation
+from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
@@ -35,6 +36,7 @@ def check_results(answer: Answer, segmentation: bytes | None, report: bytes) -> 
         document = dcmread(BytesIO(report))
         if mask is None:
             _require(not answer.segments, "there are voxels but no segmentation")
+            _check_volumes(answer, np.zeros_like(answer.segmentation))
         else:
             _check_segmentation(answer, mask)
         _check_report(answer, document, mask)
@@ -63,16 +65,12 @@ def place(sources: Sequence[Dataset]) -> Volume:
 def _check_common(answer: Answer, dataset: Dataset, sop_class: str, instance: str, series: str) -> None:
     source = answer.sources[0]
     _require(dataset.SOPClassUID == sop_class, "it has another SOP class than it should")
-    _require(
-        dataset.SOPInstanceUID == instance and dataset.SeriesInstanceUID == series, "its UIDs are not the derived ones"
-    )
-    _require(
-        dataset.file_meta.MediaStorageSOPInstanceUID == instance, "its file meta information names another instance"
-    )
+    _require(dataset.SOPInstanceUID == instance, "it has another SOP Instance UID than the derived one")
+    _require(dataset.SeriesInstanceUID == series, "it has another Series Instance UID than the derived one")
+    _require(dataset.file_meta.MediaStorageSOPInstanceUID == instance, "its file meta information names another UID")
     for keyword in _IDENTITY:
-        _require(
-            (dataset.get(keyword) or "") == (source.get(keyword) or ""), f"its {keyword} is not the source images'"
-        )
+        same = (dataset.get(keyword) or "") == (source.get(keyword) or "")
+        _require(same, f"its {keyword} is not that of the source images")
     missing = missing_attributes(dataset)
     _require(not missing, f"it lacks {', '.join(missing)}")
     _require(NOTICE.removeprefix("Research use only. ") in dataset.SeriesDescription, "its series lacks the notice")
@@ -127,20 +125,20 @@ def _check_pixels(answer: Answer, dataset: Dataset) -> None:
         dtype=np.uint8,
     )
     _require(np.array_equal(numbers, segment_numbers(answer)), "its pixels are not the model's")
-    _require(
-        [segment.SegmentLabel for segment in dataset.SegmentSequence]
-        == [label.name for label in answer.segments.values()],
-        "its segments are not the model's labels",
-    )
+    names = [label.name for label in answer.segments.values()]
+    _require([segment.SegmentLabel for segment in dataset.SegmentSequence] == names, "its segments are not the labels")
+    _check_volumes(answer, numbers)
+
+
+def _check_volumes(answer: Answer, numbers: NDArray[np.uint8]) -> None:
+    """Hold each finding's volume against its segment in `numbers`, axes (slice, row, column), as read back."""
     grid = place(answer.sources)
     numbers_of = {label.name: number for number, label in answer.segments.items()}
     for finding in answer.findings:
         number = numbers_of.get(finding.label)
         volume_ml = 0.0 if number is None else grid.measure_ml(numbers == number)
-        _require(
-            _same_volume(volume_ml, finding.volume_ml),
-            f"the {finding.label} segment has another volume than the finding",
-        )
+        same = _same_volume(volume_ml, finding.volume_ml)
+        _require(same, f"the volume of segment {finding.label} is not that of the finding")
 
 
 def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None) -> None:

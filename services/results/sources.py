@@ -40,8 +40,8 @@ def prepare_header(dataset: Dataset) -> Dataset:
         if keyword not in header:
             setattr(header, keyword, "")
     if header.PatientSex not in _SEXES:
-        header.PatientSex = ""
-    if header.get("PixelData") is not None:
+        _replace(header, "PatientSex", "")
+    if "PixelData" in header:
         del header.PixelData
     return header
 
@@ -72,6 +72,13 @@ def with_thickness(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
     for source in sources:
         header = copy(source)
         if not header.get("SliceThickness"):
-            header.SliceThickness = thickness
+            _replace(header, "SliceThickness", thickness)
         completed.append(header)
     return tuple(completed)
+
+
+def _replace(header: Dataset, keyword: str, value: str) -> None:
+    """Set an attribute in this copy only: copies of a data set share elements, and assigning changes the element."""
+    if keyword in header:
+        delattr(header, keyword)
+    setattr(header, keyword, value)

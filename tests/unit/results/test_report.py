@@ -1,0 +1,96 @@
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from support.answers import answer
+from support.ct import blobs, tilted_ct
+
+from models.prediction import Finding, Urgency
+from services.results.answer import NOTICE, Predecessor
+from services.results.equipment import part10
+from services.results.gate import check_results
+from services.results.report import encode_report
+from services.results.segmentation import encode_segmentation
+
+SHAPE = (10, 64, 64)
+
+
+def _texts(item: Dataset) -> list[str]:
+    own = [item.TextValue] if item.get("ValueType") == "TEXT" else []
+    return own + [text for child in item.get("ContentSequence", ()) for text in _texts(child)]
+
+
+def _values(item: Dataset) -> list[str]:
+    own = [code.CodeMeaning for code in item.get("ConceptCodeSequence", ())]
+    return own + [value for child in item.get("ContentSequence", ()) for value in _values(child)]
+
+
+def test_no_finding_is_said_in_words_and_never_as_negative() -> None:
+    made = answer(tilted_ct(), blobs(SHAPE, []))
+
+    assert encode_segmentation(made) is None
+    report = encode_report(made, None)
+
+    check_results(made, None, part10(report))
+    words = " ".join(_texts(report) + _values(report) + [report.SeriesDescription]).lower()
+    assert "no flag raised" in words
+    assert NOTICE.lower() in words
+    assert not any(word in words for word in ("normal", "negative", "excluded", "no bleed", "no hemorrhage"))
+
+
+def test_a_finding_without_voxels_refers_to_its_key_image() -> None:
+    made = replace(
+        answer(tilted_ct(), np.zeros(SHAPE, dtype=np.uint8)),
+        findings=(Finding("SAH", 0.71, 0.0, Urgency.URGENT, 4),),
+        urgency=Urgency.URGENT,
+    )
+
+    report = encode_report(made, None)
+
+    check_results(made, None, part10(report))
+    assert "Urgent" in _values(report)
+    measurements = report.ContentSequence[-2].ContentSequence[0]
+    images = [item for item in measurements.ContentSequence if item.ValueType == "IMAGE"]
+    assert [item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in images] == [
+        made.sources[4].SOPInstanceUID
+    ]
+
+
+def test_a_report_names_the_one_it_replaces() -> None:
+    earlier = Predecessor("2.25.10", "2.25.11", "1.2.840.10008.5.1.4.1.1.88.33", "2.25.12")
+    made = answer(tilted_ct(), blobs(SHAPE, []), predecessors=(earlier,))
+
+    report = dcmread(BytesIO(part10(encode_report(made, None))))
+
+    document = report.PredecessorDocumentsSequence[0]
+    assert document.StudyInstanceUID == earlier.study_uid
+    series = document.ReferencedSeriesSequence[0]
+    assert series.SeriesInstanceUID == earlier.series_uid
+    assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == earlier.sop_instance_uid
+
+
+@pytest.mark.parametrize("labels", [[], [1, 2, 3, 4, 5]])
+def test_a_retry_writes_the_same_bytes(labels: list[int]) -> None:
+    made, again = (answer(tilted_ct(), blobs(SHAPE, labels)) for _ in range(2))
+
+    first, second = encode_segmentation(made), encode_segmentation(again)
+
+    assert part10(encode_report(made, first)) == part10(encode_report(again, second))
+    if first is not None and second is not None:
+        assert part10(first) == part10(second)
+
+
+def test_names_in_other_scripts_come_through() -> None:
+    datasets = tilted_ct(name="Müller^Jörg")
+    for dataset in datasets:
+        dataset.SpecificCharacterSet = "ISO_IR 100"
+    made = answer(datasets, blobs(SHAPE, [1]))
+    segmentation = encode_segmentation(made)
+
+    report = dcmread(BytesIO(part10(encode_report(made, segmentation))))
+
+    assert str(report.PatientName) == "Müller^Jörg"
+    assert report.SpecificCharacterSet == "ISO_IR 100"
