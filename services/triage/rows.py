@@ -142,9 +142,7 @@ def describe_study(study: StudyFacts, now: datetime, maximum_wait: timedelta) ->
         patient=format_person_name(study.patient_name),
         patient_details=" · ".join(part for part in (study.patient_id, study.patient_sex, _age(study)) if part),
         study=study.description or "No study description",
-        study_details=" · ".join(
-            part for part in ("/".join(study.modalities), study.accession_number, _instances(study.instances)) if part
-        ),
+        study_details=" · ".join(part for part in ("/".join(study.modalities), study.accession_number) if part),
         suspected=tuple(suspected(finding) for finding in findings),
         ai_state=state,
         ai_note=_ai_note(study, state),
@@ -183,16 +181,16 @@ def suspected(finding: FindingFacts) -> str:
 
 
 def format_volume(volume_ml: float) -> str:
-    """Millilitres with the digits that mean something."""
+    """Millilitres with the digits that mean something; number and unit never part at a line's end."""
     if volume_ml < 0.1:
-        return "<0.1 mL"
-    return f"{volume_ml:.0f} mL" if volume_ml >= 99.95 else f"{volume_ml:.1f} mL"
+        return "<0.1\u00a0mL"
+    return f"{volume_ml:.0f}\u00a0mL" if volume_ml >= 99.95 else f"{volume_ml:.1f}\u00a0mL"
 
 
 def format_person_name(name: str | None) -> str:
     """DICOM's PN as people write it: `DOE^JANE^M=..` becomes `DOE, JANE M`; other scripts follow in brackets."""
-    groups = [_name_group(group) for group in (name or "").split("=")[:2]]
-    shown = [group for group in groups if group]
+    alphabetic, _, others = (name or "").partition("=")
+    shown = [text for text in (_join_name(alphabetic, ", "), _join_name(others.partition("=")[0], " ")) if text]
     if not shown:
         return "No patient name"
     return shown[0] if len(shown) == 1 else f"{shown[0]} ({shown[1]})"
@@ -222,6 +220,8 @@ def _ai_note(study: StudyFacts, state: AiState) -> str | None:
         return "More instances are arriving; the flag is from the earlier ones."
     if state is AiState.FLAG and study.state == "analysing":
         return "Another analysis is still under way."
+    if state is AiState.RECEIVING:
+        return f"{_instances(study.instances)} so far"
     if state is AiState.QUEUED:
         reasons = [analysis.reason for analysis in study.analyses if analysis.state == "queued" and analysis.reason]
         return f"Trying again. {reasons[0]}" if reasons else None
@@ -235,10 +235,10 @@ def _notes(study: StudyFacts, findings: Sequence[FindingFacts]) -> tuple[str, ..
     return tuple(notes)
 
 
-def _name_group(group: str) -> str:
+def _join_name(group: str, separator: str) -> str:
     family, _, rest = group.partition("^")
     given = " ".join(part.strip() for part in rest.split("^")[:2] if part.strip())
-    return ", ".join(part for part in (family.strip(), given) if part)
+    return separator.join(part for part in (family.strip(), given) if part)
 
 
 def _age(study: StudyFacts) -> str | None:

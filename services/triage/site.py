@@ -133,6 +133,8 @@ def make_templates() -> Jinja2Templates:
         "volume": format_volume,
         "person_name": format_person_name,
         "dicom_date": format_date,
+        "day": lambda at: at.astimezone(UTC).strftime("%Y-%m-%d"),
+        "time": lambda at: at.astimezone(UTC).strftime("%H:%M:%S UTC"),
         "clock": lambda at: at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
     }
     environment.globals["fixed_line"] = FIXED_LINE
