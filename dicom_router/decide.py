@@ -1,0 +1,149 @@
+"""Which series of a study goes to which model, and why. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dicom_router.rules import Classification, Rules
+from services.ledger.routing import ModelRow, SeriesRow
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model whose inputs are there.
+
+    Attributes:
+        inputs: Series Instance UID by role.
+        reason: the choice in a sentence a role.
+    """
+
+    model: ModelRow
+    inputs: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a study now.
+
+    Attributes:
+        roles: every series' classification, its reason completed with what was chosen.
+        runs: models that can work now.
+        waiting: why other models may follow: a series that could serve them is still being received.
+        parked: why a matching series cannot be used, a sentence a model.
+        not_applicable: why no model fits; empty unless that is final.
+    """
+
+    roles: Mapping[str, Classification]
+    reasons: Mapping[str, str]
+    runs: tuple[Run, ...]
+    waiting: tuple[str, ...]
+    parked: tuple[str, ...]
+    not_applicable: str
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    series: SeriesRow
+    found: Classification
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        return (-self.found.score, -self.series.instances, self.series.series_uid)
+
+
+def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ModelRow]) -> Decision:
+    """Route a study by what is known of its series now."""
+    roles = {one.series_uid: rules.classify(one) for one in series}
+    candidates: dict[str, list[_Candidate]] = {}
+    for one in series:
+        role = roles[one.series_uid].role
+        if role is not None and one.instances:
+            candidates.setdefault(role, []).append(_Candidate(one, roles[one.series_uid]))
+    for group in candidates.values():
+        group.sort(key=lambda candidate: candidate.rank)
+
+    runs: list[Run] = []
+    waiting: list[str] = []
+    parked: list[str] = []
+    for model in models:
+        outcome = _for_model(model, candidates)
+        if isinstance(outcome, Run):
+            runs.append(outcome)
+        elif outcome is not None:
+            (waiting if outcome[0] == "receiving" else parked).append(outcome[1])
+    open_series = sum(one.state == "receiving" for one in series)
+    final = not runs and not parked and not open_series
+    return Decision(
+        roles=roles,
+        reasons={uid: _explain(uid, found, candidates.get(found.role or "", [])) for uid, found in roles.items()},
+        runs=tuple(runs),
+        waiting=tuple(waiting),
+        parked=tuple(parked),
+        not_applicable=_nothing_fits(series, roles, models) if final else "",
+    )
+
+
+def _for_model(model: ModelRow, candidates: Mapping[str, list[_Candidate]]) -> Run | tuple[str, str] | None:
+    """A run; or (receiving | incomplete, why not now); or None where a needed role has no series at all."""
+    chosen: dict[str, _Candidate] = {}
+    hindrances: list[tuple[str, str]] = []
+    absent = False
+    for role in (*model.roles, *model.optional_roles):
+        found = _best(role, candidates.get(role, []))
+        if isinstance(found, _Candidate):
+            chosen[role] = found
+        elif found is None:
+            absent = absent or role in model.roles
+        elif role in model.roles or found[0] == "receiving":
+            hindrances.append(found)
+    if absent:
+        return None
+    if hindrances:
+        return next((hindrance for hindrance in hindrances if hindrance[0] == "receiving"), hindrances[0])
+    inputs = {role: candidate.series.series_uid for role, candidate in chosen.items()}
+    return Run(model, inputs, " ".join(_choice(role, one, candidates[role]) for role, one in chosen.items()))
+
+
+def _best(role: str, ranked: Sequence[_Candidate]) -> _Candidate | tuple[str, str] | None:
+    """The best complete series, unless a better one is still being received."""
+    for candidate in ranked:
+        if candidate.series.state == "complete":
+            return candidate
+        if candidate.series.state == "receiving":
+            return "receiving", f"The series for {role} is still being received."
+    if not ranked:
+        return None
+    return "incomplete", f"The series for {role} is incomplete: {ranked[0].series.reason or 'instances are missing'}"
+
+
+def _choice(role: str, chosen: _Candidate, ranked: Sequence[_Candidate]) -> str:
+    others = len(ranked) - 1
+    among = f" among {len(ranked)} series" if others else ", the only series"
+    merits = f" ({', '.join(chosen.found.merits)})" if chosen.found.merits and others else ""
+    return f"{role}: best score {chosen.found.score}{among}{merits}."
+
+
+def _explain(uid: str, found: Classification, ranked: Sequence[_Candidate]) -> str:
+    if found.role is None:
+        return found.reason
+    merits = f" Score {found.score}: {', '.join(found.merits)}." if found.merits else f" Score {found.score}."
+    usable = [candidate for candidate in ranked if candidate.series.state != "incomplete"]
+    place = next((index for index, candidate in enumerate(usable) if candidate.series.series_uid == uid), None)
+    if place is None:
+        return f"{found.reason}{merits} Not chosen: it is incomplete."
+    if place > 0:
+        best = usable[0].found.score
+        better = f"another series scores {best}" if best > found.score else "an equal series comes first"
+        return f"{found.reason}{merits} Not chosen: {better}."
+    return f"{found.reason}{merits} Chosen for {found.role}."
+
+
+def _nothing_fits(series: Sequence[SeriesRow], roles: Mapping[str, Classification], models: Sequence[ModelRow]) -> str:
+    present = sorted({found.role for found in roles.values() if found.role is not None})
+    needs = "; ".join(f"{model.name} needs {', '.join(model.roles)}" for model in models)
+    count = f"{len(series)} series" if len(series) != 1 else "one series"
+    have = f"has {', '.join(present)}" if present else "is for no model"
+    if len(series) == 1 and not present:
+        only = next(iter(roles.values()))
+        return f"No model applies: the only series is for none. {only.reason} ({needs})"
+    return f"No model applies: of {count} none fits; the study {have}. ({needs})"

@@ -1,0 +1,272 @@
+"""SQL of assembly and routing."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from services.ledger.database import Connection
+from services.ledger.jobs import defer, record_event
+
+
+@dataclass(frozen=True)
+class SeriesRow:
+    """A series as rules see it. `description` and `study_description` are the hospital's words: never logged."""
+
+    series_uid: str
+    state: str
+    reason: str | None
+    modality: str | None
+    description: str | None
+    body_part: str | None
+    study_description: str | None
+    sending_ae: str | None
+    instances: int
+    b_value_max: float | None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A served model: the roles it needs and the priority of its jobs."""
+
+    name: str
+    version: str
+    weights_digest: str
+    roles: tuple[str, ...]
+    optional_roles: tuple[str, ...]
+    priority: int
+
+
+# Assembly
+
+
+def lock_open_series(connection: Connection, series_uid: str) -> str | None:
+    """Take a series that is receiving, and its study, for this transaction; its Study Instance UID, or None."""
+    row = connection.execute("SELECT study_uid FROM series WHERE series_uid = %s", [series_uid]).fetchone()
+    if row is None:
+        return None
+    connection.execute("SELECT 1 FROM study WHERE study_uid = %s FOR UPDATE", [row["study_uid"]])
+    series = connection.execute("SELECT state FROM series WHERE series_uid = %s", [series_uid]).fetchone()
+    return str(row["study_uid"]) if series is not None and series["state"] == "receiving" else None
+
+
+def arrived(connection: Connection, series_uid: str) -> list[dict[str, Any]]:
+    """Usable instances of a series: sop_class_uid, association_id, received_at, attributes."""
+    return connection.execute(
+        """
+        SELECT sop_class_uid, association_id, received_at, attributes FROM instance
+        WHERE series_uid = %s AND NOT conflict
+        """,
+        [series_uid],
+    ).fetchall()
+
+
+def senders(connection: Connection, series_uid: str) -> list[dict[str, Any]]:
+    """The associations that carried instances of a series: id, closed_at."""
+    return connection.execute(
+        """
+        SELECT id, closed_at FROM association
+        WHERE id IN (SELECT association_id FROM instance WHERE series_uid = %s AND NOT conflict)
+        """,
+        [series_uid],
+    ).fetchall()
+
+
+def close_series(connection: Connection, series_uid: str, study_uid: str, state: str, reason: str) -> None:
+    """Give an open series its end, complete or incomplete, and ask for its study to be routed."""
+    connection.execute(
+        "UPDATE series SET state = %s, reason = %s WHERE series_uid = %s AND state = 'receiving'",
+        [state, reason, series_uid],
+    )
+    defer(connection, "route", study_uid)
+
+
+def note_waiting(connection: Connection, series_uid: str, reason: str) -> None:
+    """Say what an open series waits for until the fallback timer; the next instance wipes it out."""
+    connection.execute(
+        "UPDATE series SET reason = %s WHERE series_uid = %s AND state = 'receiving'", [reason, series_uid]
+    )
+
+
+def due_series(connection: Connection, idle_before: datetime, fallback_before: datetime) -> list[str]:
+    """Open series nobody has looked at since they fell silent, and those whose fallback timer ran out."""
+    rows = connection.execute(
+        """
+        SELECT series_uid FROM series
+        WHERE state = 'receiving' AND last_instance_at <= %s AND (reason IS NULL OR last_instance_at <= %s)
+        ORDER BY last_instance_at
+        """,
+        [idle_before, fallback_before],
+    ).fetchall()
+    return [row["series_uid"] for row in rows]
+
+
+# Routing
+
+
+def lock_study(connection: Connection, study_uid: str) -> str | None:
+    """Take a study for this transaction; its state, or None when there is no such study."""
+    row = connection.execute("SELECT state FROM study WHERE study_uid = %s FOR UPDATE", [study_uid]).fetchone()
+    return None if row is None else str(row["state"])
+
+
+def models(connection: Connection) -> list[ModelRow]:
+    """The served models, the most urgent first."""
+    rows = connection.execute("SELECT * FROM model ORDER BY priority DESC, name").fetchall()
+    return [
+        ModelRow(
+            row["name"],
+            row["version"],
+            row["weights_digest"],
+            tuple(row["roles"]),
+            tuple(row["optional_roles"]),
+            row["priority"],
+        )
+        for row in rows
+    ]
+
+
+def series_of(connection: Connection, study_uid: str) -> list[SeriesRow]:
+    rows = connection.execute(
+        """
+        SELECT s.*, t.description AS study_description,
+               (SELECT a.calling_ae FROM instance i JOIN association a ON a.id = i.association_id
+                WHERE i.series_uid = s.series_uid ORDER BY i.id LIMIT 1) AS sending_ae,
+               (SELECT max((i.attributes ->> 'DiffusionBValue')::float8) FROM instance i
+                WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS b_value_max
+        FROM series s JOIN study t USING (study_uid)
+        WHERE s.study_uid = %s ORDER BY s.series_number NULLS LAST, s.series_uid
+        """,
+        [study_uid],
+    ).fetchall()
+    return [
+        SeriesRow(
+            series_uid=row["series_uid"],
+            state=row["state"],
+            reason=row["reason"],
+            modality=row["modality"],
+            description=row["description"],
+            body_part=row["body_part"],
+            study_description=row["study_description"],
+            sending_ae=row["sending_ae"],
+            instances=row["instances"],
+            b_value_max=row["b_value_max"],
+            attributes=row["attributes"],
+        )
+        for row in rows
+    ]
+
+
+def write_role(connection: Connection, series_uid: str, role: str | None, reason: str) -> None:
+    connection.execute(
+        """
+        UPDATE series SET role = %(role)s, role_reason = %(reason)s
+        WHERE series_uid = %(series)s AND (role, role_reason) IS DISTINCT FROM (%(role)s, %(reason)s)
+        """,
+        {"role": role, "reason": reason, "series": series_uid},
+    )
+
+
+def input_digest(connection: Connection, series_uids: Sequence[str]) -> str:
+    """SHA-256 over the sorted digests of all usable instances of some series."""
+    rows = connection.execute(
+        "SELECT digest FROM instance WHERE series_uid = ANY(%s) AND NOT conflict ORDER BY digest", [list(series_uids)]
+    ).fetchall()
+    return hashlib.sha256("".join(row["digest"] for row in rows).encode("ascii")).hexdigest()
+
+
+def ensure_analysis(
+    connection: Connection, study_uid: str, model: ModelRow, inputs: Mapping[str, str], reason: str
+) -> tuple[str, str | None]:
+    """The analysis of these inputs by this model: the one there is, or a new one with its job.
+
+    Analyses of the same model on other inputs are superseded, their results marked and their deliveries cancelled.
+
+    Returns:
+        Its state, and its reason.
+    """
+    digest = input_digest(connection, list(inputs.values()))
+    key = [model.name, model.version, model.weights_digest, digest]
+    row = connection.execute(
+        """
+        SELECT id, state, reason FROM analysis
+        WHERE model = %s AND model_version = %s AND weights_digest = %s AND input_digest = %s FOR UPDATE
+        """,
+        key,
+    ).fetchone()
+    if row is not None and row["state"] != "superseded":
+        _supersede_others(connection, study_uid, model.name, row["id"])
+        return row["state"], row["reason"]
+    if row is not None:
+        # A better series came, and went back to receiving: this input is the best again.
+        analysis_id = row["id"]
+        connection.execute("UPDATE analysis SET state = 'queued', reason = NULL WHERE id = %s", [analysis_id])
+        connection.execute("UPDATE result SET superseded_at = NULL WHERE analysis_id = %s", [analysis_id])
+        revived = connection.execute(
+            """
+            UPDATE delivery SET state = 'pending', reason = NULL
+            WHERE state = 'cancelled' AND result_id IN (SELECT id FROM result WHERE analysis_id = %s) RETURNING id
+            """,
+            [analysis_id],
+        ).fetchall()
+        for delivery in revived:
+            defer(connection, "deliver", delivery["id"])
+    else:
+        created = connection.execute(
+            """
+            INSERT INTO analysis (study_uid, model, model_version, weights_digest, inputs, input_digest)
+            VALUES (%s, %s, %s, %s, %s, %s) RETURNING id
+            """,
+            [study_uid, *key[:3], Jsonb(dict(inputs)), digest],
+        ).fetchone()
+        assert created is not None
+        analysis_id = created["id"]
+    _supersede_others(connection, study_uid, model.name, analysis_id)
+    # The answer on the worklist is one about the present instances, or there is none yet.
+    connection.execute("UPDATE study SET flagged_at = NULL, analysed_at = NULL WHERE study_uid = %s", [study_uid])
+    record_event(
+        connection, "analysis", analysis_id, "routed",
+        study_uid=study_uid, model=model.name, inputs=dict(inputs), reason=reason,
+    )  # fmt: skip
+    defer(connection, "infer", analysis_id, priority=model.priority)
+    return "queued", None
+
+
+def move_study(connection: Connection, study_uid: str, path: Sequence[str], reason: str | None) -> None:
+    """Move a study along some states, the reason going with the last."""
+    for state in path:
+        connection.execute(
+            "UPDATE study SET state = %s, reason = %s WHERE study_uid = %s",
+            [state, reason if state == path[-1] else None, study_uid],
+        )
+
+
+def note_reason(connection: Connection, study_uid: str, reason: str | None) -> None:
+    connection.execute("UPDATE study SET reason = %s WHERE study_uid = %s", [reason, study_uid])
+
+
+def _supersede_others(connection: Connection, study_uid: str, model: str, analysis_id: int) -> None:
+    others = connection.execute(
+        """
+        UPDATE analysis SET state = 'superseded', reason = 'The study has newer input for this model.'
+        WHERE study_uid = %s AND model = %s AND id <> %s AND state <> 'superseded' RETURNING id
+        """,
+        [study_uid, model, analysis_id],
+    ).fetchall()
+    for other in others:
+        connection.execute(
+            "UPDATE result SET superseded_at = clock_timestamp() WHERE analysis_id = %s AND superseded_at IS NULL",
+            [other["id"]],
+        )
+        connection.execute(
+            """
+            UPDATE delivery SET state = 'cancelled', reason = 'Its analysis was superseded.'
+            WHERE state IN ('pending', 'parked') AND result_id IN (SELECT id FROM result WHERE analysis_id = %s)
+            """,
+            [other["id"]],
+        )
+        record_event(connection, "analysis", other["id"], "superseded", study_uid=study_uid, by=analysis_id)
