@@ -17,6 +17,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.presentation import build_context
+from pynetdicom.transport import AssociationSocket
 
 from services.delivery.part10 import NotDICOM, StoredInstance, from_bytes, from_path
 from services.delivery.verdicts import Outcome, Verdict, judge_dimse
@@ -129,7 +130,7 @@ def _send_group(
     calling_ae: str,
     note: Callable[[int, Outcome], None],
 ) -> _Problem:
-    ae = AE(ae_title=calling_ae)
+    ae = _SCU(ae_title=calling_ae)
     ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = peer.timeout_s
     ae.network_timeout = None  # the two above bound every wait of ours
     ae.maximum_pdu_size = 0
@@ -138,8 +139,15 @@ def _send_group(
         for sop_class, syntax in sorted({pair for index in waiting for pair in _proposals(instances[index])})
     ]
     association = ae.associate(
-        peer.host, peer.port, contexts=contexts, ae_title=peer.ae_title, evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay)]
+        peer.host,
+        peer.port,
+        contexts=contexts,
+        ae_title=peer.ae_title,
+        evt_handlers=[(evt.EVT_CONN_OPEN, ae.connected)],
     )
+    if not ae.is_connected:
+        ae.close()
+        return _Problem("nothing answers there", final=True)
     if not association.is_established:
         return _explain(association)
     _keep_reactor_off(association)
@@ -227,9 +235,29 @@ def _explain(association: Association) -> _Problem:
     if association.rejected_contexts and not association.accepted_contexts:
         names = sorted({UID(context.abstract_syntax or "").name for context in association.rejected_contexts})
         return _Problem(f"it does not accept {', '.join(names)}", Verdict.REJECT, final=True)
-    if association.is_aborted:
-        return _Problem("it ended the association before it began", final=True)
-    return _Problem("nothing answers there", final=True)
+    return _Problem("it ended the association before it began", final=True)
+
+
+class _SCU(AE):
+    """An AE that knows whether its one connection came up, sends small packets at once, and closes one that did not."""
+
+    is_connected = False
+    _socket: socket.socket | None = None
+
+    def connected(self, event: evt.Event) -> None:  # noqa: ARG002
+        self.is_connected = True
+        if self._socket is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def close(self) -> None:
+        """pynetdicom leaves the socket of a refused connection to the garbage collector."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _create_socket(self, *arguments: Any) -> AssociationSocket:
+        transport = super()._create_socket(*arguments)
+        self._socket = transport.socket
+        return transport
 
 
 def _keep_reactor_off(association: Association) -> None:
@@ -239,9 +267,3 @@ def _keep_reactor_off(association: Association) -> None:
         return take(block=True) if block else (None, None)
 
     association.dimse.get_msg = get_msg  # type: ignore[method-assign]
-
-
-def _no_delay(event: evt.Event) -> None:
-    transport = event.assoc.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

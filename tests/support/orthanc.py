@@ -1,0 +1,125 @@
+"""A real Orthanc (Debian's, with its DICOMweb plugin) that only this machine's loopback reaches.
+
+Orthanc listens on every address whatever it is told, so it runs in a network namespace of its own, and
+`support.relay` carries connections there from sockets that listen on 127.0.0.1 out here.
+Needs root, or user namespaces for `unshare --map-root-user`.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.settings import Destination
+
+PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+AE_TITLE = "ORTHANC"
+INSIDE_HTTP, INSIDE_DICOM = 8042, 4242
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    """Addresses of the running server, and what tests ask it."""
+
+    url: str
+    port: int
+
+    @property
+    def dicom(self) -> Destination:
+        return Destination(name="pacs", ae_title=AE_TITLE, host="127.0.0.1", port=self.port, timeout_s=20)
+
+    @property
+    def rest(self) -> Destination:
+        return Destination(name="orthanc", kind="orthanc", url=self.url, timeout_s=20)
+
+    def find(self, **query: str) -> list[str]:
+        """Orthanc's identifiers of the instances that match, by POST /tools/find."""
+        answer = httpx.post(f"{self.url}/tools/find", json={"Level": "Instance", "Query": query}, timeout=20)
+        found: list[str] = answer.raise_for_status().json()
+        return found
+
+    def qido(self, **query: str) -> list[dict[str, Any]]:
+        """Instances that match, by QIDO-RS."""
+        answer = httpx.get(f"{self.url}/dicom-web/instances", params=query, timeout=20)
+        found: list[dict[str, Any]] = answer.raise_for_status().json()
+        return found
+
+    def file(self, identifier: str) -> bytes:
+        return httpx.get(f"{self.url}/instances/{identifier}/file", timeout=20).raise_for_status().content
+
+    def clear(self) -> None:
+        for study in httpx.get(f"{self.url}/studies", timeout=20).json():
+            httpx.delete(f"{self.url}/studies/{study}", timeout=20).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def orthanc_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    with run_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
+
+
+@pytest.fixture
+def orthanc(orthanc_server: Orthanc) -> Orthanc:
+    """The session's Orthanc, empty."""
+    orthanc_server.clear()
+    return orthanc_server
+
+
+@contextmanager
+def run_orthanc(directory: Path, *, users: dict[str, str] | None = None) -> Iterator[Orthanc]:
+    """Start an Orthanc that keeps its files in `directory`; with `users` it asks for a login."""
+    configuration = {
+        "StorageDirectory": str(directory / "storage"),
+        "IndexDirectory": str(directory / "storage"),
+        "Plugins": [PLUGIN],
+        "DicomAet": AE_TITLE,
+        "DicomPort": INSIDE_DICOM,
+        "HttpPort": INSIDE_HTTP,
+        "AuthenticationEnabled": users is not None,
+        "RegisteredUsers": users or {},
+        "DicomWeb": {"Enable": True},
+    }
+    path = directory / "orthanc.json"
+    path.write_text(json.dumps(configuration))
+    with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as dicom:
+        isolate = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+        relayed = [f"{http.fileno()}={INSIDE_HTTP}", f"{dicom.fileno()}={INSIDE_DICOM}"]
+        relay = [sys.executable, str(Path(__file__).with_name("relay.py")), *relayed]
+        with (directory / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [*isolate, *relay, "--", "/usr/sbin/Orthanc", str(path)],
+                pass_fds=[http.fileno(), dicom.fileno()],
+                stdout=log,
+                stderr=log,
+            )
+        server = Orthanc(f"http://127.0.0.1:{http.getsockname()[1]}", dicom.getsockname()[1])
+    try:
+        _wait(server, process, directory / "log")
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait(server: Orthanc, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            httpx.get(f"{server.url}/system", timeout=2)
+        except httpx.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"Orthanc did not start:\n{log.read_text()[-2000:]}")
