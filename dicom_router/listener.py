@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import signal
 import socket
 import threading
 import time
@@ -207,13 +208,16 @@ class Listener:
                 self._close(association, peer)
 
 
-def run(context: Context, stop: threading.Event | None = None) -> None:
-    """Listen until `stop` is set (or for ever), then end gracefully."""
+def run(context: Context) -> None:
+    """Listen until SIGTERM or SIGINT, then end gracefully."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     listener = Listener(context)
     listener.start()
     _log.info("%s listens on port %d.", context.settings.router.ae_title, listener.port)
     try:
-        (stop or threading.Event()).wait()
+        stop.wait()
     finally:
         listener.stop()
 
