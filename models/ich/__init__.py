@@ -1,0 +1,1 @@
+"""Intracranial haemorrhage on unenhanced head CT: five subtypes as voxels, volumes, and probabilities."""

@@ -1,0 +1,47 @@
+"""The network: a U-Net on one slice that sees its two neighbours."""
+
+import torch
+from torch import Tensor, nn
+
+CLASSES = 6
+WIDTHS = (24, 40, 64, 96, 128)
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions with a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+class SliceUNet(nn.Module):
+    """(batch, 3, 192, 192) normalised slices to (batch, 6, 192, 192) logits: background, IPH, IVH, SDH, EDH, SAH."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(Block(i, o) for i, o in zip((3, *WIDTHS[:-1]), WIDTHS, strict=True))
+        self.up = nn.ModuleList(
+            Block(deep + skip, skip) for deep, skip in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
+        )
+        self.head = nn.Conv2d(WIDTHS[0], CLASSES, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            x = block(x if level == 0 else nn.functional.max_pool2d(x, 2))
+            skips.append(x)
+        for block, skip in zip(self.up, skips[-2::-1], strict=True):
+            x = block(torch.cat([nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
+        logits: Tensor = self.head(x)
+        return logits
