@@ -44,13 +44,15 @@ INSERT INTO transition (entity, source, target) VALUES
     ('analysis', 'running', 'superseded'),
     ('analysis', 'analysed', 'superseded'),
     ('analysis', 'failed', 'superseded'),
+    ('analysis', 'superseded', 'queued'),      -- its input is the best again: the better series lost slices
     -- A delivery is one result to one destination.
     ('delivery', NULL, 'pending'),
     ('delivery', 'pending', 'delivered'),
     ('delivery', 'pending', 'parked'),         -- retries used up
     ('delivery', 'parked', 'pending'),         -- retried by hand
     ('delivery', 'pending', 'cancelled'),      -- its analysis was superseded
-    ('delivery', 'parked', 'cancelled');
+    ('delivery', 'parked', 'cancelled'),
+    ('delivery', 'cancelled', 'pending');      -- its analysis came back from superseded
 
 -- Append-only. `detail` never holds patient data.
 CREATE TABLE event (

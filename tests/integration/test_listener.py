@@ -1,0 +1,336 @@
+"""The listener against DCMTK's clients, on loopback, with a real ledger."""
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+)
+from support.instances import ct, data_set_of, encoded, write
+from support.jobs import waiting
+
+from dicom_router.listener import Listener
+from services.context import Context
+from services.errors import SettingsError
+
+
+def _with(context: Context, **router: object) -> Context:
+    changed = context.settings.router.model_copy(update=router)
+    return replace(context, settings=context.settings.model_copy(update={"router": changed}))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def listening(context: Context) -> Iterator[tuple[Context, Listener]]:
+    context = _with(context, port=_free_port(), low_disk_mb=0)
+    listener = Listener(context)
+    listener.start()
+    yield context, listener
+    listener.stop()
+
+
+def _storescu(listener_port: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/usr/bin/storescu", "-v", "-aet", "SCANNER", "-aec", "NIGHTJAR", "127.0.0.1", str(listener_port),
+         *map(str, arguments)],
+        capture_output=True, text=True, check=False, timeout=120, env=os.environ | {"TCP_NODELAY": "1"},
+    )  # fmt: skip
+
+
+def _rows(context: Context, query: str) -> list[dict[str, object]]:
+    with context.pool.connection() as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def _until_closed(context: Context) -> None:
+    for _ in range(200):
+        if not _rows(context, "SELECT FROM association WHERE closed_at IS NULL"):
+            return
+        time.sleep(0.05)
+    raise AssertionError("an association is still open")
+
+
+def test_verification(listening: tuple[Context, Listener]) -> None:
+    _, listener = listening
+    assert subprocess.run(["/usr/bin/echoscu", "127.0.0.1", str(listener.port)], check=False).returncode == 0
+
+
+def test_a_series_arrives_once_and_its_assembly_is_asked_for(
+    listening: tuple[Context, Listener], tmp_path: Path
+) -> None:
+    context, listener = listening
+    files = [write(ct(index), tmp_path / f"{index}.dcm") for index in range(6)]
+    for _ in range(2):  # the second time is a resend
+        sent = _storescu(listener.port, *files)
+        assert sent.returncode == 0
+        assert sent.stderr.count("Received Store Response (Success)") == 6
+        _until_closed(context)
+    instances = _rows(context, "SELECT * FROM instance ORDER BY id")
+    assert len(instances) == 6
+    for row, file in zip(instances, files, strict=True):
+        kept = context.store.get(str(row["digest"]))
+        assert kept[:132] == bytes(128) + b"DICM"
+        assert data_set_of(kept) == data_set_of(file.read_bytes())
+        assert hashlib.sha256(data_set_of(kept)).hexdigest() == row["digest"]
+    [series] = _rows(context, "SELECT * FROM series")
+    assert (series["instances"], series["revision"], series["state"]) == (6, 6, "receiving")
+    [study] = _rows(context, "SELECT * FROM study")
+    assert study["patient_name"] == "Test^Müller"
+    assert [
+        (row["stored"], row["ending"], row["calling_ae"]) for row in _rows(context, "SELECT * FROM association")
+    ] == [(6, "released", "SCANNER")] * 2
+    assert waiting(context, "assemble") == [series["series_uid"]]
+
+
+def test_other_bytes_under_a_known_uid_are_kept_and_reported(
+    listening: tuple[Context, Listener], tmp_path: Path
+) -> None:
+    context, listener = listening
+    first, other = write(ct(), tmp_path / "a.dcm"), write(ct(PatientID="T2"), tmp_path / "b.dcm")
+    sent = _storescu(listener.port, first, other)
+    assert sent.stderr.count("(Success)") == 2
+    assert [row["conflict"] for row in _rows(context, "SELECT conflict FROM instance ORDER BY id")] == [False, True]
+    assert [row["instances"] for row in _rows(context, "SELECT instances FROM series")] == [1]
+    assert len(_rows(context, "SELECT FROM event WHERE kind = 'conflict'")) == 1
+
+
+def test_a_site_may_refuse_conflicts_which_are_kept_all_the_same(context: Context, tmp_path: Path) -> None:
+    context = _with(context, port=_free_port(), low_disk_mb=0, on_conflict="refuse")
+    listener = Listener(context)
+    listener.start()
+    sent = _storescu(
+        listener.port, "-nh", write(ct(), tmp_path / "a.dcm"), write(ct(PatientID="T2"), tmp_path / "b.dcm")
+    )
+    listener.stop()
+    assert sent.stderr.count("(Success)") == 1
+    assert "Error: CannotUnderstand" in sent.stderr
+    assert len(_rows(context, "SELECT FROM instance")) == 2
+
+
+def test_an_unreadable_instance_is_quarantined_and_the_association_goes_on(listening: tuple[Context, Listener]) -> None:
+    context, listener = listening
+    # DCMTK will not send what it cannot read, so the requests are made from primitives.
+    from pynetdicom import AE
+    from pynetdicom.dimse_primitives import C_STORE
+
+    answers: list[int] = []
+    entity = AE(ae_title="SCANNER")
+    entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
+    association = entity.associate("127.0.0.1", listener.port)
+    assert association.is_established
+    good = ct()
+    mismatched = ct(1, SOPInstanceUID="1.2.3.4.5")
+    for number, (uid, data_set) in enumerate(
+        [
+            ("1.2.3.1", b"\xde\xad\xbe\xef" * 99),
+            ("1.2.3.2", b""),
+            ("1.2.3.3", encoded(ct(2, StudyInstanceUID=None))),
+            ("1.2.3.4", encoded(mismatched)),
+            ("1.2.3.6", encoded(ct(3))[:-40]),
+            (good.SOPInstanceUID, encoded(good)),
+        ],
+        start=1,
+    ):
+        request = C_STORE()
+        request.MessageID, request.Priority = number, 2
+        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", uid
+        request.DataSet = BytesIO(data_set or b"\x00")
+        association._reactor_checkpoint.clear()
+        while not association._is_paused:
+            time.sleep(0.001)
+        association.dimse.send_msg(request, 1)
+        _, response = association.dimse.get_msg(block=True)
+        association._reactor_checkpoint.set()
+        answers.append(response.Status)
+    association.release()
+    assert answers == [0xC000, 0xC000, 0xC000, 0xA900, 0xC000, 0x0000]
+    quarantined = _rows(context, "SELECT * FROM quarantine ORDER BY id")
+    assert [row["status"] for row in quarantined] == answers[:5]
+    assert data_set_of(context.store.get(str(quarantined[0]["digest"]))) == b"\xde\xad\xbe\xef" * 99
+    assert [row["sop_instance_uid"] for row in quarantined][:2] == ["1.2.3.1", "1.2.3.2"]
+    _until_closed(context)
+    assert [(row["stored"], row["rejected"]) for row in _rows(context, "SELECT * FROM association")] == [(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("option", "syntax"),
+    [
+        ("-xi", ImplicitVRLittleEndian),
+        ("-xb", ExplicitVRBigEndian),
+        ("-xd", DeflatedExplicitVRLittleEndian),
+        ("-xs", JPEGLosslessSV1),
+        ("-xv", JPEG2000Lossless),
+    ],
+)
+def test_every_transfer_syntax_is_stored_byte_for_byte(
+    listening: tuple[Context, Listener], tmp_path: Path, option: str, syntax: str
+) -> None:
+    context, listener = listening
+    dataset = ct()
+    if syntax in (JPEGLosslessSV1, JPEG2000Lossless):
+        from pydicom.encaps import encapsulate
+
+        dataset.PixelData = encapsulate([b"\xff\xd8not a picture, and nobody looks\xff\xd9"])
+        dataset["PixelData"].is_undefined_length = True
+    if syntax == ExplicitVRBigEndian:
+        dataset.PixelData = bytes(512)
+    file = write(dataset, tmp_path / "a.dcm", syntax)
+    sent = _storescu(listener.port, option, file)
+    assert sent.returncode == 0, sent.stderr
+    [row] = _rows(context, "SELECT * FROM instance")
+    assert row["transfer_syntax_uid"] == syntax
+    assert row["attributes"]["Rows"] == 16  # type: ignore[index]
+    kept = context.store.get(str(row["digest"]))
+    ours, theirs = data_set_of(kept), data_set_of(file.read_bytes())
+    if syntax == DeflatedExplicitVRLittleEndian:  # DCMTK deflates again
+        ours, theirs = (zlib.decompress(data, -zlib.MAX_WBITS) for data in (ours, theirs))
+    assert ours == theirs
+
+
+def test_private_and_retired_storage_classes_are_accepted(listening: tuple[Context, Listener]) -> None:
+    context, listener = listening
+    from pynetdicom import AE
+
+    entity = AE(ae_title="SCANNER")
+    classes = ["1.3.12.2.1107.5.9.1", "1.2.840.10008.5.1.4.1.1.5"]
+    for uid in classes:
+        entity.add_requested_context(uid)
+    association = entity.associate("127.0.0.1", listener.port)
+    accepted = [context.abstract_syntax for context in association.accepted_contexts]
+    association.release()
+    assert accepted == classes
+    _until_closed(context)
+
+
+def test_low_disk_refuses_and_keeps_nothing(context: Context, tmp_path: Path) -> None:
+    context = _with(context, port=_free_port(), low_disk_mb=1 << 40)
+    listener = Listener(context)
+    listener.start()
+    sent = _storescu(listener.port, write(ct(), tmp_path / "a.dcm"))
+    listener.stop()
+    assert "0xa700" in sent.stderr.lower() or "OutOfResources" in sent.stderr
+    assert not _rows(context, "SELECT FROM instance")
+    assert not _rows(context, "SELECT FROM quarantine")
+
+
+def test_an_association_cut_off_is_closed_as_lost_and_its_series_assembled(
+    listening: tuple[Context, Listener], tmp_path: Path
+) -> None:
+    context, listener = listening
+    from pynetdicom import AE
+
+    entity = AE(ae_title="SCANNER")
+    entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
+    association = entity.associate("127.0.0.1", listener.port)
+    dataset: Dataset = ct()
+    write(dataset, tmp_path / "a.dcm")
+    assert association.send_c_store(dataset).Status == 0
+    association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+    _until_closed(context)
+    association.kill()
+    assert [row["ending"] for row in _rows(context, "SELECT * FROM association")] == ["lost"]
+    assert waiting(context, "assemble") == [dataset.SeriesInstanceUID]
+
+
+def test_a_port_in_use_names_setting_and_value(listening: tuple[Context, Listener]) -> None:
+    context, listener = listening
+    with pytest.raises(SettingsError, match=rf"router\.port = {listener.port}"):
+        Listener(context).start()
+
+
+_SERVER = """
+import sys
+from pathlib import Path
+from services.context import Context
+from services.ledger.database import open_pool
+from services.settings import Settings
+from services.storage import LocalStore
+from dicom_router.listener import run
+
+url, data, port = sys.argv[1:]
+settings = Settings.model_validate(
+    {"data_dir": data, "database": {"url": url}, "router": {"port": int(port), "low_disk_mb": 0}}
+)
+run(Context(settings=settings, pool=open_pool(url, size=8), store=LocalStore(settings.store_path)))
+"""
+
+
+def test_kill_9_in_the_middle_loses_nothing_that_was_acknowledged(
+    context: Context, database_url: str, tmp_path: Path
+) -> None:
+    port = _free_port()
+    data = context.settings.data_dir
+    arguments = [sys.executable, "-c", textwrap.dedent(_SERVER), database_url, str(data), str(port)]
+    server = subprocess.Popen(arguments)
+    try:
+        _wait_for_port(port)
+        files = [write(ct(index, size=256), tmp_path / f"{index:03}.dcm") for index in range(200)]
+        sender = subprocess.Popen(
+            ["/usr/bin/storescu", "-v", "-aec", "NIGHTJAR", "127.0.0.1", str(port), *map(str, files)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | {"TCP_NODELAY": "1"},
+        )  # fmt: skip
+        assert sender.stderr is not None
+        acknowledged = 0
+        for line in sender.stderr:
+            acknowledged += "Received Store Response (Success)" in line
+            if acknowledged == 20:
+                server.send_signal(signal.SIGKILL)
+                break
+        acknowledged += sender.stderr.read().count("Received Store Response (Success)")
+        sender.stderr.close()
+        sender.wait(60)
+        server.wait(10)
+        kept = _rows(context, "SELECT digest FROM instance")
+        assert 20 <= acknowledged <= len(kept) <= acknowledged + 1
+        for row in kept:
+            digest = str(row["digest"])
+            assert hashlib.sha256(data_set_of(context.store.get(digest))).hexdigest() == digest
+        assert len(_rows(context, "SELECT FROM association WHERE closed_at IS NULL AND stored > 0")) == 1
+
+        server = subprocess.Popen(arguments)
+        _wait_for_port(port)
+        assert _storescu(port, *files).returncode == 0
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+        endings = [
+            row["ending"]
+            for row in _rows(context, "SELECT ending FROM association WHERE stored > 0 ORDER BY opened_at")
+        ]
+        assert endings == ["lost", "released"]
+        assert _rows(context, "SELECT instances FROM series") == [{"instances": 200}]
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for_port(port: int) -> None:
+    for _ in range(600):
+        if (
+            subprocess.run(["/usr/bin/echoscu", "127.0.0.1", str(port)], capture_output=True, check=False).returncode
+            == 0
+        ):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the listener did not come up")
