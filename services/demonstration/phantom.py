@@ -7,21 +7,23 @@ is written beside them as `phantom.json`. The same seed writes the same bytes.
 """
 
 import json
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from models.synthesis import LABELS, Acquisition, Bleed, SyntheticHead, synthesize_head
 from pydicom.dataset import Dataset
 
+from models.synthesis import SUBTYPES, Acquisition, Bleed, SyntheticHead, synthesize_head
 from models.volume import Volume
 from services.demonstration.ct import ct_series, localiser
 from services.demonstration.dose_report import IrradiationEvent, dose_report
 from services.demonstration.header import StudyHeader, write_part10
+from services.demonstration.kernel import sharpen
 from services.demonstration.localiser import project
 from services.demonstration.plan import DEMONSTRATION, PhantomPlan, PlannedBleed, State
 from services.demonstration.trunk import synthesize_trunk
@@ -96,10 +98,18 @@ def _each(write: Callable[[str], PhantomStudy], names: list[str]) -> Iterator[Ph
     if len(names) == 1:
         yield write(names[0])
         return
-    # Spawned, not forked: the caller may hold sockets and threads.
-    with ProcessPoolExecutor(min(_WORKERS, len(names)), mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(write, name) for name in names]):
-            yield done.result()
+    # Spawned, not forked: the caller may hold sockets and threads. Ctrl-C is the caller's to handle.
+    with ProcessPoolExecutor(
+        min(_WORKERS, len(names)),
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
+        try:
+            for done in as_completed([pool.submit(write, name) for name in names]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _manifest_entry(study: PhantomStudy, out: Path) -> dict[str, object]:
@@ -137,18 +147,18 @@ def _anatomy(plan: PhantomPlan, seed: int, matrix: int) -> tuple[Volume, Volume 
         slices=SLICES,
         step_mm=STEP_MM,
         thickness_mm=STEP_MM,
-        tilt_deg=plan.tilt_deg,
+        tilt_deg=-plan.tilt_deg,
         rotation_deg=plan.rotation_deg,
     )
     asked = [Bleed(bleed.label, bleed.volume_ml) for bleed in plan.bleeds]
     head = synthesize_head(acquisition, asked, seed)
-    bone = synthesize_head(replace(acquisition, kernel="bone"), asked, seed).volume if plan.bone else None
+    bone = sharpen(head.volume, seed) if plan.bone else None
     return head.volume, bone, _measured(plan, head)
 
 
 def _measured(plan: PhantomPlan, head: SyntheticHead) -> tuple[PlannedBleed, ...]:
     return tuple(
-        PlannedBleed(bleed.label, round(head.volume.measure_ml(head.labels == LABELS[bleed.label]), 1))
+        PlannedBleed(bleed.label, round(head.volume.measure_ml(head.labels == SUBTYPES.index(bleed.label) + 1), 1))
         for bleed in plan.bleeds
     )
 

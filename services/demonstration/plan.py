@@ -26,7 +26,7 @@ class PhantomPlan:
         patient: an invented name, in Person Name form.
         anatomy: a head, or a trunk that no head model is meant for.
         bleeds: what is put in.
-        tilt_deg: gantry tilt.
+        tilt_deg: gantry tilt; positive: the back of each slice lies lower, as along the orbitomeatal line.
         rotation_deg: how the head lies in the scanner, degrees about the three axes.
         bone: the same acquisition is reconstructed once more with the bone kernel.
         localisers: 1 (lateral) or 2 (lateral and frontal).
@@ -142,7 +142,7 @@ DEMONSTRATION: tuple[PhantomPlan, ...] = (
         scanner=CORMORAN,
         expected="analysed",
         bleeds=(PlannedBleed("SAH", 25.0),),
-        tilt_deg=-12.0,
+        tilt_deg=12.0,
     ),
     PhantomPlan(
         name="mixed",
