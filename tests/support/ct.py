@@ -21,6 +21,8 @@ def tilted_ct(
     shape: tuple[int, int, int] = (10, 64, 64),
     gaps_mm: Sequence[float] = GAPS_MM,
     tilt_deg: float = TILT_DEG,
+    turn_deg: float = 0.0,
+    flipped: bool = False,
     spacing_mm: tuple[float, float] = (3.2, 3.1),
     seed: int = 7,
     name: str = "Demo^Tilted",
@@ -30,15 +32,24 @@ def tilted_ct(
     Args:
         shape: (slices, rows, columns).
         gaps_mm: table movement between neighbours, one fewer than slices.
-        tilt_deg: rotation about the row direction.
+        tilt_deg: of the gantry, about the row direction.
+        turn_deg: of the patient on the table, about its long axis and again about the vertical: slices lie oblique.
+        flipped: rows run the other way, so the slice normal points to the feet.
         spacing_mm: (between rows, between columns).
     """
     slices, rows, columns = shape
-    tilt = np.deg2rad(tilt_deg)
-    orientation = [1.0, 0.0, 0.0, 0.0, float(np.cos(tilt)), float(-np.sin(tilt))]
-    z_mm = np.concatenate([[0.0], np.cumsum(gaps_mm)])[:slices]
+    tilt, turn = np.deg2rad(tilt_deg), np.deg2rad(turn_deg)
+    cosine, sine = np.cos(turn), np.sin(turn)
+    about_z = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    about_y = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+    turned = about_y @ about_z
+    row = turned @ np.array([-1.0 if flipped else 1.0, 0.0, 0.0])
+    column = turned @ np.array([0.0, np.cos(tilt), -np.sin(tilt)])
+    orientation = [*row, *column]
+    way_mm = np.concatenate([[0.0], np.cumsum(gaps_mm)])[:slices] * (-1.0 if flipped else 1.0)
+    positions_mm = np.array([-97.5, -90.25, 12.0]) + way_mm[:, None] * (turned @ np.array([0.0, 0.0, 1.0]))
     random = np.random.default_rng(seed)
-    series_uid = derive_uid("test-series", str(shape), str(tuple(gaps_mm)), str(tilt_deg), str(seed))
+    series_uid = derive_uid("test-series", str(shape), str(tuple(gaps_mm)), str((tilt_deg, turn_deg, flipped, seed)))
     datasets = []
     for index in range(slices):
         dataset = Dataset()
@@ -56,7 +67,7 @@ def tilted_ct(
         dataset.SeriesNumber, dataset.InstanceNumber = 2, index + 1
         dataset.SeriesDescription, dataset.ImageType = "Head 5 mm", ["ORIGINAL", "PRIMARY", "AXIAL"]
         dataset.AcquisitionNumber, dataset.KVP = 1, 120
-        dataset.ImagePositionPatient = [f"{-columns * spacing_mm[1] / 2:.6g}", "-90.25", f"{z_mm[index]:.6g}"]
+        dataset.ImagePositionPatient = [f"{value:.7g}" for value in positions_mm[index]]
         dataset.ImageOrientationPatient = [f"{value:.10g}" for value in orientation]
         dataset.PixelSpacing = [f"{value:.6g}" for value in spacing_mm]
         dataset.SliceThickness = "2.5"

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # die with the test
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     server = subprocess.Popen(arguments[split + 1 :])
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    signal.signal(signal.SIGTERM, lambda *_: server.kill())
     for pair in arguments[:split]:
         descriptor, port = (int(part) for part in pair.split("="))
         threading.Thread(target=_accept, args=(socket.socket(fileno=descriptor), port), daemon=True).start()

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 
 CLASSES = 6
-WIDTHS = (24, 40, 64, 96, 128)
+WIDTHS = (32, 48, 72, 104, 136)
+FOLD = 2
+"""Pixels folded into channels at the entrance, and unfolded at the exit: a quarter of the work at the same detail."""
 
 
 class Block(nn.Module):
@@ -30,18 +32,19 @@ class SliceUNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.down = nn.ModuleList(Block(i, o) for i, o in zip((3, *WIDTHS[:-1]), WIDTHS, strict=True))
+        self.down = nn.ModuleList(Block(i, o) for i, o in zip((3 * FOLD**2, *WIDTHS[:-1]), WIDTHS, strict=True))
         self.up = nn.ModuleList(
             Block(deep + skip, skip) for deep, skip in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
         )
-        self.head = nn.Conv2d(WIDTHS[0], CLASSES, 1)
+        self.head = nn.Conv2d(WIDTHS[0] + 3 * FOLD**2, CLASSES * FOLD**2, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []
+        entrance = x = nn.functional.pixel_unshuffle(x, FOLD)
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else nn.functional.max_pool2d(x, 2))
             skips.append(x)
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             x = block(torch.cat([nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
-        logits: Tensor = self.head(x)
+        logits: Tensor = nn.functional.pixel_shuffle(self.head(torch.cat([x, entrance], dim=1)), FOLD)
         return logits

@@ -40,7 +40,7 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
     """Train until the budget is used; returns the checkpoint, which is rewritten atomically as it goes."""
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
-    network = SliceUNet()
+    network = SliceUNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-3)
     step, spent_s = 0, 0.0
     checkpoint = out / "checkpoint.pt"
@@ -62,7 +62,7 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
             group["lr"] = plan.learning_rate * min(1, (step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * min(progress, 1)))
         images, labels = augment(*cases.batch(plan.batch, plan.bleeding_share, rng), rng)
         network.train()
-        loss = loss_of(network(images), labels)
+        loss = loss_of(network(images.contiguous(memory_format=torch.channels_last)), labels)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 2.0)
