@@ -1,0 +1,86 @@
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from starlette.datastructures import Headers
+
+from services.errors import SettingsError
+from services.ledger.accounts import Account, Role
+from services.triage.guard import is_same_origin
+from services.triage.sessions import FAILURES_ALLOWED, FAILURES_WINDOW, KEY_FILE, FailureBrake, Sessions, load_key
+
+ACCOUNT = Account("ana", frozenset({Role.RADIOLOGIST}), "stamp")
+
+
+def test_a_session_is_read_back_and_only_under_its_own_key() -> None:
+    cookie = Sessions("one", timedelta(hours=1)).issue(ACCOUNT)
+    assert Sessions("one", timedelta(hours=1)).read(cookie) == ("ana", "stamp")
+    assert Sessions("two", timedelta(hours=1)).read(cookie) is None
+    assert Sessions("one", timedelta(seconds=-2)).read(cookie) is None
+
+
+@pytest.mark.parametrize("cookie", [None, "", "x", "a.b.c", "InRleHQi.aSBa.x"])
+def test_nonsense_is_no_session(cookie: str | None) -> None:
+    assert Sessions("one", timedelta(hours=1)).read(cookie) is None
+
+
+def test_the_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    key = load_key(tmp_path / "data")
+    assert load_key(tmp_path / "data") == key
+    assert len(key) >= 48
+    assert stat.S_IMODE((tmp_path / "data" / KEY_FILE).stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [KEY_FILE]
+
+
+def test_an_unusable_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"data_dir = .*/file/data"):
+        load_key(tmp_path / "file" / "data")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 21, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+def test_the_brake_closes_after_some_failures_and_opens_with_time() -> None:
+    clock = Clock()
+    brake = FailureBrake(clock)
+    for _ in range(FAILURES_ALLOWED):
+        assert brake.wait("account ana", "address 1") is None
+        brake.failed("account ana", "address 1")
+    assert brake.wait("account ana") == FAILURES_WINDOW
+    assert brake.wait("account bo", "address 1") == FAILURES_WINDOW
+    assert brake.wait("account bo", "address 2") is None
+    clock.time += FAILURES_WINDOW
+    assert brake.wait("account ana", "address 1") is None
+
+
+def test_a_success_forgets_the_failures() -> None:
+    brake = FailureBrake(Clock())
+    for _ in range(FAILURES_ALLOWED):
+        brake.failed("account ana")
+    brake.succeeded("account ana")
+    assert brake.wait("account ana") is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "own"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"sec-fetch-site": "none"}, False),
+        ({"sec-fetch-site": "cross-site", "origin": "http://here:8080"}, False),
+        ({"origin": "http://here:8080"}, True),
+        ({"origin": "http://here:8081"}, False),
+        ({"origin": "null"}, False),
+        ({}, False),
+    ],
+)
+def test_only_our_own_pages_may_change_things(headers: dict[str, str], own: bool) -> None:
+    assert is_same_origin(Headers({"host": "here:8080", **headers})) is own
