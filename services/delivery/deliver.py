@@ -5,6 +5,7 @@ Sending twice is harmless: the object carries the same UIDs and bytes each time.
 
 from services.context import Context
 from services.delivery import orthanc, store_scu
+from services.delivery.part10 import NotDICOM
 from services.delivery.verdicts import Outcome, Verdict
 from services.errors import Reject, Retry
 from services.ledger import deliveries
@@ -68,7 +69,10 @@ def _send(destination: Destination, data: bytes, sop_instance_uid: str, calling_
     peer = store_scu.Peer(
         destination.ae_title or "", destination.host or "", destination.port or 0, destination.timeout_s
     )
-    return store_scu.send([data], peer, calling_ae)[0]
+    try:
+        return store_scu.send([data], peer, calling_ae)[0]
+    except NotDICOM as error:
+        return Outcome(sop_instance_uid, Verdict.REJECT, f"the stored result is no DICOM file ({error})")
 
 
 def _where(destination: Destination) -> str:
