@@ -1,6 +1,6 @@
 """Which series of a study goes to which model, and why. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from dicom_router.rules import Classification, Rules
@@ -71,11 +71,12 @@ def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ModelRow]
             runs.append(outcome)
         elif outcome is not None:
             (waiting if outcome[0] == "receiving" else parked).append(outcome[1])
+    used = {uid for run in runs for uid in run.inputs.values()}
     open_series = sum(one.state == "receiving" for one in series)
     final = not runs and not parked and not open_series
     return Decision(
         roles=roles,
-        reasons={uid: _explain(uid, found, candidates.get(found.role or "", [])) for uid, found in roles.items()},
+        reasons={uid: _explain(uid, found, candidates.get(found.role or "", []), used) for uid, found in roles.items()},
         runs=tuple(runs),
         waiting=tuple(waiting),
         parked=tuple(parked),
@@ -123,27 +124,30 @@ def _choice(role: str, chosen: _Candidate, ranked: Sequence[_Candidate]) -> str:
     return f"{role}: best score {chosen.found.score}{among}{merits}."
 
 
-def _explain(uid: str, found: Classification, ranked: Sequence[_Candidate]) -> str:
+def _explain(uid: str, found: Classification, ranked: Sequence[_Candidate], used: Set[str]) -> str:
     if found.role is None:
         return found.reason
-    merits = f" Score {found.score}: {', '.join(found.merits)}." if found.merits else f" Score {found.score}."
+    merits = f": {', '.join(found.merits)}" if found.merits else ""
+    said = f"{found.reason} Score {found.score}{merits}."
+    if uid in used:
+        return f"{said} Chosen for {found.role}."
     usable = [candidate for candidate in ranked if candidate.series.state != "incomplete"]
     place = next((index for index, candidate in enumerate(usable) if candidate.series.series_uid == uid), None)
     if place is None:
-        return f"{found.reason}{merits} Not chosen: it is incomplete."
-    if place > 0:
-        best = usable[0].found.score
-        better = f"another series scores {best}" if best > found.score else "an equal series comes first"
-        return f"{found.reason}{merits} Not chosen: {better}."
-    return f"{found.reason}{merits} Chosen for {found.role}."
+        return f"{said} Not chosen: it is incomplete."
+    if place == 0:
+        return f"{said} The best for {found.role}; no model uses it yet."
+    best = usable[0].found.score
+    better = f"another series scores {best}" if best > found.score else "an equal series comes first"
+    return f"{said} Not chosen: {better}."
 
 
 def _nothing_fits(series: Sequence[SeriesRow], roles: Mapping[str, Classification], models: Sequence[ModelRow]) -> str:
     present = sorted({found.role for found in roles.values() if found.role is not None})
-    needs = "; ".join(f"{model.name} needs {', '.join(model.roles)}" for model in models)
-    count = f"{len(series)} series" if len(series) != 1 else "one series"
-    have = f"has {', '.join(present)}" if present else "is for no model"
-    if len(series) == 1 and not present:
+    needs = "; ".join(f"{model.name} needs {' and '.join(model.roles)}" for model in models)
+    if present:
+        return f"No model applies: the study has {', '.join(present)}, but {needs}."
+    if len(series) == 1:
         only = next(iter(roles.values()))
-        return f"No model applies: the only series is for none. {only.reason} ({needs})"
-    return f"No model applies: of {count} none fits; the study {have}. ({needs})"
+        return f"No model applies: {needs}, and the only series has another use. {only.reason}"
+    return f"No model applies: {needs}, and none of the {len(series)} series is that."
