@@ -104,7 +104,7 @@ CORMORAN = Scanner(
     body_part="HEAD",
     descriptions={
         "localiser": "Scanogramme",
-        "soft": "Crâne s/ IV 5mm parenchyme",
+        "soft": "Crâne sans IV 5mm parenchyme",
         "bone": "Crâne 5mm os",
         "dose": "Rapport de dose",
     },
