@@ -1,7 +1,6 @@
 """A model's voxels as a DICOM Segmentation (PS3.3 A.51) on exactly the source images' own slices."""
 
 import numpy as np
-from highdicom import PixelMeasuresSequence
 from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from numpy.typing import NDArray
@@ -30,7 +29,6 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
     segments = answer.segments
     if not segments:
         return None
-    first = answer.sources[0]
     segmentation = Segmentation(
         source_images=answer.sources,
         pixel_array=segment_numbers(answer),
@@ -41,8 +39,6 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
         sop_instance_uid=answer.uids.segmentation_instance(),
         instance_number=1,
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        # Not the source's Spacing Between Slices: over uneven slices it would be wrong. highdicom adds the true one.
-        pixel_measures=PixelMeasuresSequence(first.PixelSpacing, first.SliceThickness),
         omit_empty_frames=True,
         content_label=MANUFACTURER.upper(),
         content_description=NOTICE,

@@ -32,6 +32,7 @@ def prepare_header(dataset: Dataset) -> Dataset:
     """A copy with every inherited attribute present, empty where the scanner left it out (they are type 2).
 
     A Patient's Sex outside the standard's values comes back empty: copying it on would make the result invalid.
+    Spacing Between Slices is left out: over uneven slices it would be wrong, and over even ones it is computed.
     """
     header = Dataset()
     header.update({element.tag: element for element in dataset if not element.tag.is_private})
@@ -41,8 +42,9 @@ def prepare_header(dataset: Dataset) -> Dataset:
             setattr(header, keyword, "")
     if header.PatientSex not in _SEXES:
         _replace(header, "PatientSex", "")
-    if "PixelData" in header:
-        del header.PixelData
+    for keyword in ("PixelData", "SpacingBetweenSlices"):
+        if keyword in header:
+            delattr(header, keyword)
     return header
 
 

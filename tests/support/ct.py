@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.valuerep import format_number_as_ds
 
 from services.results.uids import derive_uid
 
@@ -68,7 +69,7 @@ def tilted_ct(
         dataset.SeriesDescription, dataset.ImageType = "Head 5 mm", ["ORIGINAL", "PRIMARY", "AXIAL"]
         dataset.AcquisitionNumber, dataset.KVP = 1, 120
         dataset.ImagePositionPatient = [f"{value:.7g}" for value in positions_mm[index]]
-        dataset.ImageOrientationPatient = [f"{value:.10g}" for value in orientation]
+        dataset.ImageOrientationPatient = [format_number_as_ds(float(value)) for value in orientation]
         dataset.PixelSpacing = [f"{value:.6g}" for value in spacing_mm]
         dataset.SliceThickness = "2.5"
         dataset.GantryDetectorTilt = f"{tilt_deg:.6g}"
