@@ -46,6 +46,7 @@ class Row:
         waited_since, waited_until: waiting runs from arrival until a claim; until is None while it runs.
         suspected: one text per finding, most urgent first, "Suspected IPH 12.3 mL".
         ai_note: the reason behind the AI state, or None.
+        attention: an answer was expected and did not come, unlike for a study that no model fits.
         notes: what else went wrong, such as an undelivered result.
         preview: analysis whose picture to show, or None.
         alert: names the Immediate result nobody claimed, for its banner; None when there is none.
@@ -63,6 +64,7 @@ class Row:
     suspected: tuple[str, ...]
     ai_state: AiState
     ai_note: str | None
+    attention: bool
     notes: tuple[str, ...]
     preview: int | None
     reader: str | None
@@ -146,6 +148,7 @@ def describe_study(study: StudyFacts, now: datetime, maximum_wait: timedelta) ->
         suspected=tuple(suspected(finding) for finding in findings),
         ai_state=state,
         ai_note=_ai_note(study, state),
+        attention=study.state in ("failed", "parked"),
         notes=_notes(study, findings),
         preview=pictures[0].id if pictures else None,
         reader=study.claimed_by,

@@ -104,9 +104,9 @@ function show(html, isFilterChange = false) {
   }
   Object.assign(live.dataset, fresh.dataset);
   restoreFocus(place);
+  settle();
   const after = anchorKey && main.querySelector(`tr[data-key="${anchorKey}"]`)?.getBoundingClientRect().top;
   if (typeof after === "number" && after !== before) window.scrollBy({ top: after - before, behavior: "instant" });
-  settle();
 }
 
 function firstVisibleRow() {

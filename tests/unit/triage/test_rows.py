@@ -217,6 +217,11 @@ def test_the_ai_state_and_its_reason(facts: StudyFacts, state: AiState, note: st
     assert (shown.ai_state, shown.ai_note) == (state, note)
 
 
+def test_a_missing_answer_asks_for_attention_and_a_study_no_model_fits_does_not() -> None:
+    states = {state: row(study(state=state)).attention for state in STUDY_STATES}
+    assert {state for state, attention in states.items() if attention} == {"failed", "parked"}
+
+
 def test_undelivered_results_and_kept_priorities_are_said() -> None:
     shown = row(
         study(

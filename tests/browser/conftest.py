@@ -1,0 +1,88 @@
+"""Debian's Chromium over the pages served from a real ledger."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from support.triage import PASSWORD, ServedPages, add_account, say_inference_lives, served
+
+from services.context import Context
+
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_AXE = files("axe_playwright_python").joinpath("axe.min.js")
+
+NewPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(_ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def pages(context: Context) -> Iterator[ServedPages]:
+    add_account(context, "ana")
+    add_account(context, "bo")
+    with context.pool.connection() as connection:
+        say_inference_lives(connection)
+    with served(context) as running:
+        yield running
+
+
+@pytest.fixture
+def new_page(chromium: Browser, pages: ServedPages) -> Iterator[NewPage]:
+    """Opens the worklist as somebody signed in: `new_page("ana", width=390, height=844)`."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(name: str | None = "ana", width: int = 1280, height: int = 720, **options: Any) -> Page:
+        browser_context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(browser_context)
+        page = browser_context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None
+        )
+        page.goto(f"{pages.url}/")
+        if name is not None:
+            page.fill("#name", name)
+            page.fill("#password", PASSWORD)
+            page.click("button[type=submit]")
+            page.wait_for_url(f"{pages.url}/")
+        return page
+
+    yield open_page
+    for browser_context in contexts:
+        browser_context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def looks_fine(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """No accessibility violation and no sideways scrolling; keeps a screenshot where NIGHTJAR_SCREENSHOTS says."""
+
+    def check(page: Page, name: str) -> None:
+        if directory := os.environ.get("NIGHTJAR_SCREENSHOTS"):
+            Path(directory).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=Path(directory) / f"{name}.png")
+        page.evaluate(_AXE.read_text())
+        violations = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
+        assert violations == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    return check

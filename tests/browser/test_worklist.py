@@ -1,0 +1,306 @@
+"""The night radiologist at the worklist, in a real browser."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+from support.triage import (
+    ServedPages,
+    add_analysis,
+    add_study,
+    end_study,
+    flag_study,
+    park_delivery,
+    run_analysis,
+    say_inference_lives,
+)
+
+from services.context import Context
+
+NewPage = Callable[..., Page]
+LooksFine = Callable[[Page, str], None]
+
+
+def fill(context: Context) -> None:
+    """One study in every state the list knows."""
+    flag_study(context, 1, {"SDH": 48.2, "SAH": 3.1}, name="EXAMPLE^MARGARET", minutes_ago=4)
+    _, analysis_id = flag_study(context, 2, {"SAH": 0.06}, urgency=2, name="SAMPLE^THEO", minutes_ago=18)
+    flag_study(context, 3, {}, urgency=3, name="PHANTOM^OLIVER", minutes_ago=74)
+    with context.pool.connection() as connection:
+        park_delivery(connection, analysis_id, "main-pacs")
+        end_study(connection, add_study(connection, 4, name="DEMO^CLARA"), "not_applicable", "No series fits a model.")
+        end_study(connection, add_study(connection, 5, name="MODEL^ANTON"), "parked", "Series 2 lacks 3 slices.")
+        run_analysis(connection, add_analysis(connection, add_study(connection, 6, name="IMAGINARY^SUE")))
+        add_analysis(connection, add_study(connection, 7, name="INVENTED^KOFI"))
+        add_study(connection, 8, name="NOBODY^IRIS", instances=7)
+        failed = add_study(connection, 9, name="FICTION^LEV")
+        analysis = add_analysis(connection, failed)
+        connection.execute("UPDATE analysis SET state = 'failed' WHERE id = %s", [analysis])
+        end_study(connection, failed, "failed", "The replica did not answer. Given up after 3 tries.")
+
+
+def patients(page: Page) -> list[str]:
+    return page.locator("tr[data-key] a.open").all_inner_texts()
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.closest('tr')?.querySelector('a.open').textContent ?? ''"))
+
+
+def test_every_state_of_the_list(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    fill(context)
+    page = new_page()
+    expect(page.locator(".alert")).to_contain_text("Suspected SDH 48.2")
+    looks_fine(page, "worklist")
+    words = page.locator("tr .ai").all_inner_texts()
+    assert set(words) == {"Flag", "No flag raised", "Not analysed", "Failed", "Running", "Queued", "Receiving"}
+    for width, height in ((1280, 720), (390, 844), (768, 1024), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        looks_fine(page, f"worklist-{width}")
+
+
+def test_sign_in(new_page: NewPage, pages: ServedPages, looks_fine: LooksFine) -> None:
+    page = new_page(None)
+    looks_fine(page, "sign-in")
+    page.fill("#name", "ana")
+    page.fill("#password", "wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("This name and password do not match.")
+    looks_fine(page, "sign-in-refused")
+    expect(page.locator("#password")).to_be_focused()
+
+
+def test_nothing_yet_then_the_first_study(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    page = new_page()
+    expect(page.get_by_role("heading", name="No studies yet")).to_be_visible()
+    expect(page.locator(".target")).to_contain_text("NIGHTJAR")
+    looks_fine(page, "empty")
+    with context.pool.connection() as connection:
+        add_study(connection, 1, name="DOE^JANE")
+    expect(page.locator("a.open")).to_have_text("DOE, JANE")
+    expect(page).to_have_title("Worklist · Nightjar")
+
+
+def test_a_flag_arrives_without_moving_the_focus(context: Context, new_page: NewPage) -> None:
+    for number in range(1, 30):
+        flag_study(context, number, {}, urgency=3, name=f"OLD^{number:02d}", minutes_ago=40 - number)
+    page = new_page()
+    for _ in range(20):
+        page.keyboard.press("j")
+    assert focused(page) == "OLD, 20"
+    page.wait_for_function("scrollY > 0", polling=100)
+    row = page.locator("tr", has_text="OLD, 20")
+    before = row.bounding_box()
+    flag_study(context, 99, {"SDH": 30.0}, name="NEW^BLEED")
+    expect(page.locator("a.open").first).to_have_text("NEW, BLEED")
+    expect(page).to_have_title("(1) Worklist · Nightjar")
+    expect(page.locator(".alert")).to_contain_text("NEW, BLEED")
+    assert focused(page) == "OLD, 20"
+    after = row.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) < 2
+    page.keyboard.press("k")
+    assert focused(page) == "OLD, 19"
+
+
+def test_a_row_that_changes_under_the_focus_keeps_it(context: Context, new_page: NewPage) -> None:
+    with context.pool.connection() as connection:
+        study_uid = add_study(connection, 1, name="DOE^JANE")
+        add_study(connection, 2, name="ROE^RICHARD")
+    page = new_page()
+    page.locator("tr", has_text="DOE, JANE").get_by_role("button", name="Claim").focus()
+    with context.pool.connection() as connection:
+        end_study(connection, study_uid, "not_applicable", "No series fits a model.")
+    expect(page.locator("tr", has_text="DOE, JANE").locator(".ai")).to_have_text("Not analysed")
+    assert focused(page) == "DOE, JANE"
+    assert page.evaluate("document.activeElement.tagName") == "BUTTON"
+
+
+def test_an_unchanged_row_stays_the_same_element(context: Context, new_page: NewPage) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE")
+    page = new_page()
+    page.evaluate("document.querySelector('tr[data-key]').mark = 1")
+    flag_study(context, 2, {}, urgency=3, name="ROE^RICHARD")
+    expect(page.locator("tr[data-key]")).to_have_count(2)
+    assert page.evaluate("document.querySelector('tr[data-key]').mark") == 1
+
+
+def test_a_claim_is_seen_by_everybody(context: Context, new_page: NewPage) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE")
+    ana, bo = new_page("ana"), new_page("bo")
+    expect(bo.locator(".alert")).to_be_visible()
+    ana.keyboard.press("j")
+    ana.keyboard.press("c")
+    expect(ana.locator(".reader")).to_have_text("You")
+    expect(bo.locator(".reader")).to_have_text("ana")
+    expect(bo.locator(".alert")).to_have_count(0)
+    expect(bo).to_have_title("Worklist · Nightjar")
+    assert focused(ana) == "DOE, JANE"
+    ana.keyboard.press("c")
+    expect(bo.get_by_role("button", name="Claim")).to_be_visible()
+
+
+def test_an_immediate_result_is_acknowledged_by_each_reader_for_themselves(context: Context, new_page: NewPage) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE")
+    ana, bo = new_page("ana"), new_page("bo")
+    ana.get_by_role("button", name="Acknowledge").click()
+    expect(ana.locator(".alert")).to_have_count(0)
+    ana.reload()
+    expect(ana.locator("tr[data-key]")).to_have_count(1)
+    expect(ana.locator(".alert")).to_have_count(0)
+    expect(bo.locator(".alert")).to_be_visible()
+    flag_study(context, 2, {"EDH": 9.0}, name="ROE^RICHARD")
+    expect(ana.locator(".alert")).to_contain_text("ROE, RICHARD")
+
+
+def test_a_lost_connection_is_said_and_made_good(
+    context: Context, pages: ServedPages, new_page: NewPage, looks_fine: LooksFine
+) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE")
+    page = new_page()
+    page.keyboard.press("j")
+    lost = page.locator("#lost")
+    expect(lost).to_be_hidden()
+    pages.stop()
+    expect(lost).to_be_visible(timeout=12000)
+    expect(lost).to_have_text(re.compile(r"^Connection lost\. List is \d+ s old\. Reconnecting$"))
+    looks_fine(page, "connection-lost")
+    flag_study(context, 2, {"EDH": 9.0}, name="ROE^RICHARD")
+    pages.start()
+    expect(page.locator("tr[data-key]")).to_have_count(2, timeout=12000)
+    expect(lost).to_be_hidden()
+    assert focused(page) == "DOE, JANE"
+
+
+def test_a_page_that_slept_catches_up(context: Context, pages: ServedPages, new_page: NewPage) -> None:
+    page = new_page()
+    expect(page.get_by_role("heading", name="No studies yet")).to_be_visible()
+    page.context.set_offline(True)
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE")
+    expect(page.locator("#lost")).to_be_visible(timeout=12000)
+    page.context.set_offline(False)
+    expect(page.locator("a.open")).to_have_text("DOE, JANE", timeout=12000)
+    expect(page.locator("#lost")).to_be_hidden()
+
+
+def test_the_ai_being_down_is_said_and_unsaid(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    fill(context)
+    page = new_page()
+    notice = page.get_by_text("AI is not running. Studies are in arrival order.")
+    expect(notice).to_have_count(0)
+    with context.pool.connection() as connection:
+        say_inference_lives(connection, ago_s=60)
+    expect(notice).to_be_visible(timeout=10000)
+    looks_fine(page, "ai-down")
+    with context.pool.connection() as connection:
+        say_inference_lives(connection)
+    expect(notice).to_have_count(0, timeout=10000)
+
+
+def test_waiting_times_tick(context: Context, new_page: NewPage) -> None:
+    with context.pool.connection() as connection:
+        add_study(connection, 1, minutes_ago=0.1)
+    page = new_page()
+    first = page.locator("time.wait").inner_text()
+    page.wait_for_function("text => document.querySelector('time.wait').textContent !== text", arg=first, polling=100)
+
+
+def test_keys(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    flag_study(context, 1, {}, urgency=3, name="FIRST^ARRIVED", minutes_ago=9)
+    flag_study(context, 2, {"IPH": 5.0}, name="SECOND^FLAGGED", minutes_ago=1)
+    page = new_page()
+    assert patients(page) == ["SECOND, FLAGGED", "FIRST, ARRIVED"]
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    looks_fine(page, "keys")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    expect(page.locator("a.open").first).to_have_text("FIRST, ARRIVED")
+    assert page.url.endswith("/?sort=arrival")
+    page.keyboard.press("g")
+    page.keyboard.press("p")
+    expect(page.locator("a.open").first).to_have_text("SECOND, FLAGGED")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert focused(page) == "FIRST, ARRIVED"
+    page.keyboard.press("ArrowUp")
+    assert focused(page) == "SECOND, FLAGGED"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="SECOND, FLAGGED")).to_be_visible()
+    looks_fine(page, "study")
+    page.set_viewport_size({"width": 390, "height": 844})
+    looks_fine(page, "study-390")
+    page.keyboard.press("Escape")
+    expect(page.locator("tr[data-key]")).to_have_count(2)
+
+
+def test_letters_are_letters_while_typing_and_can_be_switched_off(context: Context, new_page: NewPage) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JACK")
+    flag_study(context, 2, {"IPH": 5.0}, name="ROE^RICHARD")
+    page = new_page()
+    page.keyboard.press("f")
+    page.keyboard.type("jack")
+    expect(page.locator("tr[data-key]:visible")).to_have_count(1)
+    assert "jack" not in page.url.lower()
+    expect(page.get_by_role("button", name=re.compile("^Claim"))).to_have_count(1)  # C claimed nothing
+    page.locator("#find").fill("zzz")
+    expect(page.get_by_text("No study on this list holds these words.")).to_be_visible()
+    page.locator("#find").fill("")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_label("Single-letter keys are on").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("c")
+    page.keyboard.press("f")
+    expect(page.locator("#find")).not_to_be_focused()
+    expect(page.locator(".reader")).to_have_count(0)
+
+
+def test_filters(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    fill(context)
+    page = new_page()
+    page.get_by_role("link", name=re.compile("^Urgent")).click()
+    expect(page.locator("tr[data-key]")).to_have_count(1)
+    assert page.url.endswith("/?priority=urgent")
+    page.get_by_label("AI state").select_option("Failed")
+    expect(page.get_by_role("heading", name="No study matches these filters")).to_be_visible()
+    looks_fine(page, "no-match")
+    page.get_by_role("link", name="Clear the filters").click()
+    expect(page.locator("tr[data-key]")).to_have_count(9)
+    expect(page.get_by_label("AI state")).to_have_value("")
+    page.get_by_label("AI state").select_option("Not analysed")
+    expect(page.locator("tr[data-key]")).to_have_count(2)
+    page.reload()
+    expect(page.locator("tr[data-key]")).to_have_count(2)
+
+
+def test_errors_are_designed(new_page: NewPage, pages: ServedPages, looks_fine: LooksFine) -> None:
+    page = new_page()
+    page.goto(f"{pages.url}/studies/none")
+    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    looks_fine(page, "not-found")
+    page.get_by_role("link", name="Back to the worklist").click()
+    page.wait_for_url(f"{pages.url}/")
+
+
+def test_an_ended_session_leads_to_the_sign_in(context: Context, new_page: NewPage, pages: ServedPages) -> None:
+    page = new_page()
+    page.context.clear_cookies()
+    with context.pool.connection() as connection:
+        add_study(connection, 1)
+    page.wait_for_url(f"{pages.url}/sign-in")
+
+
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>^A", '"><script>document.title="x"</script>'])
+def test_a_patients_name_is_only_ever_text(context: Context, new_page: NewPage, name: str) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name=name, description=name)
+    page = new_page()
+    expect(page.locator(".alert")).to_be_visible()
+    assert page.locator("main img:not([src^='/previews/']), .alert img, main script").count() == 0
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("<")
