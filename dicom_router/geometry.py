@@ -114,19 +114,24 @@ def _missing_between(positions: list[float], numbers: list[int | None]) -> list[
     if len(intervals) < 2:
         return []
     skipped = _skipped(numbers)
-    missing: list[float] = []
+    holes = [0] * len(intervals)
     for start, end in _runs(intervals):
         before = intervals[start - 1] if start else None
         after = intervals[end] if end < len(intervals) else None
+        neighbours = [value for value in (before, after) if value is not None]
         for index in range(start, end):
-            holes = _multiple(intervals[index], before, after, run=end - start) - 1
-            neighbours = [value for value in (before, after) if value is not None]
+            holes[index] = _multiple(intervals[index], before, after, run=end - start) - 1
             wider = bool(neighbours) and intervals[index] > 1.05 * min(neighbours)
-            if holes < 1 and wider and 1 <= skipped[index] <= _MOST_SKIPPED:
-                holes = skipped[index]
-            step = intervals[index] / (holes + 1)
-            missing += [positions[index] + step * hole for hole in range(1, holes + 1)]
-    return missing
+            if not holes[index] and wider and skipped[index] <= _MOST_SKIPPED:
+                holes[index] = skipped[index]
+    if any(hole and skip for hole, skip in zip(holes, skipped, strict=True)):
+        # Numbers that skip where slices are missing count slices faithfully: elsewhere nothing is missing.
+        holes = [hole if skip else 0 for hole, skip in zip(holes, skipped, strict=True)]
+    return [
+        position + interval / (hole + 1) * step
+        for position, interval, hole in zip(positions, intervals, holes, strict=False)
+        for step in range(1, hole + 1)
+    ]
 
 
 def _runs(intervals: list[float]) -> list[tuple[int, int]]:

@@ -21,6 +21,7 @@ from services.errors import SettingsError
 from services.ledger.routing import SeriesRow
 
 Role = Literal["T1", "T1c", "T2", "FLAIR", "DWI", "ADC", "NCCT", "CTA", "CTP"]
+RoleOrNone = Literal["T1", "T1c", "T2", "FLAIR", "DWI", "ADC", "NCCT", "CTA", "CTP", "none"]
 
 
 def _compiles(pattern: str) -> str:
@@ -119,7 +120,7 @@ class Rule(_Strict):
     """Gives a role, or takes a series out (`role: none`)."""
 
     name: str
-    role: Role | Literal["none"]
+    role: RoleOrNone
     because: str
     when: tuple[Condition, ...] = Field(min_length=1, description="Alternatives.")
 
@@ -141,7 +142,7 @@ class Example(_Strict):
     """A series and the role it must get; `attributes` by DICOM keyword."""
 
     name: str
-    role: Role | Literal["none"]
+    role: RoleOrNone
     modality: str
     description: str = ""
     study: str = ""
@@ -252,7 +253,11 @@ def _parse(text: str, where: str) -> Rules:
     try:
         return Rules.model_validate(values)
     except ValidationError as error:
-        lines = [f"router.rules = {where}: {_describe(problem, values)}" for problem in error.errors()]
+        problems = error.errors()
+        # A list is called too short when its only entry is wrong: the entry's own mistake says it all.
+        inner = {location[:length] for location in (p["loc"] for p in problems) for length in range(len(location))}
+        shown = [problem for problem in problems if problem["loc"] not in inner]
+        lines = [f"router.rules = {where}: {_describe(problem, values)}" for problem in shown]
         raise SettingsError("\n".join(lines)) from error
 
 

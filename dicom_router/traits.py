@@ -38,7 +38,7 @@ class Traits:
 
 def traits_of(series: SeriesRow) -> Traits:
     attributes = series.attributes
-    image_type = attributes.get("ImageType") or ()
+    image_type = attributes.get("ImageType") or []
     thickness = _number(attributes.get("SliceThickness"))
     spacing = _number(attributes.get("SpacingBetweenSlices")) or thickness
     agent = fold(_words(attributes.get("ContrastBolusAgent")))
@@ -58,7 +58,7 @@ def traits_of(series: SeriesRow) -> Traits:
         ),
         manufacturer=fold(_words(attributes.get("Manufacturer"))),
         sending_ae=(series.sending_ae or "").casefold(),
-        image_type=frozenset(str(v).upper() for v in ([image_type] if isinstance(image_type, str) else image_type)),
+        image_type=frozenset(str(v).upper() for v in (image_type if isinstance(image_type, list) else [image_type])),
         orientation=orientation_of(attributes.get("ImageOrientationPatient")),
         contrast=agent not in ("", "none", "no", "n", "without", "ohne", "sans", "0"),
         numbers={

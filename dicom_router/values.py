@@ -3,7 +3,7 @@
 import math
 import struct
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
 Value = str | int | float | list[str] | list[float]
 
@@ -14,31 +14,20 @@ _MOST = 64
 
 
 def decode_text(raw: bytes, charsets: tuple[str, ...]) -> str:
-    """Text in the given Specific Character Set; what cannot be decoded becomes a replacement character."""
-    if not raw:
-        return ""
-    try:
-        text = raw.decode("ascii") if b"\x1b" not in raw else _decode(raw, charsets)
-    except UnicodeDecodeError:
+    """Text in the given Specific Character Set (PS3.5 6.1); where that does not fit the bytes, in what does."""
+    if b"\x1b" in raw and charsets:
         try:
-            text = _decode(raw, charsets)
+            return _clean(decode_bytes(raw, convert_encodings(list(charsets)), {0x5C, 0x5E, 0x3D}))
         except Exception:  # noqa: BLE001 - unknown or wrong character sets raise many kinds
-            text = _guess(raw)
-    return _clean(text)
-
-
-def _decode(raw: bytes, charsets: tuple[str, ...]) -> str:
-    encodings = convert_encodings(list(charsets)) if charsets else ["iso8859"]
-    if not charsets or charsets == ("",):
-        return _guess(raw)
-    return decode_bytes(raw, encodings, {0x5C, 0x5E, 0x3D})
-
-
-def _guess(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+            return _clean(raw.decode("latin-1"))
+    declared = python_encoding.get(charsets[0]) if charsets and charsets[0] else None
+    for encoding in (declared, "utf-8"):
+        try:
+            if encoding:
+                return _clean(raw.decode(encoding))
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return _clean(raw.decode("latin-1"))
 
 
 def _clean(text: str) -> str:
