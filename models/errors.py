@@ -1,10 +1,10 @@
 """What can go wrong with an image or a model. Messages never carry patient data.
 
-    ModelError
-    |-- InvalidVolume      the image cannot be analysed: geometry, values or size
-    |-- InvalidCard        a model.yaml is wrong
-    |-- MissingInput       a role the model needs is not there
-    `-- EngineFailure      the engine could not run the network; worth another try
+ModelError
+|-- InvalidVolume      the image cannot be analysed: geometry, values or size
+|-- InvalidCard        a model.yaml is wrong
+|-- MissingInput       a role the model needs is not there
+`-- EngineFailure      the engine could not run the network; worth another try
 """
 
 

@@ -53,7 +53,7 @@ class Prediction:
 
     Attributes:
         model: which weights answered.
-        segmentation: uint8, axes (slice, row, column) on the grid of the first input volume; values are the card's labels.
+        segmentation: uint8, axes (slice, row, column) on the first input's grid; values are the card's labels.
         findings: those above the operating point, most urgent first; empty means no flag is raised, never "normal".
         probabilities: per label, that the study shows it, including labels below the operating point.
         slice_probabilities: per label, float32 (slices,).

@@ -1,6 +1,7 @@
 """The training loop: resumable, seeded, on a pool that may still be growing."""
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
     while spent_s < budget_s:
         progress = spent_s / budget_s
         for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * min(1, (step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * min(progress, 1)))
+            group["lr"] = plan.learning_rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * progress))
         images, labels = augment(*cases.batch(plan.batch, plan.bleeding_share, rng), rng)
         network.train()
         loss = loss_of(network(images.contiguous(memory_format=torch.channels_last)), labels)

@@ -1,0 +1,126 @@
+"""A model's card (model.yaml): everything the services need to know of it, and everything a reader should."""
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from models.errors import InvalidCard
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Colour = tuple[
+    Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Input(_Part):
+    """A series the model reads, by the role that routing gives it."""
+
+    role: str
+    modality: str
+    optional: bool = False
+
+
+class Code(_Part):
+    """A coded concept (PS3.3 8.8)."""
+
+    value: str
+    scheme: str = "SCT"
+    meaning: str
+
+
+class OperatingPoint(_Part):
+    """What makes a label a finding: both limits must be reached."""
+
+    probability: Probability
+    volume_ml: float = Field(ge=0)
+
+
+class UrgencyRule(_Part):
+    """From which volume a finding is immediate or urgent, mL; below both it is standard."""
+
+    immediate_ml: float = Field(ge=0)
+    urgent_ml: float = Field(0, ge=0)
+
+
+class LabelCard(_Part):
+    """One kind of voxel the model marks."""
+
+    value: int = Field(ge=1, le=255)
+    name: str
+    meaning: str
+    code: Code
+    colour: Colour
+    operating_point: OperatingPoint
+    urgency: UrgencyRule
+
+
+class Preprocess(_Part):
+    """How images become the network's input. Attributes carry their units; windows are HU for CT."""
+
+    spacing_mm: float = Field(gt=0)
+    size: int = Field(gt=0)
+    slab_mm: float = Field(gt=0)
+    window: tuple[float, float]
+    centre: float
+    scale: float
+
+
+class Weights(_Part):
+    """The network's file beside the card, and its SHA-256."""
+
+    file: str
+    sha256: Digest
+
+
+class Measurement(_Part):
+    """One figure: what was measured, on what, and what it was."""
+
+    what: str
+    on: str
+    value: str
+
+
+class Card(_Part):
+    """A model as the rest of Nightjar knows it."""
+
+    name: str
+    version: str
+    task: str
+    intended_use: str
+    priority: int
+    inputs: tuple[Input, ...] = Field(min_length=1)
+    labels: tuple[LabelCard, ...] = Field(min_length=1)
+    preprocess: Preprocess
+    batch: int = Field(8, ge=1)
+    tolerance: float = Field(gt=0)
+    weights: Weights
+    limits: tuple[str, ...]
+    measured: tuple[Measurement, ...]
+
+    def label(self, name: str) -> LabelCard:
+        return next(label for label in self.labels if label.name == name)
+
+
+def read_card(path: Path) -> Card:
+    """Read a model.yaml.
+
+    Raises:
+        InvalidCard: a line for each thing that is wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Card.model_validate(content)
+    except OSError as error:
+        raise InvalidCard(f"{path}: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise InvalidCard(f"{path}: this is not YAML.") from error
+    except ValidationError as error:
+        problems = (f"{path}: {'.'.join(map(str, p['loc'])) or 'card'}: {p['msg']}." for p in error.errors())
+        raise InvalidCard("\n".join(problems)) from error

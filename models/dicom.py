@@ -1,0 +1,188 @@
+"""DICOM images as a Volume: any order, tilt, uneven spacing, classic or enhanced; anything unclear is refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_rescale
+
+from models.errors import InvalidVolume
+from models.volume import Volume
+
+PARALLEL = 1e-3
+"""Direction cosines of one series may differ by so much: scanners round them."""
+
+SAME_PLACE_MM = 0.01
+AIR_HU = -1024.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """One slice before sorting."""
+
+    pixels: NDArray[np.float32]
+    position_mm: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    spacing_mm: tuple[float, float]
+    source: str
+
+
+def read_series(datasets: Sequence[Dataset]) -> Volume:
+    """The slices of one series, sorted along their normal.
+
+    Args:
+        datasets: instances in any order, classic or enhanced, compressed or not.
+
+    Raises:
+        InvalidVolume: no image, no geometry, planes that are not parallel, two slices at one place, sizes that
+            differ, or pixels that cannot be decoded. The message never carries patient data.
+    """
+    if not datasets:
+        raise InvalidVolume("The series has no instance.")
+    frames = [frame for dataset in datasets for frame in _frames(dataset)]
+    first = frames[0]
+    for frame in frames:
+        if frame.pixels.shape != first.pixels.shape or not np.allclose(frame.spacing_mm, first.spacing_mm, rtol=1e-3):
+            raise InvalidVolume("The slices of the series differ in size or pixel spacing.")
+        if np.abs(frame.orientation - first.orientation).max() > PARALLEL:
+            raise InvalidVolume("The slices of the series are not parallel; it may hold a localiser.")
+    row, column = first.orientation[:3], first.orientation[3:]
+    offsets = np.array([frame.position_mm @ np.cross(row, column) for frame in frames])
+    order = np.argsort(offsets, kind="stable")
+    near = np.flatnonzero(np.diff(offsets[order]) < SAME_PLACE_MM)
+    if near.size:
+        raise InvalidVolume(
+            f"{near.size + 1 if near.size == 1 else near.size} slices lie where another one lies, the first at "
+            f"{offsets[order][near[0]]:.1f} mm; the series may hold several acquisitions."
+        )
+    frames = [frames[k] for k in order]
+    return Volume(
+        voxels=np.stack([frame.pixels for frame in frames]),
+        positions_mm=np.stack([frame.position_mm for frame in frames]),
+        row_direction=(float(row[0]), float(row[1]), float(row[2])),
+        column_direction=(float(column[0]), float(column[1]), float(column[2])),
+        spacing_mm=first.spacing_mm,
+        sources=tuple(frame.source for frame in frames),
+    )
+
+
+def read_folder(folder: Path) -> Volume:
+    """The axial series with most slices among the DICOM files below a folder.
+
+    Raises:
+        InvalidVolume: there is none, or it cannot be read.
+    """
+    groups: dict[str, list[Path]] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        try:
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
+        except (InvalidDicomError, OSError, EOFError):
+            continue
+        if _is_axial(header):
+            groups.setdefault(str(header.SeriesInstanceUID), []).append(path)
+    if not groups:
+        raise InvalidVolume(f"{folder} holds no axial DICOM series.")
+    largest = max(groups.values(), key=len)
+    return read_series([pydicom.dcmread(path) for path in largest])
+
+
+_HEADER = (
+    "SeriesInstanceUID",
+    "ImageOrientationPatient",
+    "ImageType",
+    "SharedFunctionalGroupsSequence",
+    "NumberOfFrames",
+)
+
+
+def _is_axial(header: Dataset) -> bool:
+    if "LOCALIZER" in header.get("ImageType", []) or "SeriesInstanceUID" not in header:
+        return False
+    orientation = header.get("ImageOrientationPatient")
+    if orientation is None:
+        shared = header.get("SharedFunctionalGroupsSequence")
+        try:
+            orientation = shared[0].PlaneOrientationSequence[0].ImageOrientationPatient
+        except (AttributeError, IndexError, TypeError):
+            return False
+    values = np.array(orientation, float)
+    return values.shape == (6,) and abs(float(np.cross(values[:3], values[3:])[2])) > 0.6
+
+
+def _frames(dataset: Dataset) -> list[_Frame]:
+    try:
+        if "SharedFunctionalGroupsSequence" in dataset or "PerFrameFunctionalGroupsSequence" in dataset:
+            return _enhanced(dataset)
+        pixels = _decoded(dataset)
+        if pixels.ndim != 2:
+            raise InvalidVolume("An instance holds several frames or colours and says nothing of their place.")
+        return [
+            _Frame(
+                _in_units(pixels, dataset, dataset),
+                np.array(dataset.ImagePositionPatient, float),
+                np.array(dataset.ImageOrientationPatient, float),
+                _spacing(dataset.PixelSpacing),
+                str(dataset.SOPInstanceUID),
+            )
+        ]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, AttributeError):
+            raise InvalidVolume("An instance lacks position, orientation, pixel spacing or pixels.") from error
+        raise InvalidVolume("An instance has a geometry that cannot be read.") from error
+
+
+def _enhanced(dataset: Dataset) -> list[_Frame]:
+    pixels = _decoded(dataset)
+    pixels = pixels[None] if pixels.ndim == 2 else pixels
+    shared = dataset.SharedFunctionalGroupsSequence[0] if "SharedFunctionalGroupsSequence" in dataset else Dataset()
+
+    def group(frame: Dataset, keyword: str) -> Any:
+        return (frame if keyword in frame else shared)[keyword].value[0]
+
+    frames = []
+    for image, own in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
+        transformation = "PixelValueTransformationSequence"
+        has_rescale = transformation in own or transformation in shared
+        frames.append(
+            _Frame(
+                _in_units(image, dataset, group(own, transformation) if has_rescale else Dataset()),
+                np.array(group(own, "PlanePositionSequence").ImagePositionPatient, float),
+                np.array(group(own, "PlaneOrientationSequence").ImageOrientationPatient, float),
+                _spacing(group(own, "PixelMeasuresSequence").PixelSpacing),
+                str(dataset.SOPInstanceUID),
+            )
+        )
+    return frames
+
+
+def _decoded(dataset: Dataset) -> NDArray[Any]:
+    try:
+        pixels: NDArray[Any] = dataset.pixel_array
+    except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:
+        # The decoder's text may quote the header; the transfer syntax alone says enough.
+        syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+        raise InvalidVolume(f"The pixels of an instance cannot be decoded (transfer syntax {syntax}).") from error
+    return pixels
+
+
+def _in_units(pixels: NDArray[Any], dataset: Dataset, rescale: Dataset) -> NDArray[np.float32]:
+    """Stored values in the modality's units; what pads a CT outside its circle becomes air."""
+    values = np.asarray(apply_rescale(pixels, rescale), np.float32)
+    if dataset.get("Modality") == "CT":
+        if "PixelPaddingValue" in dataset:
+            values[pixels == dataset.PixelPaddingValue] = AIR_HU
+        np.maximum(values, AIR_HU, out=values)
+    return values
+
+
+def _spacing(value: Any) -> tuple[float, float]:
+    rows, columns = (float(v) for v in value)
+    if rows <= 0 or columns <= 0:
+        raise InvalidVolume("An instance has a pixel spacing of zero or less.")
+    return rows, columns

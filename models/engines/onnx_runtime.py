@@ -1,0 +1,38 @@
+"""ONNX Runtime on the CPU; the only module that imports it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from models.engines import Tensors
+from models.errors import EngineFailure, InvalidCard
+
+
+class OnnxRuntimeEngine:
+    """An ONNX file in ONNX Runtime."""
+
+    def __init__(self, weights: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Spinning threads would eat the cores of the listener and the workers between two studies.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no base but Exception
+            raise InvalidCard(f"{weights.name} is not a network that ONNX Runtime can read.") from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def name(self) -> str:
+        return f"onnxruntime {onnxruntime.__version__}"
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
+        try:
+            values = self._session.run(self._outputs, dict(inputs))
+        except Exception as error:  # as above
+            raise EngineFailure(f"ONNX Runtime could not run the network ({type(error).__name__}).") from error
+        return {name: np.asarray(value, np.float32) for name, value in zip(self._outputs, values, strict=True)}

@@ -1,0 +1,104 @@
+"""From a head CT to the network's slices, and from its probabilities back to the acquired grid.
+
+Only in-plane resampling: slices stay as they were acquired, so tilt and uneven spacing never matter. Thin series are
+averaged to slabs first, because the network was trained on slices of about 5 mm.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models.card import Preprocess
+from models.errors import InvalidVolume
+from models.volume import Volume
+
+TISSUE_HU = -300.0
+AIR_HU = -1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """The network's input, and the way back.
+
+    Attributes:
+        images: float32 (slabs, size, size), normalised, rows to the back and columns to the patient's left.
+        slab_of: for each acquired slice, the index of its slab, (slices,).
+        shape: rows and columns as acquired.
+        centre: row and column of the head's middle as acquired.
+        step: network pixels per acquired pixel, along rows and columns; negative where the acquired axis runs against
+            the network's.
+    """
+
+    images: NDArray[np.float32]
+    slab_of: NDArray[np.intp]
+    shape: tuple[int, int]
+    centre: tuple[float, float]
+    step: tuple[float, float]
+
+    def stacks(self) -> NDArray[np.float32]:
+        """(slabs, 3, size, size): below, itself, above; the edge repeats."""
+        order = np.arange(len(self.images))
+        last = len(self.images) - 1
+        return np.stack([self.images[np.clip(order + d, 0, last)] for d in (-1, 0, 1)], axis=1)
+
+    def restore(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One slab's map (size, size) on the acquired pixels (rows, columns), linear; zero outside the view."""
+        size = plane.shape[0]
+        offset = [(size - 1) / 2 - c * s for c, s in zip(self.centre, self.step, strict=True)]
+        # Samples must be taken in the order of memory: affine_transform wants a positive or negative step alike.
+        restored = ndimage.affine_transform(plane, np.array(self.step), offset, self.shape, order=1, cval=0.0)
+        return np.asarray(restored, np.float32)
+
+
+def prepare(volume: Volume, settings: Preprocess) -> Slices:
+    """Cut the network's view out of a volume.
+
+    Raises:
+        InvalidVolume: the slices are not axial, or there is no head in them.
+    """
+    rows, columns = np.array(volume.column_direction), np.array(volume.row_direction)
+    if abs(volume.normal[2]) < 0.6 or abs(rows[1]) < 0.6 or abs(columns[0]) < 0.6:
+        raise InvalidVolume("The slices are not axial; this model reads axial head CT.")
+    tissue = (volume.voxels > TISSUE_HU).sum(axis=0)
+    present = tissue > max(1, 0.1 * tissue.max())
+    if not present.any():
+        raise InvalidVolume("There is no tissue in these slices.")
+    centre = tuple(float(np.flatnonzero(present.any(axis=1 - axis))[[0, -1]].mean()) for axis in (0, 1))
+    slabs, slab_of = _slabs(volume, settings.slab_mm)
+    spacing = volume.spacing_mm
+    step = (
+        spacing[0] / settings.spacing_mm * float(np.sign(rows[1])),
+        spacing[1] / settings.spacing_mm * float(np.sign(columns[0])),
+    )
+    middle = (settings.size - 1) / 2
+    inverse = [1 / s for s in step]
+    offset = [c - middle * i for c, i in zip(centre, inverse, strict=True)]
+    images = np.empty((len(slabs), settings.size, settings.size), np.float32)
+    low, high = settings.window
+    for k, slab in enumerate(slabs):
+        # Windowed before resampling, so that bone does not bleed into the brain beside it; averaged before decimating.
+        smooth = ndimage.uniform_filter(np.clip(slab, low, high), [max(1, round(abs(i))) for i in inverse])
+        images[k] = ndimage.affine_transform(
+            smooth, np.array(inverse), offset, (settings.size, settings.size), order=1, cval=low
+        )
+    return Slices(
+        images=(images - settings.centre) / settings.scale,
+        slab_of=slab_of,
+        shape=(volume.voxels.shape[1], volume.voxels.shape[2]),
+        centre=(centre[0], centre[1]),
+        step=step,
+    )
+
+
+def _slabs(volume: Volume, slab_mm: float) -> tuple[list[NDArray[np.float32]], NDArray[np.intp]]:
+    """Slices averaged to about `slab_mm`, inferior to superior; slices that thick already stay alone."""
+    thickness = float(np.median(volume.slab_mm)) if len(volume.voxels) > 1 else slab_mm
+    together = max(1, round(slab_mm / thickness))
+    slab_of = np.arange(len(volume.voxels)) // together
+    slabs = [volume.voxels[slab_of == k].mean(axis=0) for k in range(int(slab_of[-1]) + 1)]
+    if volume.normal[2] < 0:  # slices run downwards: the network's "below" is the next one
+        slabs.reverse()
+        slab_of = int(slab_of[-1]) - slab_of
+    return slabs, slab_of

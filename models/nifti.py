@@ -1,0 +1,86 @@
+"""NIfTI in and out. A mask always goes back onto the grid its image came on, whatever its axes and signs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from models.errors import InvalidVolume
+from models.volume import Volume
+
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+_AXIAL_AXES = (2, 1, 0)
+"""Volume axes (slice, row, column) are the canonical (superior, posterior, left) axes."""
+
+
+@dataclass(frozen=True, eq=False)
+class SourceGrid:
+    """The grid of a NIfTI file.
+
+    Attributes:
+        affine: voxel index to RAS millimetres, (4, 4).
+        orientation: nibabel's orientation array, from the file's axes to left, posterior, superior.
+    """
+
+    affine: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+
+    def write(self, mask: NDArray[np.uint8], path: Path) -> None:
+        """Write a mask given as (slice, row, column) with the file's own axes, signs and affine."""
+        to_lps = nib.orientations.axcodes2ornt("LPS")
+        back = nib.orientations.ornt_transform(to_lps, self.orientation)
+        data = nib.orientations.apply_orientation(mask.transpose(_AXIAL_AXES), back)
+        nib.save(nib.Nifti1Image(np.ascontiguousarray(data, np.uint8), self.affine), path)
+
+
+def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
+    """A three-dimensional NIfTI as axial slices (or whatever plane lies nearest), and its grid.
+
+    Raises:
+        InvalidVolume: it cannot be read, or has not three dimensions.
+    """
+    try:
+        image = nib.load(path)
+        data = np.asanyarray(image.dataobj)
+    except (ImageFileError, OSError, EOFError, ValueError) as error:
+        raise InvalidVolume(f"{path} cannot be read as NIfTI.") from error
+    if data.ndim == 4 and data.shape[3] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise InvalidVolume(f"{path} has {data.ndim} dimensions; one volume has three.")
+    orientation = nib.io_orientation(image.affine)
+    transform = nib.orientations.ornt_transform(orientation, nib.orientations.axcodes2ornt("LPS"))
+    affine = image.affine @ nib.orientations.inv_ornt_aff(transform, data.shape)
+    voxels = nib.orientations.apply_orientation(data, transform).transpose(_AXIAL_AXES)
+    # Columns of the affine: steps along left, posterior, superior, in RAS.
+    steps = _RAS_TO_LPS @ affine[:3, :3]
+    origin = _RAS_TO_LPS @ affine[:3, 3]
+    lengths = np.linalg.norm(steps, axis=0)
+    if (lengths < 1e-6).any():
+        raise InvalidVolume(f"{path} has an affine without volume.")
+    row, column = steps[:, 0] / lengths[0], steps[:, 1] / lengths[1]
+    volume = Volume(
+        voxels=np.ascontiguousarray(voxels, np.float32),
+        positions_mm=origin[None] + np.arange(voxels.shape[0])[:, None] * steps[:, 2][None],
+        row_direction=(float(row[0]), float(row[1]), float(row[2])),
+        column_direction=(float(column[0]), float(column[1]), float(column[2])),
+        spacing_mm=(float(lengths[1]), float(lengths[0])),
+    )
+    return volume, SourceGrid(image.affine, orientation)
+
+
+def grid_of(volume: Volume) -> SourceGrid:
+    """A grid for a volume that came from DICOM: sheared for a tilted gantry, with the mean step when slices are uneven."""
+    steps = np.empty((3, 3))
+    steps[:, 0] = np.array(volume.row_direction) * volume.spacing_mm[1]
+    steps[:, 1] = np.array(volume.column_direction) * volume.spacing_mm[0]
+    span = volume.positions_mm[-1] - volume.positions_mm[0]
+    count = len(volume.positions_mm) - 1
+    steps[:, 2] = span / count if count else volume.normal
+    affine = np.eye(4)
+    affine[:3, :3] = _RAS_TO_LPS @ steps
+    affine[:3, 3] = _RAS_TO_LPS @ volume.positions_mm[0]
+    return SourceGrid(affine, nib.orientations.axcodes2ornt("LPS"))

@@ -1,0 +1,104 @@
+"""One analysis without a server: the implementation of `nightjar predict`."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.dicom import read_folder
+from models.errors import InvalidVolume, MissingInput
+from models.nifti import SourceGrid, grid_of, read_nifti
+from models.prediction import Prediction
+from models.registry import load_model
+from models.volume import Volume
+
+NOTICE = "Prioritisation only. Not for diagnosis."
+
+
+def predict(model_name: str, inputs: Mapping[str | None, Path], out: Path, *, threads: int = 2) -> dict[str, Any]:
+    """Analyse images and write `segmentation.nii.gz` and `findings.json` into `out`.
+
+    Args:
+        inputs: a folder of DICOM or a NIfTI by role; the role None stands for a model's only input.
+
+    Returns:
+        What findings.json holds.
+
+    Raises:
+        ModelError: the model, its inputs or an image cannot be used; a sentence that names which.
+    """
+    model = load_model(model_name, threads=threads)
+    wanted = [entry.role for entry in model.card.inputs]
+    given = {wanted[0] if role is None else role: path for role, path in inputs.items()}
+    unknown = sorted(set(given) - set(wanted))
+    if unknown:
+        raise MissingInput(f"{model_name} has no input of role {', '.join(unknown)}; it reads {', '.join(wanted)}.")
+    missing = [entry.role for entry in model.card.inputs if not entry.optional and entry.role not in given]
+    if missing:
+        raise MissingInput(f"{model_name} needs an input of role {', '.join(missing)}: --input {missing[0]}=FILE.")
+    images = {role: _read(path) for role, path in given.items()}
+    started = time.monotonic()
+    prediction = model.predict({role: volume for role, (volume, _) in images.items()})
+    seconds = time.monotonic() - started
+    volume, grid = images[wanted[0]]
+    out.mkdir(parents=True, exist_ok=True)
+    grid.write(prediction.segmentation, out / "segmentation.nii.gz")
+    report = {
+        "notice": NOTICE,
+        "model": {
+            "name": prediction.model.name,
+            "version": prediction.model.version,
+            "weights_sha256": prediction.model.weights_digest,
+        },
+        "labels": {str(label.value): label.name for label in model.card.labels},
+        **_said(prediction),
+        "grid": _grid(volume),
+        "seconds": round(seconds, 2),
+    }
+    (out / "findings.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _read(path: Path) -> tuple[Volume, SourceGrid]:
+    if not path.exists():
+        raise InvalidVolume(f"{path} does not exist.")
+    if path.is_dir():
+        volume = read_folder(path)
+        return volume, grid_of(volume)
+    return read_nifti(path)
+
+
+def _said(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "findings": [
+            {
+                "label": finding.label,
+                "probability": round(finding.probability, 4),
+                "volume_ml": round(finding.volume_ml, 3),
+                "urgency": finding.urgency.word,
+                "key_slice": finding.key_slice,
+            }
+            for finding in prediction.findings
+        ],
+        "urgency": prediction.urgency.word,
+        "flag_raised": bool(prediction.findings),
+        "probabilities": {label: round(p, 4) for label, p in prediction.probabilities.items()},
+        "slice_probabilities": {
+            label: [round(float(p), 4) for p in values] for label, values in prediction.slice_probabilities.items()
+        },
+        "parameters": prediction.parameters,
+    }
+
+
+def _grid(volume: Volume) -> dict[str, Any]:
+    """Slices in order, inferior to superior for an axial head. Positions tell uneven steps that an affine cannot hold."""
+    steps = np.diff(volume.offsets_mm)
+    return {
+        "slices": len(volume.voxels),
+        "spacing_mm": list(volume.spacing_mm),
+        "even": bool(len(steps) == 0 or np.ptp(steps) < 0.01),
+        "positions_mm_lps": volume.positions_mm.round(4).tolist(),
+    }

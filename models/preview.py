@@ -1,0 +1,41 @@
+"""The worklist's picture of a study: the slice that shows the finding best, outlined."""
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from models.volume import Volume
+
+WINDOW_WIDTH, WINDOW_LEVEL = 80.0, 40.0
+OUTLINE = (255, 196, 61)
+
+
+def render_preview(
+    volume: Volume, segmentation: NDArray[np.uint8], key_slice: int, *, size: int = 192, outlines: bool = True
+) -> bytes:
+    """A square PNG of one slice in the brain window, findings outlined.
+
+    Args:
+        segmentation: uint8 (slice, row, column) on the volume's grid.
+        key_slice: 0-based, in the volume's order.
+        size: edge of the picture in pixels; the slice's own proportions are kept.
+    """
+    low = WINDOW_LEVEL - WINDOW_WIDTH / 2
+    grey = np.clip((volume.voxels[key_slice] - low) / WINDOW_WIDTH * 255, 0, 255).astype(np.uint8)
+    image = Image.fromarray(grey).convert("RGB")
+    mask = Image.fromarray((segmentation[key_slice] > 0).astype(np.uint8) * 255)
+    height, width = np.array(grey.shape) * volume.spacing_mm
+    scale = size / max(height, width)
+    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = np.array(image.resize(shape, Image.Resampling.BILINEAR))
+    if outlines:
+        inside = np.array(mask.resize(shape, Image.Resampling.BILINEAR)) > 127
+        picture[ndimage.binary_dilation(inside) & ~inside] = OUTLINE
+    square = Image.new("RGB", (size, size))
+    square.paste(Image.fromarray(picture), ((size - shape[0]) // 2, (size - shape[1]) // 2))
+    buffer = BytesIO()
+    square.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
