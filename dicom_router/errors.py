@@ -34,6 +34,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (Retry, 0xA700),
     (psycopg.OperationalError, 0xA700),  # the ledger is away: the sender keeps the instance and tries later
     (psycopg_pool.PoolTimeout, 0xA700),
+    (psycopg.errors.UniqueViolation, 0xA700),  # the same UID came by two associations in two studies at one moment
     (OSError, 0xA700),
 )
 PROCESSING_FAILURE = 0x0110

@@ -122,7 +122,7 @@ class Listener:
         self._watcher = threading.Thread(target=self._watch, name="dicom-watcher", daemon=True)
         self._watcher.start()
 
-    def stop(self, timeout_s: float = 30.0) -> None:
+    def stop(self, timeout_s: float = 15.0) -> None:
         """Take no new association, wait for the running ones, abort those still there after `timeout_s`."""
         if self._server is None or self._watcher is None:
             return

@@ -98,7 +98,7 @@ def due_series(connection: Connection, idle_before: datetime, fallback_before: d
         """
         SELECT series_uid FROM series
         WHERE state = 'receiving' AND last_instance_at <= %s AND (reason IS NULL OR last_instance_at <= %s)
-        ORDER BY last_instance_at
+        ORDER BY series_uid
         """,
         [idle_before, fallback_before],
     ).fetchall()

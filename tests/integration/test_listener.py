@@ -224,6 +224,34 @@ def test_private_and_retired_storage_classes_are_accepted(listening: tuple[Conte
     _until_closed(context)
 
 
+def test_a_private_transfer_syntax_is_passed_over_for_one_that_can_be_read(
+    listening: tuple[Context, Listener],
+) -> None:
+    _, listener = listening
+    from pynetdicom import AE
+
+    entity = AE(ae_title="SCANNER")
+    entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", ["1.2.3.4.5", "1.2.840.10008.1.2.4.90"])
+    association = entity.associate("127.0.0.1", listener.port)
+    accepted = [str(context.transfer_syntax[0]) for context in association.accepted_contexts]
+    association.release()
+    assert accepted == ["1.2.840.10008.1.2.4.90"]
+
+
+def test_a_store_that_fails_is_no_success(
+    listening: tuple[Context, Listener], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, listener = listening
+
+    def full(data: bytes, key: str | None = None) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(context.store, "put", full)
+    sent = _storescu(listener.port, write(ct(), tmp_path / "a.dcm"))
+    assert "(Success)" not in sent.stderr
+    assert not _rows(context, "SELECT FROM instance")
+
+
 def test_low_disk_refuses_and_keeps_nothing(context: Context, tmp_path: Path) -> None:
     context = _with(context, port=_free_port(), low_disk_mb=1 << 40)
     listener = Listener(context)

@@ -18,6 +18,7 @@ from services.errors import Reject, Retry
         (OSError(28, "No space left on device"), 0xA700),
         (psycopg.OperationalError("x"), 0xA700),
         (psycopg_pool.PoolTimeout("x"), 0xA700),
+        (psycopg.errors.UniqueViolation("x"), 0xA700),
         (ValueError("x"), 0x0110),
     ],
 )
