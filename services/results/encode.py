@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from io import BytesIO
 
-from models.card import Card
-from models.dicom import read_series
-from models.registry import load_card
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from models.card import Card
+from models.dicom import read_series
 from models.errors import ModelError
+from models.registry import load_card
 from services.context import Context
 from services.errors import NightjarError, Reject, Retry
 from services.ledger import analyses, results
@@ -125,6 +125,8 @@ def _sources(context: Context, series_uid: str) -> tuple[Dataset, ...]:
         instances = [dcmread(BytesIO(context.store.get(key))) for key in keys]
     except KeyError as error:
         raise Retry("The bytes of a source image are not in the store.") from error
+    if any(instance.get("NumberOfFrames", 1) != 1 for instance in instances):
+        raise Reject("Results on enhanced multi-frame images cannot be written yet.")
     order = read_series(instances).sources
     headers = {instance.SOPInstanceUID: prepare_header(instance) for instance in instances}
     return with_thickness([headers[uid] for uid in order])

@@ -50,8 +50,12 @@ def series_description(answer: Answer, kind: str) -> str:
     return f"{MANUFACTURER} {answer.model.name[:10]} {kind}. {NOTICE.removeprefix('Research use only. ')}"
 
 
-def date_by_answer(dataset: Dataset, answer: Answer) -> None:
-    """Replace every reading of the clock by the moment of the answer, in the time zone of the study."""
+def complete(dataset: Dataset, answer: Answer) -> None:
+    """Give the patient back the name, and replace every reading of the clock by the moment of the answer.
+
+    Dates and times are in the time zone of the study.
+    """
+    dataset.PatientName = answer.sources[0].PatientName
     moment: datetime = local_time(answer.analysed_at, answer.sources[0])
     date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
     dataset.InstanceCreationDate = dataset.ContentDate = dataset.SeriesDate = date

@@ -16,6 +16,7 @@ from highdicom.sr import (
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
+    ImageContentItem,
     Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
@@ -28,6 +29,7 @@ from highdicom.sr import (
     SourceSeriesForSegmentation,
     TextContentItem,
     TrackingIdentifier,
+    UIDRefContentItem,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
@@ -38,11 +40,12 @@ from services.results.answer import MANUFACTURER, NO_FLAG, NOTICE, Answer, Prede
 from services.results.equipment import (
     ARTIFICIAL_INTELLIGENCE,
     coded,
-    date_by_answer,
+    complete,
     equipment,
     series_description,
 )
 from services.results.segmentation import tracking_id
+from services.results.sources import unnamed
 from services.results.uids import device_uid
 
 SERIES_NUMBER = 9002
@@ -59,6 +62,7 @@ PRIORITIES = {
     Urgency.URGENT: CodedConcept("103391001", "SCT", "Urgent"),
     Urgency.STANDARD: CodedConcept("50811001", "SCT", "Routine"),
 }
+SOURCE = CodedConcept("260753009", "SCT", "Source")
 QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
 
 
@@ -70,11 +74,12 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
         procedure_reported=codes.SCT.ImagingProcedure,
         imaging_measurements=groups or [_no_flag_group(answer)],
         title=codes.DCM.ImagingMeasurementReport,
-        referenced_images=answer.sources,
     )
-    content[0].ContentSequence.append(_words(answer))
+    items = content[0].ContentSequence
+    items.insert(len(items) - 1, _image_library(answer))
+    items.append(_words(answer))
     report = ComprehensiveSR(
-        evidence=[*answer.sources, *([segmentation] if segmentation is not None else [])],
+        evidence=[*unnamed(answer.sources), *([segmentation] if segmentation is not None else [])],
         content=content[0],
         series_instance_uid=answer.uids.report_series(),
         series_number=SERIES_NUMBER,
@@ -88,7 +93,7 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
         series_description=series_description(answer, "SR"),
         **equipment(answer),
     )
-    date_by_answer(report, answer)
+    complete(report, answer)
     return report
 
 
@@ -134,6 +139,26 @@ def _no_flag_group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:
         algorithm_id=_algorithm(answer),
         qualitative_evaluations=[QualitativeEvaluation(FLAG, NO_FLAG_CODE)],
     )
+
+
+def _image_library(answer: Answer) -> ContainerContentItem:
+    """TID 1600 without the descriptors of each image, which the images themselves carry: they would take seconds."""
+    group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=RelationshipTypeValues.CONTAINS)
+    frame_of_reference = UIDRefContentItem(
+        codes.DCM.FrameOfReferenceUID,
+        answer.sources[0].FrameOfReferenceUID,
+        RelationshipTypeValues.HAS_ACQ_CONTEXT,
+    )
+    images = [
+        ImageContentItem(
+            SOURCE, source.SOPClassUID, source.SOPInstanceUID, relationship_type=RelationshipTypeValues.CONTAINS
+        )
+        for source in answer.sources
+    ]
+    group.ContentSequence = ContentSequence([frame_of_reference, *images])
+    library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=RelationshipTypeValues.CONTAINS)
+    library.ContentSequence = ContentSequence([group])
+    return library
 
 
 def _words(answer: Answer) -> ContainerContentItem:

@@ -12,10 +12,11 @@ from services.results.answer import MANUFACTURER, NOTICE, Answer, Label
 from services.results.equipment import (
     algorithm_identification,
     coded,
-    date_by_answer,
+    complete,
     equipment,
     series_description,
 )
+from services.results.sources import unnamed
 
 SERIES_NUMBER = 9001
 
@@ -30,7 +31,7 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
     if not segments:
         return None
     segmentation = Segmentation(
-        source_images=answer.sources,
+        source_images=unnamed(answer.sources),
         pixel_array=segment_numbers(answer),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(answer, number, label) for number, label in segments.items()],
@@ -50,7 +51,7 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
     segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
     for index in segmentation.DimensionIndexSequence:
         index.DimensionOrganizationUID = organization
-    date_by_answer(segmentation, answer)
+    complete(segmentation, answer)
     return segmentation
 
 

@@ -1,12 +1,13 @@
 """Headers of source images in the form results are made from: no pixels, every attribute a result inherits present."""
 
+import re
 from collections.abc import Sequence
-from copy import copy
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
 _INHERITED = (
@@ -19,8 +20,14 @@ _INHERITED = (
     "StudyDate",
     "StudyTime",
     "ReferringPhysicianName",
+    "PositionReferenceIndicator",
 )
-_SEXES = ("M", "F", "O")
+_LEFT_OUT = ("PixelData", "SpacingBetweenSlices")
+_METHODS = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
+_ANYTHING = re.compile(r".*", re.DOTALL)
+_DATE = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
+_USABLE = {"PatientSex": re.compile("[MFO]"), "PatientBirthDate": _DATE, "StudyDate": _DATE, "StudyTime": _TIME}
 
 
 def read_header(data: bytes) -> Dataset:
@@ -29,22 +36,25 @@ def read_header(data: bytes) -> Dataset:
 
 
 def prepare_header(dataset: Dataset) -> Dataset:
-    """A copy with every inherited attribute present, empty where the scanner left it out (they are type 2).
+    """A copy without pixels, private and empty attributes, and with every inherited one present, empty if need be.
 
-    A Patient's Sex outside the standard's values comes back empty: copying it on would make the result invalid.
+    What a scanner left out or a de-identifier overwrote comes back empty (they are type 2): a sex outside the
+    standard's values, or a date that is none, would make the result invalid. One that was de-identified without saying
+    how says so.
     Spacing Between Slices is left out: over uneven slices it would be wrong, and over even ones it is computed.
     """
     header = Dataset()
-    header.update({element.tag: element for element in dataset if not element.tag.is_private})
+    with disable_value_validation():
+        for element in dataset:
+            if not element.tag.is_private and not element.is_empty and element.keyword not in _LEFT_OUT:
+                header.add(element)
+        for keyword in _INHERITED:
+            usable = _USABLE.get(keyword, _ANYTHING)
+            if keyword not in header or not usable.fullmatch(str(header[keyword].value)):
+                _replace(header, keyword, "")
+    if header.get("PatientIdentityRemoved") == "YES" and not (_METHODS & set(header.dir())):
+        header.DeidentificationMethod = "Not stated by the source"
     header.file_meta = dataset.file_meta
-    for keyword in _INHERITED:
-        if keyword not in header:
-            setattr(header, keyword, "")
-    if header.PatientSex not in _SEXES:
-        _replace(header, "PatientSex", "")
-    for keyword in ("PixelData", "SpacingBetweenSlices"):
-        if keyword in header:
-            delattr(header, keyword)
     return header
 
 
@@ -72,11 +82,29 @@ def with_thickness(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
     thickness = f"{float(np.median(gaps)) if len(gaps) else 1.0:.6g}"
     completed = []
     for source in sources:
-        header = copy(source)
+        header = _copy(source)
         if not header.get("SliceThickness"):
             _replace(header, "SliceThickness", thickness)
         completed.append(header)
     return tuple(completed)
+
+
+def unnamed(sources: Sequence[Dataset]) -> list[Dataset]:
+    """The headers without the patient's name: highdicom's warning about an unusual name would quote it."""
+    nameless = []
+    for source in sources:
+        header = _copy(source)
+        _replace(header, "PatientName", "")
+        nameless.append(header)
+    return nameless
+
+
+def _copy(source: Dataset) -> Dataset:
+    """A data set of its own; `copy.copy` would share the elements' table."""
+    header = Dataset()
+    header.update(source)
+    header.file_meta = source.file_meta
+    return header
 
 
 def _replace(header: Dataset, keyword: str, value: str) -> None:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from support.answers import LABELS, answer
 from support.ct import blobs, tilted_ct
@@ -52,6 +53,12 @@ def _answers() -> dict[str, Answer]:
         dataset.TimezoneOffsetFromUTC = "+0100"
         dataset.SliceThickness = None
         del dataset.AccessionNumber, dataset.StudyID, dataset.PatientBirthDate
+    removed = tilted_ct(name="REMOVED")
+    with disable_value_validation():
+        for dataset in removed:
+            dataset.PatientIdentityRemoved, dataset.DeidentificationMethod = "YES", ""
+            dataset.PatientBirthDate = dataset.StudyDate = "***"
+            dataset.PatientSex, dataset.PatientWeight = "***", None
     return {
         "several labels": several,
         "one label": answer(tilted_ct(), blobs(SHAPE, [4])),
@@ -65,6 +72,7 @@ def _answers() -> dict[str, Answer]:
             findings=(replace(several.findings[0], volume_ml=0.0),),
         ),
         "sparse headers": answer(sparse, blobs(SHAPE, [1, 2])),
+        "overwritten headers": answer(removed, blobs(SHAPE, [1, 2])),
         "replaces another": replace(
             several, predecessors=(Predecessor("2.25.1", "2.25.2", "1.2.840.10008.5.1.4.1.1.88.33", "2.25.3"),)
         ),
