@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import psycopg
@@ -15,7 +16,7 @@ from services.ledger.database import Pool, connect
 from services.ledger.worklist import CHANNEL, inference_alive
 
 BEAT = timedelta(seconds=2)
-# Notifications of one burst, such as a series' instances, become one refetch; well under the time a reader notices.
+# The first change of a burst, such as a series' instances, is told at once; those that follow within this become one.
 COALESCE = timedelta(milliseconds=100)
 RECONNECT = timedelta(seconds=1)
 
@@ -76,11 +77,9 @@ class LiveFeed:
                 # Without its LISTEN connection this process may miss changes: it falls silent, and pages say so.
                 if self._listening:
                     yield json.dumps({"version": self.version, "ai": self._inference_alive})
-                try:
-                    await asyncio.wait_for(changed.wait(), BEAT.total_seconds())
-                except TimeoutError:
-                    continue
                 await asyncio.sleep(COALESCE.total_seconds())
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), BEAT.total_seconds())
         finally:
             with self._lock:
                 self._waiters.discard(waiter)

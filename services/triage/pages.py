@@ -8,7 +8,10 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from sse_starlette import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
+from models.card import Card
+from models.errors import InvalidCard
 from models.prediction import Urgency
+from models.registry import load_card
 from services.ledger import worklist
 from services.ledger.accounts import Account, Role
 from services.ledger.database import Connection
@@ -102,8 +105,7 @@ def show_study(request: Request, site: SiteDependency, account: Viewer, key: str
         record=record,
         row=describe_study(record.study, now, maximum_wait(site)),
         history=describe_history(record),
-        names={},
-        limits={},
+        cards={analysis.id: _card(analysis.model, analysis.model_version) for analysis in record.study.analyses},
         now=now,
         may_claim=Role.RADIOLOGIST in account.roles,
     )
@@ -148,6 +150,15 @@ def release(request: Request, site: SiteDependency, account: Viewer, key: str) -
     if not released:
         raise HTTPException(409, "Somebody else has claimed this study.")
     return _done(request)
+
+
+def _card(model: str, version: str) -> Card | None:
+    """The card of exactly this version; a past version's limits are not today's."""
+    try:
+        card = load_card(model)
+    except InvalidCard:
+        return None
+    return card if card.version == version else None
 
 
 def _study_uid(connection: Connection, key: str) -> str:

@@ -68,7 +68,7 @@ def test_rows_say_what_the_ledger_knows_and_escape_it(context: Context, pages: S
             "Head CT without contrast, axial",
             "main-pacs",
             "The association was refused.",
-            "ich 1.0.0",
+            "ich 0.1.0",
         ):
             assert expected in page
 

@@ -65,7 +65,7 @@ def add_analysis(connection: Connection, study_uid: str, *, model: str = "ich") 
     connection.execute("UPDATE study SET state = 'analysing' WHERE study_uid = %s AND state = 'receiving'", [study_uid])
     row = connection.execute(
         """INSERT INTO analysis (study_uid, model, model_version, weights_digest, inputs, input_digest)
-           VALUES (%s, %s, '1.0.0', 'w', '{}', %s) RETURNING id""",
+           VALUES (%s, %s, '0.1.0', 'w', '{}', %s) RETURNING id""",
         [study_uid, model, study_uid],
     ).fetchone()
     assert row is not None
