@@ -7,7 +7,7 @@ Text is matched with case, accents and punctuation folded away, so `Hirn_nativ`,
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -26,10 +26,16 @@ RoleOrNone = Literal["T1", "T1c", "T2", "FLAIR", "DWI", "ADC", "NCCT", "CTA", "C
 
 def _compiles(pattern: str) -> str:
     try:
-        re.compile(pattern)
+        re.compile(f"(?:{pattern})")  # as it is used
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from error
     return pattern
+
+
+@cache
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    # There are more of them than the cache of `re` holds.
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
 Pattern = Annotated[str, AfterValidator(_compiles)]
@@ -109,7 +115,7 @@ class Condition(_Strict):
 
     def _any(self, name: str, text: str) -> bool:
         patterns: Patterns = getattr(self, name)
-        return not patterns or any(re.search(pattern, text) for pattern in patterns)
+        return not patterns or _compiled(patterns).search(text) is not None
 
     @cached_property
     def _ranges(self) -> list[tuple[str, Range]]:
