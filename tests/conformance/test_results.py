@@ -57,8 +57,9 @@ def _answers() -> dict[str, Answer]:
     with disable_value_validation():
         for dataset in removed:
             dataset.PatientIdentityRemoved, dataset.DeidentificationMethod = "YES", ""
-            dataset.PatientBirthDate = dataset.StudyDate = "***"
-            dataset.PatientSex, dataset.PatientWeight = "***", None
+            del dataset.PatientBirthDate, dataset.StudyDate, dataset.PatientSex
+            dataset.PatientBirthDate = dataset.StudyDate = dataset.PatientSex = "***"
+            dataset.PatientWeight = None
     return {
         "several labels": several,
         "one label": answer(tilted_ct(), blobs(SHAPE, [4])),

@@ -47,4 +47,4 @@ def test_copies_leave_their_sources_alone() -> None:
 
     assert (nameless[0].PatientName, float(complete[0].SliceThickness)) == ("", pytest.approx(4.64679))
     assert str(headers[0].PatientName) == "Demo^Tilted"
-    assert headers[0].SliceThickness is None
+    assert not headers[0].SliceThickness
