@@ -43,7 +43,7 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
         InvalidVolume: it cannot be read, or has not three dimensions.
     """
     try:
-        image = nib.load(path)
+        image = nib.nifti1.load(path)
         data = np.asanyarray(image.dataobj)
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         raise InvalidVolume(f"{path} cannot be read as NIfTI.") from error
@@ -73,7 +73,7 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
 
 
 def grid_of(volume: Volume) -> SourceGrid:
-    """A grid for a volume that came from DICOM: sheared for a tilted gantry, with the mean step when slices are uneven."""
+    """A grid for a volume from DICOM: sheared for a tilted gantry, with the mean step when slices are uneven."""
     steps = np.empty((3, 3))
     steps[:, 0] = np.array(volume.row_direction) * volume.spacing_mm[1]
     steps[:, 1] = np.array(volume.column_direction) * volume.spacing_mm[0]

@@ -3,17 +3,23 @@
 import json
 import logging
 import os
+import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from models.errors import ModelError
 from services.errors import NightjarError, SettingsError
 from services.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from services.delivery.store_scu import Peer
 
 app = typer.Typer(
     help="Distributed inference and triage beside a hospital PACS. Prioritisation only. Not for diagnosis.",
@@ -120,7 +126,7 @@ def _running(config: Path | None) -> Settings:
 
 @app.command()
 def status(config: Config = None, as_json: AsJson = False) -> None:
-    """Show what is where: counts by state, the oldest that waits, jobs, models, disk. Example: nightjar status --json"""
+    """Show what is where: counts, the oldest that waits, jobs, models, disk. Example: nightjar status --json"""
     from services.operations.status import collect_status, render_status
     from services.parts import open_context
 
@@ -147,15 +153,89 @@ def explain(uid: str, config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def send(directory: Path, peer: str, calling: str = "NIGHTJAR-SEND", as_json: AsJson = False) -> None:
-    """Push DICOM instances by C-STORE. Example: nightjar send studies/ NIGHTJAR@127.0.0.1:11112"""
-    raise NotImplementedError
+def send(
+    directory: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    peer: Annotated[str, typer.Argument(metavar="AE@HOST:PORT")],
+    calling: Annotated[str, typer.Option(help="Our own AE title.")] = "NIGHTJAR-SEND",
+    as_json: AsJson = False,
+) -> None:
+    """Push every DICOM instance below a folder by C-STORE. Example: nightjar send studies/ NIGHTJAR@127.0.0.1:11112"""
+    from services.delivery.store_scu import send_directory
+
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("Sending", total=None)
+        summary = send_directory(
+            directory,
+            _peer(peer),
+            calling_ae=calling,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        _print_json({"sent": summary.sent, "failures": summary.failures, "skipped": summary.skipped})
+    else:
+        out.print(f"{summary.sent} instances stored by {peer}.", highlight=False)
+        for file, reason in summary.failures:
+            out.print(f"Not stored: {file}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        if summary.skipped:
+            out.print(
+                f"{len(summary.skipped)} files are not DICOM: {summary.skipped[0]} ...", markup=False, soft_wrap=True
+            )
+    if summary.failures or not summary.sent:
+        raise typer.Exit(1)
+
+
+def _peer(text: str) -> "Peer":
+    from services.delivery.store_scu import Peer
+
+    found = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
+    if found is None or not 0 < int(found[3]) < 65536:
+        raise SettingsError(f"{text}: write the receiver as AE@host:port, such as NIGHTJAR@127.0.0.1:11112.")
+    return Peer(found[1], found[2], int(found[3]))
 
 
 @app.command()
-def phantom(out_dir: Annotated[Path, typer.Argument(metavar="DIR")], seed: int = 0) -> None:
-    """Write the demonstration studies. Example: nightjar phantom studies/"""
-    raise NotImplementedError
+def phantom(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    seed: Annotated[int, typer.Option(help="Another seed draws other heads.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="One study of the set; may be repeated.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the demonstration studies as DICOM. Example: nightjar phantom studies/"""
+    from services.demonstration.phantom import write_phantoms
+
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("Writing", total=None)
+        studies = write_phantoms(
+            directory,
+            seed=seed,
+            only=only,
+            progress=lambda _, done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        _print_json(
+            [
+                {"name": s.name, "study_uid": s.study_uid, "directory": s.directory, "expected": s.expected}
+                for s in studies
+            ]
+        )
+        return
+    table = Table("Study", "Shows", "Should end", "Folder")
+    for study in studies:
+        shows = ", ".join(f"{bleed.label} {bleed.volume_ml:.1f} mL" for bleed in study.bleeds) or "no bleed"
+        table.add_row(study.name, shows, study.expected, str(study.directory))
+    out.print(table)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path("demo-out"),
+    once: Annotated[bool, typer.Option("--once", help="End after the table.")] = False,
+    dicom: Annotated[Path | None, typer.Option("--dicom", metavar="DIR", help="Push your own studies instead.")] = None,
+) -> None:
+    """Start the service, push studies, show what comes back. Example: nightjar demo --once"""
+    from services.demonstration.demo import run_demo
+
+    raise typer.Exit(run_demo(directory, once=once, dicom=dicom))
 
 
 @app.command()
@@ -202,7 +282,22 @@ def rules_test(
     as_json: AsJson = False,
 ) -> None:
     """Run the examples in a rules file. Example: nightjar rules test site-rules.yaml"""
-    raise NotImplementedError
+    from dicom_router.rules import test_rules
+
+    results = test_rules(rules)
+    wrong = [result for result in results if not result.passed]
+    if as_json:
+        _print_json([{**asdict(result), "passed": result.passed} for result in results])
+    else:
+        for result in wrong:
+            out.print(
+                f"{result.name}: expected {result.expected}, got {result.got}: {result.reason}",
+                markup=False,
+                soft_wrap=True,
+            )
+        out.print(f"{len(results) - len(wrong)} of {len(results)} examples as expected.", highlight=False)
+    if wrong:
+        raise typer.Exit(1)
 
 
 @model_app.command("list")

@@ -89,20 +89,20 @@ class ModelServer:
         )
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
         for model in self._settings.models:
-            deployment = serve.deployment(Replica).options(
+            deployment = serve.deployment(
                 name=model,
                 num_replicas=self._settings.replicas,
                 max_ongoing_requests=1,
                 health_check_period_s=HEALTH_CHECK_PERIOD_S,
                 health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
                 ray_actor_options={"num_cpus": self._settings.threads},
-            )
+            )(Replica)
             application = deployment.bind(model, self._settings.threads, self._settings.timeout_s)
             self._handles[model] = serve.run(application, name=model, route_prefix=None)
 
     def stop(self) -> None:
         if not self._settings.ray_address:
-            serve.shutdown()  # type: ignore[no-untyped-call]
+            serve.shutdown()
         ray.shutdown()
 
     def healthy(self) -> bool:

@@ -3,6 +3,8 @@
 import argparse
 import json
 import multiprocessing
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +28,8 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    # An ordinary exit ends the process that fills the pool too; SIGTERM alone would leave it behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     pool = arguments.out / "pool"
     arguments.out.mkdir(parents=True, exist_ok=True)
     maker = multiprocessing.get_context("spawn").Process(
