@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.table import Table
@@ -11,6 +12,8 @@ from rich.text import Text
 from services.demonstration.pacs import Received
 from services.demonstration.pushed import PushedStudy
 from services.ledger.demonstration import FoundFinding, StudyOutcome
+
+_REASON_WIDTH = 100  # the table has a sentence; summary.json and `nightjar explain` have all of it
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,13 @@ def _summary(report: StudyReport, root: Path) -> dict[str, Any]:
 
 def render(reports: Sequence[StudyReport]) -> Table:
     """The table on the terminal."""
-    table = Table(
-        title="Demonstration studies",
-        caption="Synthetic studies, sent one after another. Put in and found are shown side by side as they are;\n"
-        "they say nothing about clinical accuracy. Prioritisation only. Not for diagnosis."
-        if any(report.study.put_in is not None for report in reports)
-        else "Prioritisation only. Not for diagnosis.",
-        show_lines=True,
-    )
+    caption = "Prioritisation only. Not for diagnosis."
+    if any(report.study.put_in is not None for report in reports):
+        caption = (
+            "Synthetic studies, sent one after another. Put in and found stand side by side as they are;\n"
+            f"they say nothing about clinical accuracy. {caption}"
+        )
+    table = Table(title="Studies", caption=caption, show_lines=True)
     for heading in ("Study", "Series chosen, and why", "State", "Put in, mL", "Found, mL", "Urgency"):
         table.add_column(heading)
     table.add_column("s to flag", justify="right")
@@ -142,7 +144,10 @@ def _chosen(outcome: StudyOutcome | None) -> str:
     chosen = [series for series in outcome.series if series.analysed]
     if not chosen:
         return outcome.reason
-    return "\n".join(f"series {series.series_number} as {series.role}: {series.reason}" for series in chosen)
+    return "\n".join(
+        shorten(f"series {series.series_number} as {series.role}: {series.reason}", _REASON_WIDTH, placeholder=" ...")
+        for series in chosen
+    )
 
 
 def _state(report: StudyReport) -> str:
@@ -156,7 +161,7 @@ def _state(report: StudyReport) -> str:
 
 def _put_in(study: PushedStudy) -> str:
     if study.put_in is None:
-        return "?"
+        return "not known"
     return "\n".join(f"{bleed.label} {bleed.volume_ml:.1f}" for bleed in study.put_in) or "nothing"
 
 
