@@ -11,14 +11,14 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
-from models.preview import render_preview
-from models.registry import load_model
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from models.errors import EngineFailure, ModelError
 from models.prediction import Prediction
+from models.preview import render_preview
+from models.registry import load_model
 from models.volume import Volume
 from services.errors import Reject, Retry
 from services.settings import InferenceSettings

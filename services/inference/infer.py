@@ -6,15 +6,17 @@ from io import BytesIO
 from typing import Protocol
 
 import pydicom
-from models.dicom import read_series
 
+from models.dicom import read_series
 from models.errors import ModelError
 from models.prediction import Prediction
 from models.volume import Volume
 from services.context import Context
 from services.errors import Reject, Retry
-from services.ledger import analyses
+from services.ledger import analyses, routing
+from services.ledger.analyses import Analysis
 from services.ledger.arrays import pack_array
+from services.ledger.database import Connection
 from services.ledger.jobs import Stage, defer
 
 
@@ -48,20 +50,21 @@ class Infer:
         if analysis is None:
             return
         try:
-            inputs = {role: _load(context, series) for role, series in analysis.inputs.items()}
-            answer = self.models.analyse(analysis.model, inputs)
+            self._analyse(context, analysis)
         except Retry as error:
             with context.pool.connection() as connection:
                 analyses.wait_again(connection, analysis_id, str(error))
             raise
+
+    def _analyse(self, context: Context, analysis: Analysis) -> None:
+        inputs = {role: _load(context, series) for role, series in analysis.inputs.items()}
+        answer = self.models.analyse(analysis.model, inputs)
         prediction = answer.prediction
-        if prediction.model.weights_digest != analysis.weights_digest:
-            with context.pool.connection() as connection:
-                analyses.wait_again(connection, analysis_id, "The replica still serves another version of the model.")
-            raise Retry(f"The replica of {analysis.model} serves other weights than the analysis was routed to.")
         segmentation_key = context.store.put(pack_array(prediction.segmentation))
         preview_key = context.store.put(answer.preview)
         with context.pool.connection() as connection:
+            if self._outdated(connection, analysis, prediction.model.weights_digest):
+                return
             finished = analyses.finish(
                 connection,
                 analysis,
@@ -77,7 +80,25 @@ class Infer:
                 preview_key=preview_key,
             )
             if finished:
-                defer(connection, "encode", analysis_id, priority=10 - int(prediction.urgency))
+                defer(connection, "encode", analysis.id, priority=10 - int(prediction.urgency))
+
+    def _outdated(self, connection: Connection, analysis: Analysis, weights_digest: str) -> bool:
+        """Whether instances came, or the model changed, while the analysis ran; the study is then routed anew.
+
+        Raises:
+            Retry: the replica is the one that is outdated.
+        """
+        if weights_digest != analysis.weights_digest:
+            if weights_digest != analyses.registered_weights(connection, analysis.model):
+                raise Retry(f"The replica of {analysis.model} serves other weights than this installation registered.")
+            reason = "The model was replaced before it answered."
+        elif analysis.input_digest != routing.input_digest(connection, list(analysis.inputs.values())):
+            reason = "Instances arrived while the analysis ran."
+        else:
+            return False
+        analyses.supersede(connection, analysis.id, reason)
+        defer(connection, "route", analysis.study_uid)
+        return True
 
 
 def give_up(context: Context, analysis_id: int, reason: str) -> None:
@@ -90,5 +111,7 @@ def _load(context: Context, series_uid: str) -> Volume:
         keys = analyses.instance_keys(connection, series_uid)
     try:
         return read_series([pydicom.dcmread(BytesIO(context.store.get(key))) for key in keys])
+    except KeyError as error:
+        raise Retry("The bytes of an instance are not in the store.") from error
     except ModelError as error:
         raise Reject(str(error)) from error

@@ -92,6 +92,12 @@ def wait_again(connection: Connection, analysis_id: int, reason: str) -> None:
     )
 
 
+def registered_weights(connection: Connection, model: str) -> str | None:
+    """Digest of the weights this installation serves under a name."""
+    row = connection.execute("SELECT weights_digest FROM model WHERE name = %s", [model]).fetchone()
+    return None if row is None else str(row["weights_digest"])
+
+
 def supersede(connection: Connection, analysis_id: int, reason: str) -> None:
     connection.execute(
         "UPDATE analysis SET state = 'superseded', reason = %s WHERE id = %s AND state != 'superseded'",
