@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from io import BytesIO
 
 from pydicom import dcmread
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
 from models.card import Card
@@ -70,16 +71,19 @@ def encode(answer: Answer) -> dict[str, tuple[Dataset, bytes]]:
         Reject: they cannot be written, or the gate stopped them.
     """
     try:
-        segmentation = encode_segmentation(answer)
-        report = encode_report(answer, segmentation)
-        encoded = {"sr": (report, part10(report))}
-        if segmentation is not None:
-            encoded = {"seg": (segmentation, part10(segmentation))} | encoded
+        # What a source image carries goes on as it is; a warning about it would quote it.
+        with disable_value_validation():
+            segmentation = encode_segmentation(answer)
+            report = encode_report(answer, segmentation)
+            encoded = {"sr": (report, part10(report))}
+            if segmentation is not None:
+                encoded = {"seg": (segmentation, part10(segmentation))} | encoded
     except NightjarError:
         raise
     except Exception as error:  # whatever in a source image the writer cannot carry over; its message may quote it
         raise Reject(f"The result cannot be written as DICOM ({type(error).__name__}).") from error
-    check_results(answer, encoded["seg"][1] if "seg" in encoded else None, encoded["sr"][1])
+    with disable_value_validation():
+        check_results(answer, encoded["seg"][1] if "seg" in encoded else None, encoded["sr"][1])
     return encoded
 
 

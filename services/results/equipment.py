@@ -51,17 +51,20 @@ def series_description(answer: Answer, kind: str) -> str:
 
 
 def complete(dataset: Dataset, answer: Answer) -> None:
-    """Give the patient back the name, and replace every reading of the clock by the moment of the answer.
+    """Give back name and character set as the source has them, and date the object by the answer, not by the clock.
 
     Dates and times are in the time zone of the study.
     """
-    dataset.PatientName = answer.sources[0].PatientName
-    moment: datetime = local_time(answer.analysed_at, answer.sources[0])
+    source = answer.sources[0]
+    dataset.PatientName = source.PatientName
+    if "SpecificCharacterSet" in source:
+        dataset.SpecificCharacterSet = source.SpecificCharacterSet
+    moment: datetime = local_time(answer.analysed_at, source)
     date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
     dataset.InstanceCreationDate = dataset.ContentDate = dataset.SeriesDate = date
     dataset.InstanceCreationTime = dataset.ContentTime = dataset.SeriesTime = time
-    if "TimezoneOffsetFromUTC" in answer.sources[0]:
-        dataset.TimezoneOffsetFromUTC = answer.sources[0].TimezoneOffsetFromUTC
+    if "TimezoneOffsetFromUTC" in source:
+        dataset.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
     # highdicom's own item, the last one, is dated by the clock.
     dataset.ContributingEquipmentSequence[-1].ContributionDateTime = date + time
 

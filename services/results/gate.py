@@ -22,7 +22,15 @@ from services.results.segmentation import segment_numbers
 POSITION_TOLERANCE_MM = 1e-4
 VOLUME_TOLERANCE_ML = 0.1
 VOLUME_TOLERANCE_RATIO = 0.005
-_IDENTITY = ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "StudyDate", "AccessionNumber")
+_IDENTITY = (
+    "SpecificCharacterSet",
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "StudyInstanceUID",
+    "StudyDate",
+    "AccessionNumber",
+)
 
 
 def check_results(answer: Answer, segmentation: bytes | None, report: bytes) -> None:

@@ -45,7 +45,7 @@ from services.results.equipment import (
     series_description,
 )
 from services.results.segmentation import tracking_id
-from services.results.sources import unnamed
+from services.results.sources import for_writer
 from services.results.uids import device_uid
 
 SERIES_NUMBER = 9002
@@ -79,7 +79,7 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
     items.insert(len(items) - 1, _image_library(answer))
     items.append(_words(answer))
     report = ComprehensiveSR(
-        evidence=[*unnamed(answer.sources), *([segmentation] if segmentation is not None else [])],
+        evidence=[*for_writer(answer.sources), *([segmentation] if segmentation is not None else [])],
         content=content[0],
         series_instance_uid=answer.uids.report_series(),
         series_number=SERIES_NUMBER,

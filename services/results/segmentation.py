@@ -16,7 +16,7 @@ from services.results.equipment import (
     equipment,
     series_description,
 )
-from services.results.sources import unnamed
+from services.results.sources import for_writer
 
 SERIES_NUMBER = 9001
 
@@ -31,7 +31,7 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
     if not segments:
         return None
     segmentation = Segmentation(
-        source_images=unnamed(answer.sources),
+        source_images=for_writer(answer.sources),
         pixel_array=segment_numbers(answer),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(answer, number, label) for number, label in segments.items()],

@@ -89,14 +89,19 @@ def with_thickness(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
     return tuple(completed)
 
 
-def unnamed(sources: Sequence[Dataset]) -> list[Dataset]:
-    """The headers without the patient's name: highdicom's warning about an unusual name would quote it."""
-    nameless = []
+def for_writer(sources: Sequence[Dataset]) -> list[Dataset]:
+    """The headers without the patient's name and the character set, which the finished object is given back.
+
+    highdicom quotes an unusual name in a warning, and refuses character sets in everyday use such as \\ISO 2022 IR 87.
+    """
+    plain = []
     for source in sources:
         header = _copy(source)
         _replace(header, "PatientName", "")
-        nameless.append(header)
-    return nameless
+        if "SpecificCharacterSet" in header:
+            del header.SpecificCharacterSet
+        plain.append(header)
+    return plain
 
 
 def _copy(source: Dataset) -> Dataset:

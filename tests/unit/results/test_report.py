@@ -4,12 +4,14 @@ from io import BytesIO
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from support.answers import answer
-from support.ct import blobs, tilted_ct
+from support.ct import as_bytes, blobs, tilted_ct
 
 from models.prediction import Finding, Urgency
 from services.results.answer import NOTICE, Predecessor
+from services.results.encode import encode
 from services.results.equipment import part10
 from services.results.gate import check_results
 from services.results.report import encode_report
@@ -83,14 +85,39 @@ def test_a_retry_writes_the_same_bytes(labels: list[int]) -> None:
         assert part10(first) == part10(second)
 
 
-def test_names_in_other_scripts_come_through() -> None:
-    datasets = tilted_ct(name="Müller^Jörg")
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jörg"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO_IR 192", "Мария"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 6", "Plain"),
+    ],
+)
+def test_names_in_any_script_come_through(character_set: str | list[str], name: str) -> None:
+    datasets = tilted_ct(name=name)
     for dataset in datasets:
-        dataset.SpecificCharacterSet = "ISO_IR 100"
-    made = answer(datasets, blobs(SHAPE, [1]))
-    segmentation = encode_segmentation(made)
+        dataset.SpecificCharacterSet = character_set
+    received = [dcmread(BytesIO(as_bytes(dataset))) for dataset in datasets]
 
-    report = dcmread(BytesIO(part10(encode_report(made, segmentation))))
+    written = encode(answer(received, blobs(SHAPE, [1])))
 
-    assert str(report.PatientName) == "Müller^Jörg"
-    assert report.SpecificCharacterSet == "ISO_IR 100"
+    for _, data in written.values():
+        read = dcmread(BytesIO(data))
+        assert str(read.PatientName) == name
+        assert read["SpecificCharacterSet"] == received[0]["SpecificCharacterSet"]
+
+
+def test_what_the_standard_does_not_allow_goes_on_without_being_quoted() -> None:
+    datasets = tilted_ct(name="OneComponent")
+    with disable_value_validation():
+        for dataset in datasets:
+            del dataset.PatientID
+            dataset.PatientID = "X" * 70
+
+    written = encode(answer(datasets, blobs(SHAPE, [1])))  # a warning would end this test
+
+    with disable_value_validation():
+        assert {dcmread(BytesIO(data)).PatientID for _, data in written.values()} == {"X" * 70}

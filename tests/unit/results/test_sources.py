@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from support.ct import tilted_ct
 
-from services.results.sources import local_time, prepare_header, unnamed, with_thickness
+from services.results.sources import for_writer, local_time, prepare_header, with_thickness
 
 
 def test_what_a_scanner_left_out_is_empty_and_pixels_are_gone() -> None:
@@ -43,8 +43,8 @@ def test_copies_leave_their_sources_alone() -> None:
     headers = [prepare_header(dataset) for dataset in tilted_ct()]
     headers[0].SliceThickness = ""
 
-    nameless, complete = unnamed(headers), with_thickness(headers)
+    plain, complete = for_writer(headers), with_thickness(headers)
 
-    assert (nameless[0].PatientName, float(complete[0].SliceThickness)) == ("", pytest.approx(4.64679))
+    assert (plain[0].PatientName, float(complete[0].SliceThickness)) == ("", pytest.approx(4.64679))
     assert str(headers[0].PatientName) == "Demo^Tilted"
     assert not headers[0].SliceThickness
