@@ -70,9 +70,11 @@ def run_demo(out: Path, *, once: bool = False, dicom: Path | None = None) -> int
                 )
                 studies += map(pushed_phantom, phantoms)
             service.wait_ready(display.step)
-            outcomes = _push_all(studies, service.settings, display)
+            outcomes, refused = _push_all(studies, service.settings, display)
             display.step("Verifying the results")
-            reports = [_report(study, outcomes.get(study.study_uid), pacs) for study in studies]
+            reports = [
+                _report(study, outcomes.get(study.study_uid), pacs, refused[study.study_uid]) for study in studies
+            ]
         (out / "summary.json").write_text(json.dumps(summarise(reports, out), indent=2), encoding="utf-8")
         console = display.console
         console.print(render(reports))
@@ -106,27 +108,38 @@ def _settings(out: Path, pacs: StandInPacs) -> Settings:
     return settings.model_copy(update={"destinations": (*settings.destinations, pacs.destination)})
 
 
-def _push_all(studies: Sequence[PushedStudy], settings: Settings, display: Display) -> dict[str, StudyOutcome]:
-    """Push the studies one after another and return once all have ended or patience has."""
+def _push_all(
+    studies: Sequence[PushedStudy], settings: Settings, display: Display
+) -> tuple[dict[str, StudyOutcome], dict[str, tuple[str, ...]]]:
+    """Push the studies one after another and return once all have ended or patience has.
+
+    Returns:
+        Outcomes, and what was refused on the way in, a sentence each; both by Study Instance UID.
+    """
     uids = [study.study_uid for study in studies]
+    refused = {}
     with connect(settings.database_url, autocommit=True) as ledger:
         for number, study in enumerate(studies, start=1):
-            step = f"Sending {study.description}"
-            display.step(step, number - 1, len(studies))
-            _push(study, settings)
+            display.step(f"Sending {study.description}", number - 1, len(studies))
+            refused[study.study_uid] = _push(study, settings)
             if number < len(studies):
                 _wait_for_end(ledger, study.study_uid)
-        return _wait_for_all(ledger, uids, display)
+        return _wait_for_all(ledger, uids, display), refused
 
 
-def _push(study: PushedStudy, settings: Settings) -> None:
+def _push(study: PushedStudy, settings: Settings) -> tuple[str, ...]:
+    """Send a study from another process, in one association; returns what the listener refused."""
     router = settings.router
     peer = f"{router.ae_title}@{router.host}:{router.port}"
-    command = [sys.executable, "-m", "services.cli", "send", str(study.directory), peer]
+    command = [sys.executable, "-m", "services.cli", "send", "--json", str(study.directory), peer]
     sent = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if sent.returncode != 0:
-        last = (sent.stderr.strip() or sent.stdout.strip() or "no message").splitlines()[-1]
-        raise NightjarError(f"Sending {study.description} failed: {last}")
+    try:
+        failures: list[tuple[str, str]] = json.loads(sent.stdout)["failures"]
+    except (ValueError, KeyError) as error:
+        last = (sent.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise NightjarError(f"Sending {study.description} failed: {last}") from error
+    reasons = [reason for _, reason in failures]
+    return tuple(f"{reasons.count(reason)} not stored: {reason}" for reason in dict.fromkeys(reasons))
 
 
 def _wait_for_end(ledger: Connection, uid: str) -> None:
@@ -151,10 +164,12 @@ def _wait_for_all(ledger: Connection, uids: Sequence[str], display: Display) -> 
         time.sleep(POLL_S)
 
 
-def _report(study: PushedStudy, outcome: StudyOutcome | None, pacs: StandInPacs) -> StudyReport:
+def _report(
+    study: PushedStudy, outcome: StudyOutcome | None, pacs: StandInPacs, refused: tuple[str, ...]
+) -> StudyReport:
     received = pacs.received(study.study_uid)
     wrong = verify_results(study, received)
-    return StudyReport(study, outcome, received, find_problems(outcome, received, wrong))
+    return StudyReport(study, outcome, received, find_problems(outcome, received, wrong), refused)
 
 
 @contextmanager

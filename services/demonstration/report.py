@@ -23,12 +23,14 @@ class StudyReport:
     Attributes:
         outcome: None when the ledger never heard of the study.
         problems: what is wrong, a sentence each.
+        refused: instances the listener did not take, a sentence each; bad input, so no problem of the service's.
     """
 
     study: PushedStudy
     outcome: StudyOutcome | None
     received: tuple[Received, ...]
     problems: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -106,6 +108,7 @@ def _summary(report: StudyReport, root: Path) -> dict[str, Any]:
         "sr": [str(path.relative_to(root)) for path in report.paths("sr")],
         "ok": report.ok,
         "problems": list(report.problems),
+        "refused": list(report.refused),
     }
 
 
@@ -156,7 +159,7 @@ def _state(report: StudyReport) -> str:
         lines.append(f"expected: {report.study.expected}")
         if report.outcome and report.outcome.reason:
             lines.append(report.outcome.reason)
-    return "\n".join([*lines, *report.problems])
+    return "\n".join([*lines, *report.problems, *report.refused])
 
 
 def _put_in(study: PushedStudy) -> str:
