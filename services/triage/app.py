@@ -1,5 +1,6 @@
 """The web application and the process that serves it."""
 
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -166,4 +167,7 @@ def run(context: Context) -> None:
     web = context.settings.web
     app = create_app(context)
     with bind(web.host, web.port) as listener, Heartbeat(context.pool, "web"):
+        # Uvicorn ends on these and then raises them again; here that would skip what is left to tidy up.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
         make_server(app).run(sockets=[listener])

@@ -1,8 +1,11 @@
 """What the worklist says, from real rows; and that it says so at once."""
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -24,6 +27,8 @@ from support.triage import (
 from services.context import Context
 from services.ledger import worklist
 from services.ledger.accounts import Role
+from services.settings import Settings
+from services.triage.app import bind
 
 LIVE = {"x-nightjar-live": "1"}
 
@@ -199,3 +204,45 @@ def test_a_study_from_arrival_to_flag(context: Context, pages: ServedPages) -> N
             finish_analysis(connection, analysis_id, {"IPH": 3.0}, urgency=1)
         words.append(word(client))
     assert words == ["Receiving", "Queued", "Running", "Flag"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_ends_cleanly_with_a_page_open(context: Context, number: signal.Signals) -> None:
+    add_account(context, "ana")
+    with bind("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+    settings = Settings.model_validate({**context.settings.model_dump(), "web": {"port": port}})
+    script = (
+        "import sys\n"
+        "from services.context import Context\n"
+        "from services.ledger.database import open_pool\n"
+        "from services.settings import Settings\n"
+        "from services.storage import LocalStore\n"
+        "from services.triage.app import run\n"
+        "settings = Settings.model_validate_json(sys.argv[1])\n"
+        "with open_pool(settings.database_url) as pool:\n"
+        "    run(Context(settings, pool, LocalStore(settings.store_path)))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, settings.model_dump_json()], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        while process.poll() is None:
+            with suppress(httpx.ConnectError):
+                httpx.get(f"{url}/healthz")
+                break
+        with httpx.Client(base_url=url, headers={"origin": url}, timeout=10) as client:
+            client.post("/sign-in", data={"name": "ana", "password": PASSWORD})
+            with client.stream("GET", "/events") as stream:
+                lines = stream.iter_lines()
+                next(lines)
+                process.send_signal(number)
+                for _ in lines:
+                    pass
+        _, complaints = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, complaints) == (0, "")
+    with context.pool.connection() as connection:
+        assert connection.execute("SELECT 1 FROM heartbeat").fetchone() is None
