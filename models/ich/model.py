@@ -41,9 +41,12 @@ class ICHModel:
         slices = prepare(volume, self.card.preprocess)
         reading = read_probabilities(self._run(slices.stacks()), slices, volume, self.card)
         findings = find(reading, volume, self.card)
+        # Voxels below a label's operating point are no finding, and no object that leaves may look like one.
+        shown = [self.card.label(finding.label).value for finding in findings]
+        segmentation = np.where(np.isin(reading.segmentation, shown), reading.segmentation, 0).astype(np.uint8)
         return Prediction(
             model=ModelIdentity(self.card.name, self.card.version, self.card.weights.sha256),
-            segmentation=reading.segmentation,
+            segmentation=segmentation,
             findings=findings,
             probabilities=reading.probabilities,
             slice_probabilities=reading.slice_probabilities,

@@ -118,6 +118,7 @@ def finish(
     preview_key: str,
 ) -> bool:
     """Commit an answer and raise the study's urgency; False when the analysis was superseded meanwhile."""
+    _lock_study(connection, analysis.study_uid)
     row = connection.execute("SELECT state FROM analysis WHERE id = %s FOR UPDATE", [analysis.id]).fetchone()
     if row is None or row["state"] != "running":
         return False
@@ -155,6 +156,9 @@ def finish(
 
 def fail(connection: Connection, analysis_id: int, reason: str) -> None:
     """End an analysis as failed, visibly; its findings, if any, stay, for nothing lowers a priority."""
+    connection.execute(
+        "SELECT 1 FROM study WHERE study_uid = (SELECT study_uid FROM analysis WHERE id = %s) FOR UPDATE", [analysis_id]
+    )
     row = connection.execute(
         """UPDATE analysis SET state = 'failed', reason = %s
            WHERE id = %s AND state IN ('queued', 'running', 'analysed') RETURNING study_uid""",
@@ -166,7 +170,7 @@ def fail(connection: Connection, analysis_id: int, reason: str) -> None:
 
 def settle_study(connection: Connection, study_uid: str) -> None:
     """Give a study its end state once every current analysis has ended; a failed one makes it failed."""
-    connection.execute("SELECT 1 FROM study WHERE study_uid = %s FOR UPDATE", [study_uid])
+    _lock_study(connection, study_uid)
     connection.execute(
         """WITH current AS (SELECT state, reason FROM analysis WHERE study_uid = %(study)s AND state != 'superseded')
            UPDATE study SET
@@ -178,6 +182,11 @@ def settle_study(connection: Connection, study_uid: str) -> None:
              AND EXISTS (SELECT FROM current)""",
         {"study": study_uid},
     )
+
+
+def _lock_study(connection: Connection, study_uid: str) -> None:
+    """Every stage takes the study before its series and analyses, so that no two wait for each other."""
+    connection.execute("SELECT 1 FROM study WHERE study_uid = %s FOR UPDATE", [study_uid])
 
 
 def instance_keys(connection: Connection, series_uid: str) -> list[str]:

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
+from models.engines import open_engine
 from models.ich.train.network import SliceUNet
 
 FOLDER = Path(__file__).parents[1]
@@ -56,12 +56,11 @@ def export(network: SliceUNet, weights: Path) -> float:
     if program is None:
         raise RuntimeError("torch exported nothing.")
     program.save(weights, external_data=False)
-    session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
     other = torch.randn(3, 3, 192, 192)
     with torch.no_grad():
         expected = network(other).numpy()
-    (given,) = session.run(["logits"], {"slices": other.numpy()})
-    difference = float(np.abs(np.asarray(given) - expected).max())
+    given = open_engine(weights, threads=2).run({"slices": other.numpy()})["logits"]
+    difference = float(np.abs(given - expected).max())
     if difference > TOLERANCE:
         raise RuntimeError(f"ONNX Runtime differs from torch by {difference:.1e}; {TOLERANCE:.0e} is allowed.")
     return difference
