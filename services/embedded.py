@@ -128,7 +128,8 @@ class Embedded:
         """Parts without a heartbeat since this start."""
         with connect(self.settings.database_url) as connection:
             rows = connection.execute(
-                "SELECT part FROM heartbeat WHERE at > to_timestamp(%s) AND at > clock_timestamp() - make_interval(secs => %s)",
+                """SELECT part FROM heartbeat
+                   WHERE at > to_timestamp(%s) AND at > clock_timestamp() - make_interval(secs => %s)""",
                 [self._started_at, FRESH_S],
             ).fetchall()
         alive = {row["part"] for row in rows}
