@@ -94,7 +94,7 @@ def _said(prediction: Prediction) -> dict[str, Any]:
 
 
 def _grid(volume: Volume) -> dict[str, Any]:
-    """Slices in order, inferior to superior for an axial head. Positions tell uneven steps that an affine cannot hold."""
+    """The slices in order; their positions tell the uneven steps that an affine cannot hold."""
     steps = np.diff(volume.offsets_mm)
     return {
         "slices": len(volume.voxels),
