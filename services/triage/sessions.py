@@ -17,6 +17,9 @@ from services.ledger.accounts import Account
 COOKIE = "nightjar_session"
 KEY_FILE = "session.key"
 FAILURES_ALLOWED = 5
+# By account from anywhere, and by address under any name: many people may share an address behind a proxy, and
+# nobody should be able to lock a colleague out with a handful of wrong guesses.
+FAILURES_ALLOWED_WIDELY = 30
 FAILURES_WINDOW = timedelta(minutes=5)
 
 
@@ -72,39 +75,48 @@ def load_key(data_dir: Path) -> str:
 
 @dataclass
 class FailureBrake:
-    """Counts failed sign-ins by account and by address; too many within the window close the door for a while."""
+    """Counts failed sign-ins; too many within the window close the door for a while."""
 
     now: Callable[[], datetime]
     _failures: dict[str, deque[datetime]] = field(default_factory=lambda: defaultdict(deque))
     _lock: Lock = field(default_factory=Lock)
 
-    def wait(self, *keys: str) -> timedelta | None:
+    def wait(self, name: str, address: str) -> timedelta | None:
         """How long until another try is allowed, or None when it is now."""
         now = self.now()
         with self._lock:
             waits = [
-                self._failures[key][0] + FAILURES_WINDOW - now
-                for key in keys
-                if key in self._failures and len(self._recent(key, now)) >= FAILURES_ALLOWED
+                recent[0] + FAILURES_WINDOW - now
+                for key, allowed in _limits(name, address).items()
+                if key in self._failures and len(recent := self._recent(key, now)) >= allowed
             ]
         return max(waits, default=None)
 
-    def failed(self, *keys: str) -> None:
+    def failed(self, name: str, address: str) -> None:
         now = self.now()
         with self._lock:
             for key in list(self._failures):
                 if not self._recent(key, now):
                     del self._failures[key]
-            for key in keys:
+            for key in _limits(name, address):
                 self._failures[key].append(now)
 
-    def succeeded(self, *keys: str) -> None:
+    def succeeded(self, name: str, address: str) -> None:
+        """Forget this person's slips, and nothing wider: one's own account must not help in guessing another's."""
         with self._lock:
-            for key in keys:
-                self._failures.pop(key, None)
+            self._failures.pop(next(iter(_limits(name, address))), None)
 
     def _recent(self, key: str, now: datetime) -> deque[datetime]:
         failures = self._failures[key]
         while failures and failures[0] <= now - FAILURES_WINDOW:
             failures.popleft()
         return failures
+
+
+def _limits(name: str, address: str) -> dict[str, int]:
+    """What failures are counted under, and how many of each are allowed; the narrowest first."""
+    return {
+        f"account {name} at {address}": FAILURES_ALLOWED,
+        f"account {name}": FAILURES_ALLOWED_WIDELY,
+        f"address {address}": FAILURES_ALLOWED_WIDELY,
+    }

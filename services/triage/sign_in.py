@@ -27,8 +27,8 @@ def sign_in(
     next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002
 ) -> Response:
     name, target = name.strip().lower(), _own_address(next)
-    keys = (f"account {name}", f"address {address_of(request)}")
-    wait = site.brake.wait(*keys)
+    address = address_of(request)
+    wait = site.brake.wait(name, address)
     if wait is not None:
         problem = f"Too many failed sign-ins. Try again in {format_wait(wait)}."
         response = site.render(request, "sign_in.html", 429, next=target, name=name, problem=problem)
@@ -42,14 +42,14 @@ def sign_in(
             connection,
             "sign-in",
             account=known.name if known else None,
-            address=address_of(request),
+            address=address,
             outcome="success" if account else "failure",
         )
     if account is None:
-        site.brake.failed(*keys)
+        site.brake.failed(name, address)
         problem = "This name and password do not match."
         return site.render(request, "sign_in.html", 401, next=target, name=name, problem=problem)
-    site.brake.succeeded(*keys)
+    site.brake.succeeded(name, address)
     response = RedirectResponse(target, status_code=303)
     response.set_cookie(
         COOKIE,

@@ -8,7 +8,15 @@ from starlette.datastructures import Headers
 from services.errors import SettingsError
 from services.ledger.accounts import Account, Role
 from services.triage.guard import is_same_origin
-from services.triage.sessions import FAILURES_ALLOWED, FAILURES_WINDOW, KEY_FILE, FailureBrake, Sessions, load_key
+from services.triage.sessions import (
+    FAILURES_ALLOWED,
+    FAILURES_ALLOWED_WIDELY,
+    FAILURES_WINDOW,
+    KEY_FILE,
+    FailureBrake,
+    Sessions,
+    load_key,
+)
 
 ACCOUNT = Account("ana", frozenset({Role.RADIOLOGIST}), "stamp")
 
@@ -51,21 +59,36 @@ def test_the_brake_closes_after_some_failures_and_opens_with_time() -> None:
     clock = Clock()
     brake = FailureBrake(clock)
     for _ in range(FAILURES_ALLOWED):
-        assert brake.wait("account ana", "address 1") is None
-        brake.failed("account ana", "address 1")
-    assert brake.wait("account ana") == FAILURES_WINDOW
-    assert brake.wait("account bo", "address 1") == FAILURES_WINDOW
-    assert brake.wait("account bo", "address 2") is None
+        assert brake.wait("ana", "1") is None
+        brake.failed("ana", "1")
+    assert brake.wait("ana", "1") == FAILURES_WINDOW
+    assert brake.wait("bo", "1") is None  # a colleague behind the same proxy
+    assert brake.wait("ana", "2") is None  # ana elsewhere is not locked out by a few guesses
     clock.time += FAILURES_WINDOW
-    assert brake.wait("account ana", "address 1") is None
+    assert brake.wait("ana", "1") is None
 
 
-def test_a_success_forgets_the_failures() -> None:
+def test_many_failures_close_an_account_everywhere_and_an_address_for_everybody() -> None:
+    brake = FailureBrake(Clock())
+    for number in range(FAILURES_ALLOWED_WIDELY):
+        brake.failed("ana", f"elsewhere {number}")
+        brake.failed(f"guess {number}", "one place")
+    assert brake.wait("ana", "new place") == FAILURES_WINDOW
+    assert brake.wait("bo", "one place") == FAILURES_WINDOW
+    assert brake.wait("bo", "new place") is None
+
+
+def test_a_success_forgets_ones_own_slips_and_nothing_wider() -> None:
+    brake = FailureBrake(Clock())
+    for _ in range(FAILURES_ALLOWED_WIDELY):
+        brake.failed("ana", "1")
+    brake.succeeded("ana", "1")
+    assert brake.wait("ana", "1") == FAILURES_WINDOW
     brake = FailureBrake(Clock())
     for _ in range(FAILURES_ALLOWED):
-        brake.failed("account ana")
-    brake.succeeded("account ana")
-    assert brake.wait("account ana") is None
+        brake.failed("ana", "1")
+    brake.succeeded("ana", "1")
+    assert brake.wait("ana", "1") is None
 
 
 @pytest.mark.parametrize(
