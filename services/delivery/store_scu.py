@@ -4,7 +4,9 @@ pynetdicom's reactor thread now and then takes a C-STORE response off the queue 
 sender then waits for its timeout and gets nothing. Here the reactor is kept off the queue: an SCU awaits no requests.
 """
 
+import queue
 import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -24,6 +26,7 @@ from services.delivery.verdicts import Outcome, Verdict, judge_dimse
 
 MAXIMUM_CONTEXTS = 128  # PS3.8 9.3.2: odd identifiers of one byte
 ASSOCIATION_TRIES = 3
+ACKNOWLEDGE_S = 0.001
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
 Progress = Callable[[int, int], None]
@@ -154,7 +157,7 @@ def _send_group(
     try:
         for number, index in enumerate(waiting):
             instance = instances[index]
-            outcome = _store(association, instance, number % 0xFFFF + 1)
+            outcome = _store(ae, association, instance, number % 0xFFFF + 1)
             if outcome is None:
                 return _Problem("it did not answer, or ended the association")
             note(index, outcome)
@@ -164,7 +167,7 @@ def _send_group(
             association.release()
 
 
-def _store(association: Association, instance: StoredInstance, message_id: int) -> Outcome | None:
+def _store(ae: "_SCU", association: Association, instance: StoredInstance, message_id: int) -> Outcome | None:
     """One C-STORE; None when no answer came and the association is of no more use."""
     accepted = {
         (str(context.abstract_syntax), str(context.transfer_syntax[0])): int(context.context_id or 0)
@@ -191,7 +194,7 @@ def _store(association: Association, instance: StoredInstance, message_id: int) 
     if not association.is_established:
         return None
     association.dimse.send_msg(request, accepted[sop_class, syntax])
-    _, response = association.dimse.get_msg(block=True)
+    response = _await_response(ae, association)
     if not isinstance(response, C_STORE) or response.Status is None:
         association.abort()
         return None
@@ -249,6 +252,14 @@ class _SCU(AE):
         if self._socket is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def acknowledge(self) -> None:
+        """Acknowledge what has arrived; Linux would wait up to 40 ms for something to send with it.
+
+        A receiver that sends its answer in two packets without TCP_NODELAY, as DCMTK and Orthanc do, waits for that.
+        """
+        if self._socket is not None and hasattr(socket, "TCP_QUICKACK"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def close(self) -> None:
         """pynetdicom leaves the socket of a refused connection to the garbage collector."""
         if self._socket is not None:
@@ -260,10 +271,17 @@ class _SCU(AE):
         return transport
 
 
+def _await_response(ae: _SCU, association: Association) -> Any:
+    """The next message, or None when the association ended or the timeout passed."""
+    end = time.monotonic() + (ae.dimse_timeout or 0)
+    while time.monotonic() < end:
+        try:
+            return association.dimse.msg_queue.get(timeout=ACKNOWLEDGE_S)[1]
+        except queue.Empty:
+            ae.acknowledge()
+    return None
+
+
 def _keep_reactor_off(association: Association) -> None:
-    take = association.dimse.get_msg
-
-    def get_msg(block: bool = False) -> Any:
-        return take(block=True) if block else (None, None)
-
-    association.dimse.get_msg = get_msg  # type: ignore[method-assign]
+    """Leave every message to `_await_response`: what the reactor asks for is never there."""
+    association.dimse.get_msg = lambda block=False: (None, None)  # type: ignore[method-assign] # noqa: ARG005
