@@ -1,10 +1,10 @@
 """A model's card (model.yaml): everything the services need to know of it, and everything a reader should."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from models.errors import InvalidCard
 
@@ -104,6 +104,17 @@ class Card(_Part):
     limits: tuple[str, ...]
     measured: tuple[Measurement, ...]
 
+    @model_validator(mode="after")
+    def _no_two_alike(self) -> Self:
+        for what, values in (
+            ("roles", [entry.role for entry in self.inputs]),
+            ("label names", [label.name for label in self.labels]),
+            ("label values", [label.value for label in self.labels]),
+        ):
+            if len(set(values)) < len(values):
+                raise ValueError(f"two {what} are the same")
+        return self
+
     def label(self, name: str) -> LabelCard:
         return next(label for label in self.labels if label.name == name)
 
@@ -119,7 +130,7 @@ def read_card(path: Path) -> Card:
         return Card.model_validate(content)
     except OSError as error:
         raise InvalidCard(f"{path}: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidCard(f"{path}: this is not YAML.") from error
     except ValidationError as error:
         problems = (f"{path}: {'.'.join(map(str, p['loc'])) or 'card'}: {p['msg']}." for p in error.errors())

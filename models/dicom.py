@@ -1,5 +1,6 @@
 """DICOM images as a Volume: any order, tilt, uneven spacing, classic or enhanced; anything unclear is refused."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ def read_series(datasets: Sequence[Dataset]) -> Volume:
     if not datasets:
         raise InvalidVolume("The series has no instance.")
     frames = [frame for dataset in datasets for frame in _frames(dataset)]
+    _check(frames)
     first = frames[0]
     for frame in frames:
         if frame.pixels.shape != first.pixels.shape or not np.allclose(frame.spacing_mm, first.spacing_mm, rtol=1e-3):
@@ -72,28 +74,43 @@ def read_series(datasets: Sequence[Dataset]) -> Volume:
     )
 
 
-def read_folder(folder: Path) -> Volume:
-    """The axial series with most slices among the DICOM files below a folder.
+def _check(frames: Sequence[_Frame]) -> None:
+    """Refuse places that are no places, before anything is computed from them."""
+    for frame in frames:
+        if frame.position_mm.shape != (3,) or frame.orientation.shape != (6,):
+            raise InvalidVolume("An instance lacks a complete position or orientation.")
+        if not (np.isfinite(frame.position_mm).all() and np.isfinite(frame.spacing_mm).all()):
+            raise InvalidVolume("An instance has a position or pixel spacing that is not a number.")
+        directions = frame.orientation.reshape(2, 3)
+        if not np.allclose(directions @ directions.T, np.eye(2), atol=0.01):
+            raise InvalidVolume("An instance has an orientation that is not two perpendicular directions.")
+
+
+def read_folder(folder: Path, modality: str) -> Volume:
+    """The axial series of a modality with most slices among the DICOM files below a folder.
 
     Raises:
         InvalidVolume: there is none, or it cannot be read.
     """
     groups: dict[str, list[Path]] = {}
+    slices: Counter[str] = Counter()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
         except (InvalidDicomError, OSError, EOFError):
             continue
-        if _is_axial(header):
-            groups.setdefault(str(header.SeriesInstanceUID), []).append(path)
+        if header.get("Modality") == modality and _is_axial(header):
+            series = str(header.SeriesInstanceUID)
+            groups.setdefault(series, []).append(path)
+            slices[series] += int(header.get("NumberOfFrames") or 1)
     if not groups:
-        raise InvalidVolume(f"{folder} holds no axial DICOM series.")
-    largest = max(groups.values(), key=len)
-    return read_series([pydicom.dcmread(path) for path in largest])
+        raise InvalidVolume(f"{folder} holds no axial {modality} series in DICOM.")
+    return read_series([pydicom.dcmread(path) for path in groups[max(groups, key=lambda series: slices[series])]])
 
 
 _HEADER = (
     "SeriesInstanceUID",
+    "Modality",
     "ImageOrientationPatient",
     "ImageType",
     "SharedFunctionalGroupsSequence",
@@ -102,7 +119,7 @@ _HEADER = (
 
 
 def _is_axial(header: Dataset) -> bool:
-    if "LOCALIZER" in header.get("ImageType", []) or "SeriesInstanceUID" not in header:
+    if "LOCALIZER" in (header.get("ImageType") or ()) or "SeriesInstanceUID" not in header:
         return False
     orientation = header.get("ImageOrientationPatient")
     if orientation is None:
@@ -111,7 +128,10 @@ def _is_axial(header: Dataset) -> bool:
             orientation = shared[0].PlaneOrientationSequence[0].ImageOrientationPatient
         except (AttributeError, IndexError, TypeError):
             return False
-    values = np.array(orientation, float)
+    try:
+        values = np.array(orientation, float)
+    except (TypeError, ValueError):
+        return False
     return values.shape == (6,) and abs(float(np.cross(values[:3], values[3:])[2])) > 0.6
 
 
@@ -175,10 +195,23 @@ def _in_units(pixels: NDArray[Any], dataset: Dataset, rescale: Dataset) -> NDArr
     """Stored values in the modality's units; what pads a CT outside its circle becomes air."""
     values = np.asarray(apply_rescale(pixels, rescale), np.float32)
     if dataset.get("Modality") == "CT":
-        if "PixelPaddingValue" in dataset:
-            values[pixels == dataset.PixelPaddingValue] = AIR_HU
+        if dataset.get("PixelPaddingValue") is not None:
+            values[_padding(pixels, dataset)] = AIR_HU
         np.maximum(values, AIR_HU, out=values)
     return values
+
+
+def _padding(pixels: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
+    """Where stored values are padding (PS3.3 C.7.5.1.1.2), even if it was written with the other signedness."""
+    bits = pixels.dtype.itemsize * 8
+    value = dataset.PixelPaddingValue
+    limit = dataset.get("PixelPaddingRangeLimit")
+    value, limit = (
+        int(np.array(int(v) % 2**bits).astype(f"u{bits // 8}").view(pixels.dtype))
+        for v in (value, value if limit is None else limit)
+    )
+    padding: NDArray[np.bool_] = (pixels >= min(value, limit)) & (pixels <= max(value, limit))
+    return padding
 
 
 def _spacing(value: Any) -> tuple[float, float]:

@@ -4,6 +4,7 @@ ModelError
 |-- InvalidVolume      the image cannot be analysed: geometry, values or size
 |-- InvalidCard        a model.yaml is wrong
 |-- MissingInput       a role the model needs is not there
+|-- UnwritableOutput   a result cannot be written where it should go
 `-- EngineFailure      the engine could not run the network; worth another try
 """
 
@@ -22,6 +23,10 @@ class InvalidCard(ModelError):
 
 class MissingInput(ModelError):
     """An input role that the model needs was not given."""
+
+
+class UnwritableOutput(ModelError):
+    """The folder for results cannot be written."""
 
 
 class EngineFailure(ModelError):

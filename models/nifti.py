@@ -1,17 +1,20 @@
 """NIfTI in and out. A mask always goes back onto the grid its image came on, whatever its axes and signs."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from models.errors import InvalidVolume
 from models.volume import Volume
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+SMALLEST_MM3 = 1e-9
 _AXIAL_AXES = (2, 1, 0)
 """Volume axes (slice, row, column) are the canonical (superior, posterior, left) axes."""
 
@@ -45,12 +48,16 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
     try:
         image = nib.nifti1.load(path)
         data = np.asanyarray(image.dataobj)
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InvalidVolume(f"{path} cannot be read as NIfTI.") from error
+    if data.dtype.kind not in "iuf":
+        raise InvalidVolume(f"{path} holds {data.dtype} values; an image holds numbers.")
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != 3:
         raise InvalidVolume(f"{path} has {data.ndim} dimensions; one volume has three.")
+    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) < SMALLEST_MM3:
+        raise InvalidVolume(f"{path} has an affine that places its voxels nowhere.")
     orientation = nib.io_orientation(image.affine)
     transform = nib.orientations.ornt_transform(orientation, nib.orientations.axcodes2ornt("LPS"))
     affine = image.affine @ nib.orientations.inv_ornt_aff(transform, data.shape)
@@ -59,17 +66,25 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
     steps = _RAS_TO_LPS @ affine[:3, :3]
     origin = _RAS_TO_LPS @ affine[:3, 3]
     lengths = np.linalg.norm(steps, axis=0)
-    if (lengths < 1e-6).any():
-        raise InvalidVolume(f"{path} has an affine without volume.")
     row, column = steps[:, 0] / lengths[0], steps[:, 1] / lengths[1]
     volume = Volume(
-        voxels=np.ascontiguousarray(voxels, np.float32),
+        voxels=_finite(np.array(voxels, np.float32), path),
         positions_mm=origin[None] + np.arange(voxels.shape[0])[:, None] * steps[:, 2][None],
         row_direction=(float(row[0]), float(row[1]), float(row[2])),
         column_direction=(float(column[0]), float(column[1]), float(column[2])),
         spacing_mm=(float(lengths[1]), float(lengths[0])),
     )
     return volume, SourceGrid(image.affine, orientation)
+
+
+def _finite(voxels: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+    """What lies outside the field of view may be written as not-a-number: it becomes the lowest value there is."""
+    unknown = ~np.isfinite(voxels)
+    if unknown.all():
+        raise InvalidVolume(f"{path} holds no numbers.")
+    if unknown.any():
+        voxels[unknown] = voxels[~unknown].min()
+    return voxels
 
 
 def grid_of(volume: Volume) -> SourceGrid:

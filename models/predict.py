@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.dicom import read_folder
-from models.errors import InvalidVolume, MissingInput
+from models.errors import InvalidVolume, MissingInput, UnwritableOutput
 from models.nifti import SourceGrid, grid_of, read_nifti
 from models.prediction import Prediction
 from models.registry import load_model
@@ -39,13 +39,12 @@ def predict(model_name: str, inputs: Mapping[str | None, Path], out: Path, *, th
     missing = [entry.role for entry in model.card.inputs if not entry.optional and entry.role not in given]
     if missing:
         raise MissingInput(f"{model_name} needs an input of role {', '.join(missing)}: --input {missing[0]}=FILE.")
-    images = {role: _read(path) for role, path in given.items()}
+    modality = {entry.role: entry.modality for entry in model.card.inputs}
+    images = {role: _read(path, modality[role]) for role, path in given.items()}
     started = time.monotonic()
     prediction = model.predict({role: volume for role, (volume, _) in images.items()})
     seconds = time.monotonic() - started
     volume, grid = images[wanted[0]]
-    out.mkdir(parents=True, exist_ok=True)
-    grid.write(prediction.segmentation, out / "segmentation.nii.gz")
     report = {
         "notice": NOTICE,
         "model": {
@@ -58,15 +57,20 @@ def predict(model_name: str, inputs: Mapping[str | None, Path], out: Path, *, th
         "grid": _grid(volume),
         "seconds": round(seconds, 2),
     }
-    (out / "findings.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        grid.write(prediction.segmentation, out / "segmentation.nii.gz")
+        (out / "findings.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UnwritableOutput(f"--out {out}: {error.strerror}. Name a folder that can be written.") from error
     return report
 
 
-def _read(path: Path) -> tuple[Volume, SourceGrid]:
+def _read(path: Path, modality: str) -> tuple[Volume, SourceGrid]:
     if not path.exists():
         raise InvalidVolume(f"{path} does not exist.")
     if path.is_dir():
-        volume = read_folder(path)
+        volume = read_folder(path, modality)
         return volume, grid_of(volume)
     return read_nifti(path)
 

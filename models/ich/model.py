@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from models.card import Card
 from models.engines import Engine
-from models.errors import MissingInput
+from models.errors import EngineFailure, MissingInput
 from models.ich.postprocess import find, read_probabilities
 from models.ich.preprocess import prepare
 from models.prediction import ModelIdentity, Prediction, Urgency
@@ -64,4 +64,9 @@ class ICHModel:
             self.engine.run({"slices": stacks[start : start + self.card.batch]})["logits"]
             for start in range(0, len(stacks), self.card.batch)
         ]
-        return np.asarray(softmax(np.concatenate(parts), axis=1), np.float32)
+        logits = np.concatenate(parts)
+        if logits.shape[1] != 1 + len(self.card.labels) or logits.shape[2:] != stacks.shape[2:]:
+            raise EngineFailure(f"The network of {self.card.name} answered with {logits.shape}, not with its labels.")
+        if not np.isfinite(logits).all():  # softmax and argmax would quietly make "no finding" of it
+            raise EngineFailure(f"The network of {self.card.name} answered with values that are no numbers.")
+        return np.asarray(softmax(logits, axis=1), np.float32)

@@ -94,9 +94,13 @@ def prepare(volume: Volume, settings: Preprocess) -> Slices:
 
 def _slabs(volume: Volume, slab_mm: float) -> tuple[list[NDArray[np.float32]], NDArray[np.intp]]:
     """Slices averaged to about `slab_mm`, inferior to superior; slices that thick already stay alone."""
-    thickness = float(np.median(volume.slab_mm)) if len(volume.voxels) > 1 else slab_mm
-    together = max(1, round(slab_mm / thickness))
-    slab_of = np.arange(len(volume.voxels)) // together
+    slab_of = np.zeros(len(volume.voxels), np.intp)
+    together = 0.0
+    for k, thickness in enumerate(volume.slab_mm):
+        # Slice by slice, because one series may have thin slices at the skull base and thick ones above.
+        joins = abs(together + thickness - slab_mm) < abs(together - slab_mm)
+        slab_of[k] = slab_of[k - 1] + (not joins) if k else 0
+        together = together + thickness if joins else thickness
     slabs = [volume.voxels[slab_of == k].mean(axis=0) for k in range(int(slab_of[-1]) + 1)]
     if volume.normal[2] < 0:  # slices run downwards: the network's "below" is the next one
         slabs.reverse()
