@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import pydicom.config
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -45,6 +46,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("httpx", "httpcore", "pynetdicom", "procrastinate", "uvicorn.access", "psycopg.pool"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Its warnings about odd values quote them, and a value may be a patient's name.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
         app()
     except SettingsError as error:
