@@ -3,7 +3,7 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 _PLAIN_WIDTH = 180
 
@@ -22,13 +22,13 @@ class Display:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
         )
-        self._task = self._progress.add_task("", total=None)
+        self._task = self._progress.add_task("", total=None, count="")
         self._said = ""
 
     def __enter__(self) -> "Display":
@@ -47,4 +47,5 @@ class Display:
             self._progress.reset(self._task)
             if not self.console.is_terminal:
                 self.console.print(f"{sentence} ...", markup=False)
-        self._progress.update(self._task, description=sentence, completed=done, total=total)
+        count = f"{done} of {total}" if total else str(done or "")
+        self._progress.update(self._task, description=sentence, completed=done, total=total, count=count)

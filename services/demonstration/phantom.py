@@ -9,7 +9,6 @@ is written beside them as `phantom.json`. The same seed writes the same bytes.
 import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -98,18 +97,11 @@ def _each(write: Callable[[str], PhantomStudy], names: list[str]) -> Iterator[Ph
     if len(names) == 1:
         yield write(names[0])
         return
-    # Spawned, not forked: the caller may hold sockets and threads. Ctrl-C is the caller's to handle.
-    with ProcessPoolExecutor(
-        min(_WORKERS, len(names)),
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    ) as pool:
-        try:
-            for done in as_completed([pool.submit(write, name) for name in names]):
-                yield done.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    # Spawned, not forked: the caller may hold sockets and threads. Ctrl-C is the caller's to handle; leaving the
+    # block ends the workers at once.
+    ignore_interrupt = (signal.SIGINT, signal.SIG_IGN)
+    with get_context("spawn").Pool(min(_WORKERS, len(names)), signal.signal, ignore_interrupt) as pool:
+        yield from pool.imap_unordered(write, names)
 
 
 def _manifest_entry(study: PhantomStudy, out: Path) -> dict[str, object]:
