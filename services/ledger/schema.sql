@@ -100,6 +100,7 @@ CREATE TABLE study (
     claimed_by text, claimed_at timestamptz
 );
 CREATE INDEX study_worklist ON study (urgency, first_instance_at);
+CREATE INDEX study_key ON study (md5(study_uid));   -- pages call a study by this, never by its UID
 
 CREATE TABLE series (
     series_uid text PRIMARY KEY,
