@@ -1,13 +1,16 @@
 """NIfTI in and out. A mask always goes back onto the grid its image came on, whatever its axes and signs."""
 
+import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from models.errors import InvalidVolume
@@ -15,6 +18,7 @@ from models.volume import Volume
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 SMALLEST_MM3 = 1e-9
+GZIP = b"\x1f\x8b"
 _AXIAL_AXES = (2, 1, 0)
 """Volume axes (slice, row, column) are the canonical (superior, posterior, left) axes."""
 
@@ -46,9 +50,11 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
         InvalidVolume: it cannot be read, or has not three dimensions.
     """
     try:
-        image = nib.nifti1.load(path)
+        content = path.read_bytes()
+        # Decompressed to the end, so that its checksum is verified.
+        image = nib.nifti1.Nifti1Image.from_bytes(gzip.decompress(content) if content[:2] == GZIP else content)
         data = np.asanyarray(image.dataobj)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+    except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InvalidVolume(f"{path} cannot be read as NIfTI.") from error
     if data.dtype.kind not in "iuf":
         raise InvalidVolume(f"{path} holds {data.dtype} values; an image holds numbers.")
@@ -68,7 +74,7 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
     lengths = np.linalg.norm(steps, axis=0)
     row, column = steps[:, 0] / lengths[0], steps[:, 1] / lengths[1]
     volume = Volume(
-        voxels=_finite(np.array(voxels, np.float32), path),
+        voxels=_finite(voxels, path),
         positions_mm=origin[None] + np.arange(voxels.shape[0])[:, None] * steps[:, 2][None],
         row_direction=(float(row[0]), float(row[1]), float(row[2])),
         column_direction=(float(column[0]), float(column[1]), float(column[2])),
@@ -77,8 +83,10 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
     return volume, SourceGrid(image.affine, orientation)
 
 
-def _finite(voxels: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+def _finite(data: NDArray[Any], path: Path) -> NDArray[np.float32]:
     """What lies outside the field of view may be written as not-a-number: it becomes the lowest value there is."""
+    with np.errstate(over="ignore"):
+        voxels = np.array(data, np.float32)
     unknown = ~np.isfinite(voxels)
     if unknown.all():
         raise InvalidVolume(f"{path} holds no numbers.")

@@ -62,7 +62,7 @@ def prepare(volume: Volume, settings: Preprocess) -> Slices:
     if abs(volume.normal[2]) < 0.6 or abs(rows[1]) < 0.6 or abs(columns[0]) < 0.6:
         raise InvalidVolume("The slices are not axial; this model reads axial head CT.")
     tissue = (volume.voxels > TISSUE_HU).sum(axis=0)
-    present = tissue > max(1, 0.1 * tissue.max())
+    present = tissue > 0.1 * tissue.max()
     if not present.any():
         raise InvalidVolume("There is no tissue in these slices.")
     centre = tuple(float(np.flatnonzero(present.any(axis=1 - axis))[[0, -1]].mean()) for axis in (0, 1))

@@ -1,0 +1,35 @@
+"""A network small enough for unit tests, in place of trained weights: it marks what is bright, in each slab alone."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+def write_threshold_network(path: Path, *, size: int, classes: int = 6, marks: int = 1, above: float = 0.2) -> Path:
+    """Logits 20 * (middle slice - above) for class `marks`, -40 for the other labels, 0 for the background."""
+    weight = np.zeros((classes, 3, 1, 1), np.float32)
+    weight[marks, 1] = 20.0
+    bias = np.full(classes, -40.0, np.float32)
+    bias[0], bias[marks] = 0.0, -20.0 * above
+    return _write(path, weight, bias, size)
+
+
+def write_broken_network(path: Path, *, size: int, classes: int = 6) -> Path:
+    """Logits that are no numbers."""
+    return _write(path, np.full((classes, 3, 1, 1), np.nan, np.float32), np.zeros(classes, np.float32), size)
+
+
+def _write(path: Path, weight: np.ndarray, bias: np.ndarray, size: int) -> Path:
+    classes = len(bias)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["slices", "weight", "bias"], ["logits"])],
+        "tiny",
+        [helper.make_tensor_value_info("slices", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes, size, size])],
+        [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
