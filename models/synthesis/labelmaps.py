@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -36,16 +37,21 @@ def read_labelmap(path: Path) -> Anatomy:
     """A label map as anatomy on the common grid, the brain in its middle.
 
     Raises:
-        InvalidVolume: the file is no three-dimensional label map.
+        InvalidVolume: the file is no three-dimensional label map of a head.
     """
-    image = nib.as_closest_canonical(nib.load(path))
-    numbers = np.asarray(image.dataobj).astype(np.int32)
+    try:
+        image = nib.as_closest_canonical(nib.nifti1.load(path))
+        numbers = np.asarray(image.dataobj).astype(np.int32)
+    except (ImageFileError, OSError, EOFError, ValueError) as error:
+        raise InvalidVolume(f"{path.name} cannot be read as NIfTI.") from error
     if numbers.ndim != 3 or numbers.min() < 0 or numbers.max() >= _TABLE.size:
         raise InvalidVolume(f"{path.name} is not a three-dimensional map of labels below {_TABLE.size}.")
     # RAS to z superior, y posterior, x left.
     tissue = _TABLE[numbers].transpose(2, 1, 0)[:, ::-1, ::-1]
     zooms = np.array(image.header.get_zooms()[:3])[::-1]
     brain = np.argwhere(np.isin(tissue, np.array(BRAIN, np.uint8)))
+    if not brain.size:
+        raise InvalidVolume(f"{path.name} has no label of the brain.")
     low, high = brain.min(axis=0), brain.max(axis=0)
     middle = (low + high) / 2
     scale = VOXEL_MM / zooms

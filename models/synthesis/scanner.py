@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from models.errors import InvalidVolume
 from models.synthesis.tissue import VOXEL_MM
 from models.volume import Volume
 
@@ -38,10 +39,14 @@ class Acquisition:
 
     @property
     def table_mm(self) -> NDArray[np.float64]:
-        """Height of each slice's centre along the table, (slices,), around 0."""
+        """Height of each slice's centre along the table, (slices,), around 0.
+
+        Raises:
+            InvalidVolume: the steps do not fit the slices.
+        """
         steps = self.step_mm if isinstance(self.step_mm, tuple) else (self.step_mm,) * (self.slices - 1)
         if len(steps) != self.slices - 1:
-            raise ValueError(f"{self.slices} slices have {self.slices - 1} steps between them, not {len(steps)}.")
+            raise InvalidVolume(f"{self.slices} slices have {self.slices - 1} steps between them, not {len(steps)}.")
         heights = np.concatenate([[0.0], np.cumsum(steps)])
         return np.asarray(heights - heights[-1] / 2, np.float64)
 
