@@ -12,7 +12,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
 from models.errors import EngineFailure, ModelError
@@ -124,11 +124,16 @@ class ModelServer:
             response = self._handles[model].analyse.remote(dict(inputs))
             answer: Answer = response.result(timeout_s=self._settings.timeout_s)
         except EngineFailure as error:
-            raise Retry(str(error)) from error
+            raise Retry(_sentence(error)) from error
         except ModelError as error:
-            raise Reject(str(error)) from error
+            raise Reject(_sentence(error)) from error
         except TimeoutError as error:
             raise Retry(f"The model {model} did not answer within {self._settings.timeout_s:g} s.") from error
         except (RayError, RayServeException) as error:
             raise Retry(f"The replica of {model} failed ({type(error).__name__}).") from error
         return answer
+
+
+def _sentence(error: ModelError) -> str:
+    """What the model said; an exception that crossed Ray reads as the replica's whole traceback otherwise."""
+    return str(error.cause) if isinstance(error, RayTaskError) else str(error)

@@ -1,0 +1,165 @@
+"""Real Ray and real weights: answers are the bare model's, verdicts survive the way back, a dead replica comes back."""
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.heads import small_head
+
+from models.registry import load_model
+from models.volume import Volume
+from services.errors import Reject, Retry
+from services.settings import InferenceSettings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Ray's own use of what it imports
+    from services.inference.deployment import ModelServer
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    # Ray leaves sockets and files to the collector; what it starts is looked at in test_embedded.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+PATIENCE_S = 90.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModelServer]:
+    server = ModelServer(InferenceSettings(models=("ich",), timeout_s=60.0))
+    server.start()
+    yield server
+    server.stop()
+
+
+def head() -> dict[str, Volume]:
+    return {"NCCT": small_head(("IPH", 60.0)).volume}
+
+
+def replicas() -> list[int]:
+    """Process ids of this session's replicas of `ich`, among the descendants of this process."""
+    return [pid for pid in _descendants(os.getpid()) if "ServeReplica" in _title(pid) and "ich" in _title(pid)]
+
+
+def _descendants(pid: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                stat = (process / "stat").read_text()
+            except OSError:
+                continue
+            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(process.name))
+    found, todo = [], [pid]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def analyse_until_answered(server: ModelServer) -> int:
+    """Ask again whenever the verdict is to; how often it was."""
+    for retries in range(10):
+        try:
+            server.analyse("ich", head())
+        except Retry:
+            time.sleep(0.5)
+        else:
+            return retries
+    raise AssertionError("no answer")
+
+
+def test_an_answer_is_the_bare_models(server: ModelServer) -> None:
+    served = server.analyse("ich", head())
+    bare = load_model("ich").predict(head())
+    np.testing.assert_array_equal(served.prediction.segmentation, bare.segmentation)
+    assert served.prediction.findings == bare.findings
+    assert served.prediction.model == bare.model
+    assert served.prediction.probabilities == bare.probabilities
+    for label, values in bare.slice_probabilities.items():
+        np.testing.assert_array_equal(served.prediction.slice_probabilities[label], values)
+    assert served.preview.startswith(b"\x89PNG")
+    assert server.healthy()
+
+
+def test_what_can_never_be_analysed_is_rejected_in_one_sentence(server: ModelServer) -> None:
+    with pytest.raises(Reject) as missing:
+        server.analyse("ich", {"CTA": head()["NCCT"]})
+    assert str(missing.value) == "ich needs an input of role NCCT."
+    air = replace(head()["NCCT"], voxels=np.full((14, 128, 128), -1000, np.float32))
+    with pytest.raises(Reject) as invalid:
+        server.analyse("ich", {"NCCT": air})
+    assert str(invalid.value) == "There is no tissue in these slices."
+
+
+def test_a_replica_killed_before_a_call_comes_back(server: ModelServer) -> None:
+    server.analyse("ich", head())
+    [pid] = replicas()
+    os.kill(pid, signal.SIGKILL)
+    analyse_until_answered(server)
+    [again] = replicas()
+    assert again != pid
+    until(server.healthy)
+
+
+def test_a_replica_killed_during_a_call_is_a_retry_and_comes_back(server: ModelServer) -> None:
+    analyse_until_answered(server)
+    [pid] = replicas()
+    before = _cpu_s(pid)
+    large = _stacked(head()["NCCT"], 8)
+
+    def kill_at_work() -> None:
+        until(lambda: _cpu_s(pid) > before + 0.5)
+        os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_at_work)
+    killer.start()
+    with pytest.raises(Retry) as caught:
+        server.analyse("ich", {"NCCT": large})
+    killer.join()
+    assert str(caught.value).startswith("The replica of ich failed (")
+    analyse_until_answered(server)
+    assert replicas() != [pid]
+    until(server.healthy)
+
+
+def _stacked(volume: Volume, times: int) -> Volume:
+    """The same slices again and again, upwards, each four times as large: seconds of work."""
+    height = np.ptp(volume.offsets_mm) + 10.0
+    return replace(
+        volume,
+        voxels=np.tile(volume.voxels, (times, 4, 4)),
+        positions_mm=np.concatenate([volume.positions_mm + volume.normal * height * n for n in range(times)]),
+    )
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
