@@ -60,7 +60,7 @@ def read_series(datasets: Sequence[Dataset]) -> Volume:
     near = np.flatnonzero(np.diff(offsets[order]) < SAME_PLACE_MM)
     if near.size:
         raise InvalidVolume(
-            f"{near.size + 1 if near.size == 1 else near.size} slices lie where another one lies, the first at "
+            f"{near.size} of {len(frames)} slices lie where another one lies, the first at "
             f"{offsets[order][near[0]]:.1f} mm; the series may hold several acquisitions."
         )
     frames = [frames[k] for k in order]
@@ -182,6 +182,9 @@ def _enhanced(dataset: Dataset) -> list[_Frame]:
 
 
 def _decoded(dataset: Dataset) -> NDArray[Any]:
+    # MONOCHROME1 inverts the display alone: stored values mean the same (PS3.3 C.7.6.3.1.2).
+    if dataset.get("PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
+        raise InvalidVolume("An instance is not greyscale; its values are no densities.")
     try:
         pixels: NDArray[Any] = dataset.pixel_array
     except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:

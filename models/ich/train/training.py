@@ -68,7 +68,7 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         step += 1
         now = time.monotonic()
         spent_s += now - tick

@@ -119,6 +119,7 @@ def test_frames_of_an_enhanced_image_are_slices() -> None:
         ({"PixelData": b"\0" * 8}, "cannot be decoded"),
         ({"Rows": 8, "Columns": 32}, "differ in size"),
         ({"SamplesPerPixel": 2}, "cannot be decoded"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "not greyscale"),
     ],
 )
 def test_what_cannot_be_placed_is_refused_without_the_patient(values: dict[str, Any], sentence: str) -> None:
@@ -129,6 +130,22 @@ def test_what_cannot_be_placed_is_refused_without_the_patient(values: dict[str, 
         read_series(datasets)
     assert "Müller" not in str(refused.value)
     assert "T1" not in str(refused.value)
+
+
+def test_what_a_screen_would_invert_means_the_same() -> None:
+    datasets = tilted_ct(shape=(3, 4, 4))
+    expected = read_series(datasets).voxels
+    for dataset in datasets:
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+    assert np.array_equal(read_series(datasets).voxels, expected)
+
+
+def test_slices_at_one_place_are_counted() -> None:
+    datasets = tilted_ct(shape=(5, 4, 4))
+    with pytest.raises(InvalidVolume, match="5 of 10 slices lie where another one lies"):
+        read_series([*datasets, *tilted_ct(shape=(5, 4, 4))])
+    with pytest.raises(InvalidVolume, match="1 of 6 slices"):
+        read_series([*datasets, datasets[2]])
 
 
 def test_no_instance_is_no_volume() -> None:

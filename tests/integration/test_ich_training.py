@@ -1,0 +1,223 @@
+"""Training from label maps to weights that the engine reads, as small as it can be."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from support.labelmaps import write_labelmap
+
+from models.card import read_card
+from models.engines import open_engine
+from models.ich.train.export import enter, export
+from models.ich.train.network import CLASSES, SliceUNet
+from models.ich.train.pool import SIZE, VOLUMES_ML, Case, draw_bleeds, fill
+from models.ich.train.training import (
+    CENTRE_HU,
+    SCALE_HU,
+    WINDOW_HU,
+    Cases,
+    Plan,
+    augment,
+    loss_of,
+    normalise,
+    train,
+    validate,
+)
+from models.registry import FOLDER, load_card
+from models.synthesis import SUBTYPES
+
+MOMENT_MINUTES = 1e-9
+"""A budget that one step uses up."""
+
+
+def case(number: int) -> Case:
+    """A disc of brain in every slice, with a bright square in the middle ones."""
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    hu = np.full((5, SIZE, SIZE), -1000, np.int16)
+    hu[:, np.hypot(y, x) < 70] = 35
+    labels = np.zeros(hu.shape, np.uint8)
+    labels[1:4, 80:110, 70 + 5 * number : 100 + 5 * number] = 1 + number % 5
+    hu[labels > 0] = 70
+    return Case(hu, labels)
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    case(0).save(folder / "train-00000.npz")
+    case(1).save(folder / "train-00001.npz")
+    case(2).save(folder / "validation-00007.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network() -> SliceUNet:
+    torch.manual_seed(0)
+    return SliceUNet()
+
+
+def test_training_and_serving_prepare_alike() -> None:
+    card = load_card("ich")
+    settings = card.preprocess
+    assert (settings.window, settings.centre, settings.scale) == (WINDOW_HU, CENTRE_HU, SCALE_HU)
+    assert settings.size == SIZE
+    assert [label.name for label in sorted(card.labels, key=lambda label: label.value)] == list(SUBTYPES)
+    assert len(card.labels) + 1 == CLASSES
+    hu = torch.tensor([-1000.0, -20.0, 50.0, 120.0, 3000.0])
+    assert torch.allclose(normalise(hu), torch.tensor([-1.0, -1.0, 0.0, 1.0, 1.0]))
+
+
+def test_the_network_answers_every_pixel(network: SliceUNet) -> None:
+    with torch.no_grad():
+        assert network.eval()(torch.zeros(2, 3, SIZE, SIZE)).shape == (2, CLASSES, SIZE, SIZE)
+
+
+def test_the_loss_falls_on_a_repeated_batch(pool: Path) -> None:
+    torch.manual_seed(1)
+    network = SliceUNet().train()
+    hu, labels = Cases(pool, "train").batch(1, 1.0, np.random.default_rng(0))
+    images, truth = normalise(torch.from_numpy(hu)), torch.from_numpy(labels).long()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(4):
+        loss = loss_of(network(images), truth)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.85 * losses[0]
+
+
+def test_a_perfect_answer_costs_least_and_bleed_free_batches_cost_something_finite() -> None:
+    truth = torch.from_numpy(case(0).labels[1:3]).long()
+    perfect = 20.0 * torch.nn.functional.one_hot(truth, CLASSES).permute(0, 3, 1, 2).float()
+    assert float(loss_of(perfect, truth)) == pytest.approx(0, abs=1e-3)
+    assert float(loss_of(-perfect, truth)) > 1
+    assert np.isfinite(float(loss_of(torch.zeros_like(perfect), torch.zeros_like(truth))))
+
+
+def test_moving_an_image_moves_its_labels_with_it(pool: Path) -> None:
+    rng = np.random.default_rng(2)
+    images, labels = Cases(pool, "train").batch(6, 1.0, rng)
+    moved, target = augment(images, labels, rng)
+    assert moved.shape == (6, 3, SIZE, SIZE)
+    assert target.shape == (6, SIZE, SIZE)
+    for image, truth in zip(moved[:, 1], target, strict=True):
+        assert image[truth > 0].mean() > image[truth == 0].max() - 1
+        assert image[truth > 0].mean() > (40 - CENTRE_HU) / SCALE_HU
+
+
+def test_batches_hold_the_neighbours_of_a_slice_and_its_edge_repeats(pool: Path) -> None:
+    whole = case(0)
+    images, labels = Cases(pool, "train").batch(40, 0.0, np.random.default_rng(0))
+    assert not labels.any()
+    # The bleed-free slices are the first and the last: one neighbour is themselves.
+    assert all(np.array_equal(i[1], i[0]) or np.array_equal(i[1], i[2]) for i in images)
+    assert not any(np.array_equal(i[0], i[2]) for i in images)
+    assert images.dtype == np.float32
+    assert images.min() == whole.hu.min()
+
+
+def test_a_growing_pool_is_taken_up_without_reading_twice(pool: Path) -> None:
+    cases = Cases(pool, "train")
+    case(3).save(pool / "train-00002.npz")
+    cases.refresh()
+    cases.refresh()
+    assert len(cases.items) == 3
+
+
+def test_training_goes_on_from_its_checkpoint(pool: Path, tmp_path: Path) -> None:
+    plan = Plan(minutes=MOMENT_MINUTES, batch=1)
+    checkpoint = train(pool, tmp_path, plan, resume=False)
+    first = torch.load(checkpoint, weights_only=True)
+    assert first["step"] == 1
+    assert first["spent_s"] > 0
+    longer = Plan(minutes=(first["spent_s"] + 1e-6) / 60, batch=1)
+    assert train(pool, tmp_path, longer, resume=True) == checkpoint
+    second = torch.load(checkpoint, weights_only=True)
+    assert second["step"] == 2
+    assert second["spent_s"] > first["spent_s"]
+    changed = [not torch.equal(first["network"][name], value) for name, value in second["network"].items()]
+    assert any(changed)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["resumed_at"] for line in log if "plan" in line] == [0, 1]
+    assert [line["step"] for line in log if "loss" in line] == [1, 2]
+    assert not list(tmp_path.glob("*.part"))
+    # Without --resume it starts anew.
+    assert torch.load(train(pool, tmp_path, plan, resume=False), weights_only=True)["step"] == 1
+
+
+def test_validation_reports_every_subtype(pool: Path, network: SliceUNet) -> None:
+    report = validate(network, pool)
+    assert list(report) == list(SUBTYPES)
+    assert all(0 <= figures["dice"] <= 1 for figures in report.values())
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
+def test_exported_weights_answer_as_torch_does(network: SliceUNet, tmp_path: Path) -> None:
+    weights = tmp_path / "ich.onnx"
+    assert export(network, weights) < 1e-3
+    assert not list(tmp_path.glob("*.data"))
+    onnx.checker.check_model(onnx.load(weights))
+    stacks: NDArray[np.float32] = np.random.default_rng(0).standard_normal((5, 3, SIZE, SIZE)).astype(np.float32)
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(stacks)).numpy()
+    engine = open_engine(weights, threads=1)
+    assert np.allclose(engine.run({"slices": stacks})["logits"], expected, atol=1e-3)
+    assert np.allclose(engine.run({"slices": stacks[:1]})["logits"], expected[:1], atol=1e-3)
+
+
+def test_entering_weights_changes_three_lines_of_the_card(tmp_path: Path) -> None:
+    before = (FOLDER / "ich" / "model.yaml").read_text(encoding="utf-8")
+    card = tmp_path / "model.yaml"
+    card.write_text(before, encoding="utf-8")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    enter(card, "9.8.7", "ich-9.8.7.onnx", digest)
+    after = card.read_text(encoding="utf-8")
+    pairs = zip(before.splitlines(), after.splitlines(), strict=True)
+    changed = [new for old, new in pairs if old != new]
+    assert changed == ["version: 9.8.7", "  file: weights/ich-9.8.7.onnx", f"  sha256: {digest}"]
+    assert read_card(card).version == "9.8.7"
+    card.write_text("name: ich\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="version"):
+        enter(card, "9.8.7", "ich-9.8.7.onnx", digest)
+    assert card.read_text(encoding="utf-8") == "name: ich\n"
+
+
+def test_a_pool_is_made_from_label_maps_and_only_what_is_missing_is_made_again(tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    with pytest.raises(SystemExit, match=r"no \*\.nii\.gz"):
+        fill(maps, tmp_path / "none", count=1, seed=0)
+    write_labelmap(maps / "a.nii.gz")
+    write_labelmap(maps / "b.nii.gz")
+    pool = tmp_path / "pool"
+    fill(maps, pool, count=1, seed=0)
+    made = Case.load(pool / "train-00000.npz")
+    assert made.hu.dtype == np.int16
+    assert made.labels.dtype == np.uint8
+    assert made.hu.shape == made.labels.shape
+    assert made.hu.shape[1:] == (SIZE, SIZE)
+    assert made.labels.max() <= len(SUBTYPES)
+    assert [path.name for path in pool.iterdir()] == ["train-00000.npz"]
+    stamp = (pool / "train-00000.npz").stat().st_mtime_ns
+    fill(maps, pool, count=1, seed=0)
+    assert (pool / "train-00000.npz").stat().st_mtime_ns == stamp
+
+
+def test_drawn_bleeds_lie_within_their_volumes() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw_bleeds(rng) for _ in range(400)]
+    assert 0.2 < np.mean([not bleeds for bleeds in drawn]) < 0.4
+    assert {bleed.label for bleeds in drawn for bleed in bleeds} == set(SUBTYPES)
+    for bleeds in drawn:
+        assert len({bleed.label for bleed in bleeds}) == len(bleeds)
+        for bleed in bleeds:
+            low, high = VOLUMES_ML[bleed.label]
+            assert low * 0.999 <= bleed.volume_ml <= high * 1.001
