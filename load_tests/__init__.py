@@ -1,0 +1,1 @@
+"""Measurements: figures and ratios taken in one run, never asserted."""

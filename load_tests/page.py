@@ -1,0 +1,53 @@
+"""docs/performance.md, from bench-results: `python -m load_tests.page > docs/performance.md`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from load_tests.record import FOLDER
+
+_INTRODUCTION = """\
+# Performance
+
+Written by `python -m load_tests.page > docs/performance.md` from [bench-results](../bench-results), which `make bench`
+(`BENCH=name` for one) writes. Ratios are taken within one run. Machines differ and this one was shared: compare ratios,
+not seconds. Everything here ran on CPUs: no GPU, no TensorRT. No test asserts a time.
+"""
+
+_TITLES = {
+    "flag": "From the last instance to the flag",
+    "intake": "Intake",
+    "model": "The model, step by step",
+    "serving": "What serving costs",
+}
+
+
+def page(folder: Path = FOLDER) -> str:
+    """The whole page; a bench without a result has no section."""
+    results = [folder / f"{name}.json" for name in _TITLES]
+    sections = [_section(json.loads(path.read_text(encoding="utf-8"))) for path in results if path.exists()]
+    return "\n".join([_INTRODUCTION, *sections])
+
+
+def _section(result: dict[str, Any]) -> str:
+    machine, versions = result["machine"], result["versions"]
+    rows = [f"| {figure['what']} | {figure['value']:g} | {figure['unit']} |" for figure in result["figures"]]
+    return "\n".join(
+        [
+            f"## {_TITLES[result['bench']]}",
+            "",
+            f"`{result['command']}`, {result['at'][:10]}, commit {result['commit']}. {result['conditions']}",
+            "",
+            "| | | |",
+            "|---|---:|---|",
+            *rows,
+            "",
+            f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']:g} GiB, {machine['system']}; load "
+            f"average {machine['load_average'][0]:g} at the end. {', '.join(f'{k} {v}' for k, v in versions.items())}.",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    print(page(), end="")

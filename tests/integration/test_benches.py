@@ -1,0 +1,40 @@
+"""The benches run and leave what the performance page is made from; no figure is looked at."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_quick_intake_leaves_its_figures(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "load_tests", "intake", "--quick", "--out", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "intake.json").read_text(encoding="utf-8"))
+    assert written["command"] == "python -m load_tests intake --quick"
+    assert {"cpu", "cores", "memory_gib", "system", "load_average", "gpu"} == set(written["machine"])
+    assert "not installed" not in written["versions"].values()
+    figures = {figure["what"]: figure for figure in written["figures"]}
+    for count in ("1 association", "4 associations"):
+        for receiver in ("Nightjar", "storescp --fork", "Orthanc"):
+            assert figures[f"{receiver}, {count}"]["unit"] == "instances/s"
+        for peer in ("storescp --fork", "Orthanc"):
+            assert figures[f"Nightjar to {peer}, {count}"]["unit"] == "x"
+    assert all(figure["value"] > 0 for figure in figures.values())
+
+
+def test_an_unknown_bench_is_wrong_use() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "load_tests", "speed"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is no bench called speed" in done.stderr
