@@ -74,12 +74,14 @@ def prepare(volume: Volume, settings: Preprocess) -> Slices:
     )
     middle = (settings.size - 1) / 2
     inverse = [1 / s for s in step]
-    offset = [c - middle * i for c, i in zip(centre, inverse, strict=True)]
+    widths = [max(1, round(abs(i))) for i in inverse]
+    # A mean over an even number of pixels lies half a pixel before the one it is written to.
+    offset = [c - middle * i + (w % 2 == 0) / 2 for c, i, w in zip(centre, inverse, widths, strict=True)]
     images = np.empty((len(slabs), settings.size, settings.size), np.float32)
     low, high = settings.window
     for k, slab in enumerate(slabs):
         # Windowed before resampling, so that bone does not bleed into the brain beside it; averaged before decimating.
-        smooth = ndimage.uniform_filter(np.clip(slab, low, high), [max(1, round(abs(i))) for i in inverse])
+        smooth = ndimage.uniform_filter(np.clip(slab, low, high), widths)
         images[k] = ndimage.affine_transform(
             smooth, np.array(inverse), offset, (settings.size, settings.size), order=1, cval=low
         )
@@ -94,15 +96,14 @@ def prepare(volume: Volume, settings: Preprocess) -> Slices:
 
 def _slabs(volume: Volume, slab_mm: float) -> tuple[list[NDArray[np.float32]], NDArray[np.intp]]:
     """Slices averaged to about `slab_mm`, inferior to superior; slices that thick already stay alone."""
+    upwards = volume.normal[2] > 0
     slab_of = np.zeros(len(volume.voxels), np.intp)
     together = 0.0
-    for k, thickness in enumerate(volume.slab_mm):
+    for k, thickness in enumerate(volume.slab_mm if upwards else volume.slab_mm[::-1]):
         # Slice by slice, because one series may have thin slices at the skull base and thick ones above.
         joins = abs(together + thickness - slab_mm) < abs(together - slab_mm)
         slab_of[k] = slab_of[k - 1] + (not joins) if k else 0
         together = together + thickness if joins else thickness
-    slabs = [volume.voxels[slab_of == k].mean(axis=0) for k in range(int(slab_of[-1]) + 1)]
-    if volume.normal[2] < 0:  # slices run downwards: the network's "below" is the next one
-        slabs.reverse()
-        slab_of = int(slab_of[-1]) - slab_of
-    return slabs, slab_of
+    if not upwards:
+        slab_of = slab_of[::-1]
+    return [volume.voxels[slab_of == k].mean(axis=0) for k in range(int(slab_of.max()) + 1)], slab_of

@@ -88,3 +88,15 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.onnx").write_bytes(b"no network")
     with pytest.raises(InvalidCard, match=r"w\.onnx is not a network"):
         open_engine(tmp_path / "w.onnx", threads=1)
+
+
+def test_every_label_of_every_model_has_a_code_of_its_own() -> None:
+    codes = [(label.code.scheme, label.code.value) for card in registry.list_models() for label in card.labels]
+    assert len(set(codes)) == len(codes)
+
+
+def test_an_unknown_key_deep_in_a_card_is_named_with_its_place(tmp_path: Path) -> None:
+    label = yaml.safe_load((SHIPPED / "ich/model.yaml").read_text())["labels"][0]
+    point = {**label["operating_point"], "sensitivity": 0.9}
+    with pytest.raises(InvalidCard, match=r"labels\.0\.operating_point\.sensitivity: Extra inputs"):
+        read_card(_copy(tmp_path, labels=[{**label, "operating_point": point}]))

@@ -1,0 +1,101 @@
+"""`nightjar predict`: exit code 0 for an answer, 1 for an image or model that cannot be used, 2 for wrong use."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from support.instances import ct, write
+from support.tiny_network import write_threshold_network
+
+from models import predict as module
+from models.engines import open_engine
+from models.ich.model import create
+from models.registry import load_card
+from services import cli
+
+
+@pytest.fixture(autouse=True)
+def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = load_card("ich")
+    engine = open_engine(write_threshold_network(tmp_path / "tiny.onnx", size=card.preprocess.size), threads=1)
+    monkeypatch.setattr(module, "load_model", lambda name, threads: create(card, engine))
+
+
+@pytest.fixture
+def nightjar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> "Command":
+    monkeypatch.chdir(tmp_path)
+    return Command(monkeypatch, capsys)
+
+
+class Command:
+    """The console script, with its exit code and what it printed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        self._monkeypatch.setattr("sys.argv", ["nightjar", "predict", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = self._capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    x, y = np.meshgrid(*[np.arange(100) - 49.5] * 2, indexing="ij")
+    data = np.repeat(np.where(x**2 + y**2 < 45**2, 30, -1000)[:, :, None], 6, axis=2).astype(np.int16)
+    data[40:60, 40:60, 2:4] = 90
+    nib.save(nib.Nifti1Image(data, np.diag([1.8, 1.8, 5, 1])), tmp_path / "head.nii.gz")
+    return tmp_path / "head.nii.gz"
+
+
+def test_an_answer_is_printed_and_written(nightjar: Command, image: Path) -> None:
+    code, out, _ = nightjar(image, "--out", "result")
+    assert code == 0
+    assert "Suspected IPH" in out
+    assert "Not for diagnosis" in out
+    assert sorted(path.name for path in Path("result").iterdir()) == ["findings.json", "segmentation.nii.gz"]
+
+
+def test_json_is_what_the_file_holds_and_nothing_else(nightjar: Command, image: Path) -> None:
+    code, out, _ = nightjar("--input", f"NCCT={image}", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(Path("prediction/findings.json").read_text())
+
+
+def test_without_a_finding_no_flag_is_raised(nightjar: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for index in range(4):
+        write(ct(index, PixelData=np.full((16, 16), 30, "<i2").tobytes()), folder / f"{index}.dcm")
+    (folder / "README").write_text("no image")
+    code, out, _ = nightjar(folder)
+    assert code == 0
+    assert "No flag raised." in out
+    assert "Test" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["absent.nii.gz"], 1, "absent.nii.gz does not exist."),
+        (["."], 1, "holds no axial CT series"),
+        (["--input", "T1=head.nii.gz"], 1, "ich has no input of role T1; it reads NCCT."),
+        (["tiny.onnx"], 1, "tiny.onnx cannot be read as NIfTI."),
+        (["--input", "head.nii.gz"], 2, "write it as ROLE=FILE"),
+        ([], 2, "Nothing to analyse"),
+        (["--colour"], 2, "No such option"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    nightjar: Command, image: Path, arguments: list[str], code: int, sentence: str
+) -> None:
+    ended, out, err = nightjar(*arguments)
+    assert ended == code
+    assert sentence in " ".join(err.split())
+    assert out == ""
+    assert "Traceback" not in err
+    assert not Path("prediction").exists()
