@@ -1,5 +1,6 @@
 """DICOM images as a Volume: any order, tilt, uneven spacing, classic or enhanced; anything unclear is refused."""
 
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.processing import apply_rescale
 
 from models.errors import InvalidVolume
@@ -21,6 +22,22 @@ PARALLEL = 1e-3
 
 SAME_PLACE_MM = 0.01
 AIR_HU = -1024.0
+
+_DAMAGED = "{} is a damaged DICOM file. Remove it, or export its series again."
+
+_UNREADABLE = (
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What pydicom raises for damaged or odd elements. Its texts may quote them, so they never go into ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +114,24 @@ def read_folder(folder: Path, modality: str) -> Volume:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
-        except (InvalidDicomError, OSError, EOFError):
+            if header.get("Modality") == modality and _is_axial(header):
+                series = str(header.SeriesInstanceUID)
+                slices[series] += int(header.get("NumberOfFrames") or 1)
+                groups.setdefault(series, []).append(path)
+        except (InvalidDicomError, OSError):
             continue
-        if header.get("Modality") == modality and _is_axial(header):
-            series = str(header.SeriesInstanceUID)
-            groups.setdefault(series, []).append(path)
-            slices[series] += int(header.get("NumberOfFrames") or 1)
+        except _UNREADABLE as error:
+            # Passing over it could leave a hole in the series that nobody sees.
+            raise InvalidVolume(_DAMAGED.format(path)) from error
     if not groups:
         raise InvalidVolume(f"{folder} holds no axial {modality} series in DICOM.")
-    return read_series([pydicom.dcmread(path) for path in groups[max(groups, key=lambda series: slices[series])]])
+    datasets = []
+    for path in groups[max(groups, key=lambda series: slices[series])]:
+        try:
+            datasets.append(pydicom.dcmread(path))
+        except (OSError, *_UNREADABLE) as error:
+            raise InvalidVolume(_DAMAGED.format(path)) from error
+    return read_series(datasets)
 
 
 _HEADER = (
@@ -151,7 +177,7 @@ def _frames(dataset: Dataset) -> list[_Frame]:
                 str(dataset.SOPInstanceUID),
             )
         ]
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         if isinstance(error, AttributeError):
             raise InvalidVolume("An instance lacks position, orientation, pixel spacing or pixels.") from error
         raise InvalidVolume("An instance has a geometry that cannot be read.") from error
@@ -187,8 +213,8 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
         raise InvalidVolume("An instance is not greyscale; its values are no densities.")
     try:
         pixels: NDArray[Any] = dataset.pixel_array
-    except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:
-        # The decoder's text may quote the header; the transfer syntax alone says enough.
+    except _UNREADABLE as error:
+        # The transfer syntax alone says enough.
         syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
         raise InvalidVolume(f"The pixels of an instance cannot be decoded (transfer syntax {syntax}).") from error
     return pixels

@@ -1,5 +1,6 @@
 """Images from DICOM: sorted, in units, in place, or refused with a sentence that says nothing of the patient."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedCTImageStorage, RLELossless
@@ -168,3 +170,21 @@ def test_a_folder_gives_its_largest_axial_series_of_the_modality(tmp_path: Path)
     assert len(read_folder(tmp_path, "MR").sources) == 9
     with pytest.raises(InvalidVolume, match="no axial PT series"):
         read_folder(tmp_path, "PT")
+
+
+def test_a_damaged_file_is_named_rather_than_passed_over(tmp_path: Path) -> None:
+    for k, dataset in enumerate(tilted_ct(shape=(3, 8, 8))):
+        (tmp_path / f"{k}.dcm").write_bytes(as_bytes(dataset))
+    whole = (tmp_path / "1.dcm").read_bytes()
+    (tmp_path / "1.dcm").write_bytes(whole.replace(b"\x20\x00\x37\x00DS", b"\x20\x00\x37\x00XX"))
+    with pytest.raises(InvalidVolume, match=r"1\.dcm is a damaged DICOM file") as refused:
+        read_folder(tmp_path, "CT")
+    assert "Demo" not in str(refused.value)
+
+
+def test_a_damaged_element_is_refused() -> None:
+    datasets = tilted_ct(shape=(2, 8, 8))
+    content = as_bytes(datasets[0]).replace(b"\x20\x00\x32\x00DS", b"\x20\x00\x32\x00XX")
+    datasets[0] = dcmread(BytesIO(content))
+    with pytest.raises(InvalidVolume, match="geometry that cannot be read"):
+        read_series(datasets)
