@@ -1,10 +1,13 @@
 # `make demo` shows the main job, `make test` runs every test, `make check` the fast ones with lint, types and import rules.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/pip install --disable-pip-version-check
+# One line that moves while pip works, and every error in full.
+MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
 .PHONY: help demo test check lint types imports unit bench train-ich lock clean
 
@@ -17,34 +20,34 @@ help:
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@echo "Installing Nightjar into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) -r requirements/runtime.txt
-	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null || $(PIP) --no-deps -e .
+	@$(PIP) -r requirements/runtime.txt $(MOVING)
+	@$(PIP) --no-deps -e . $(MOVING)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@echo "Installing the checks and tests"
-	@$(PIP) -r requirements/dev.txt
+	@$(PIP) -r requirements/dev.txt $(MOVING)
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.dev requirements/train.txt
-	@echo "Installing what training needs"
-	@$(PIP) -r requirements/train.txt
+	@echo "Installing what training and its tests need"
+	@$(PIP) -r requirements/train.txt $(MOVING)
 	@touch $@
 
 demo: $(VENV)/.runtime
 	@$(BIN)/nightjar demo $(if $(ONCE),--once) $(if $(DICOM),--dicom "$(DICOM)")
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.train
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.dev
+types: $(VENV)/.train
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev
+imports: $(VENV)/.train
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.dev
+unit: $(VENV)/.train
 	$(BIN)/pytest -q tests/unit
 
 check: lint types imports unit
@@ -61,7 +64,7 @@ train-ich: $(VENV)/.train
 	$(BIN)/python -m models.ich.train --labelmaps "$(LABELMAPS)" --out training-runs/ich
 
 lock: $(VENV)/.dev
-	$(PIP) uv
+	$(PIP) --quiet uv
 	for name in runtime dev train; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
 	    requirements/$$name.in -o requirements/$$name.txt; done
