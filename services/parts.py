@@ -104,6 +104,10 @@ def _run_worker(context: Context) -> None:
 
 
 def _run_inference(context: Context) -> None:
+    if context.settings.inference.ray_address is None:
+        # Ray turns 127.0.0.1 into the machine's address, and its processes listen on every one, unless it is told as on
+        # other systems that there is no cluster; it reads this when it is imported.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     from services.inference import part  # Ray takes seconds to import, and only this part needs it.
 
     part.run(context)
