@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,20 +59,21 @@ def serve(config: Config = None) -> None:
     """Run the whole service on this machine. Example: nightjar serve --config site.yaml"""
     from services.embedded import Embedded
 
-    with Embedded(load_settings(config)) as service:
-        with err.status("Starting") as status:
-            service.wait_ready(status.update)
-        settings = service.settings
-        router = settings.router
-        out.print(f"DICOM   {router.ae_title}@{router.host}:{router.port}", highlight=False)
-        out.print(f"Pages   {service.web_url}", highlight=False)
-        if service.login:
-            out.print(f"Sign in {service.login[0]} / {service.login[1]} (shown once)", highlight=False)
-        out.print("Prioritisation only. Not for diagnosis. Ctrl-C ends it.", highlight=False)
-        try:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's stop is Ctrl-C: in order, all of it
+    try:
+        with Embedded(load_settings(config)) as service:
+            with err.status("Starting") as status:
+                service.wait_ready(status.update)
+            settings = service.settings
+            router = settings.router
+            out.print(f"DICOM   {router.ae_title}@{router.host}:{router.port}", highlight=False)
+            out.print(f"Pages   {service.web_url}", highlight=False)
+            if service.login:
+                out.print(f"Sign in {service.login[0]} / {service.login[1]} (shown once)", highlight=False)
+            out.print("Prioritisation only. Not for diagnosis. Ctrl-C ends it.", highlight=False)
             service.watch()
-        except KeyboardInterrupt:
-            err.print("Ending.")
+    except KeyboardInterrupt:
+        err.print("Ended.")
 
 
 def _part(name: Any, config: Path | None) -> None:
