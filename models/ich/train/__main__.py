@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=70, help="training time, without making the first cases")
     parser.add_argument("--cases", type=int, default=600, help="size of the pool")
     parser.add_argument("--threads", type=int, default=1, help="of the network; the pool has a process of its own")
+    parser.add_argument("--learning-rate", type=float, default=Plan.learning_rate, help="at the start of the budget")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     arguments = parser.parse_args()
@@ -41,7 +42,12 @@ def main() -> None:
     maker.start()
     while maker.is_alive() and len(list(pool.glob("*.npz"))) < min(ENOUGH_TO_START, arguments.cases):
         time.sleep(1)
-    checkpoint = train(pool, arguments.out, Plan(arguments.minutes, arguments.seed), resume=arguments.resume)
+    checkpoint = train(
+        pool,
+        arguments.out,
+        Plan(arguments.minutes, arguments.seed, learning_rate=arguments.learning_rate),
+        resume=arguments.resume,
+    )
     maker.terminate()
     network = SliceUNet()
     network.load_state_dict(torch.load(checkpoint, weights_only=True)["network"])

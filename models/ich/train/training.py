@@ -17,6 +17,7 @@ from models.synthesis.bleeding import SUBTYPES
 
 WINDOW_HU = (-20.0, 120.0)
 CENTRE_HU, SCALE_HU = 50.0, 70.0
+TIGHT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,23 @@ def augment(images: NDArray[np.float32], labels: NDArray[np.uint8], rng: np.rand
     )
     target = torch.from_numpy(labels[:, None].astype(np.float32))
     target = nn.functional.grid_sample(target, grid, mode="nearest", align_corners=False)[:, 0].long()
+    tight = torch.from_numpy(rng.random((size, 1, 1, 1)) < TIGHT_SHARE)
+    moved = torch.where(tight, _without_rim(moved, rng), moved)
     gain = torch.from_numpy(rng.uniform(0.93, 1.07, (size, 1, 1, 1)).astype(np.float32))
     shift = torch.from_numpy(rng.normal(0, 3, (size, 1, 1, 1)).astype(np.float32))
     noise = torch.from_numpy(rng.uniform(0, 3, (size, 1, 1, 1)).astype(np.float32)) * torch.randn(moved.shape)
     return normalise(moved * gain + shift + noise), target
+
+
+def _without_rim(hu: Tensor, rng: np.random.Generator) -> Tensor:
+    """Heads whose brain touches the skull: CSF within about 12 mm of bone becomes cortex.
+
+    The label maps come from heads with a wide dark rim; without these, every head that has none looks like an SDH.
+    """
+    near_bone = nn.functional.max_pool2d((hu > 300).float(), 21, stride=1, padding=10) > 0
+    csf = (hu > -15) & (hu < 27) & near_bone
+    cortex = float(rng.uniform(32, 39)) + torch.randn(hu.shape) * 1.5
+    return torch.where(csf, cortex, hu)
 
 
 def normalise(hu: Tensor) -> Tensor:
