@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from dicom_router.rules import Classification, Rules
-from services.ledger.routing import ModelRow, SeriesRow
+from services.ledger.routing import SeriesRow
+from services.ledger.served_models import ServedModel
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Run:
         reason: the choice in a sentence a role.
     """
 
-    model: ModelRow
+    model: ServedModel
     inputs: Mapping[str, str]
     reason: str
 
@@ -51,7 +52,7 @@ class _Candidate:
         return (-self.found.score, -self.series.instances, self.series.series_uid)
 
 
-def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ModelRow]) -> Decision:
+def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ServedModel]) -> Decision:
     """Route a study by what is known of its series now."""
     roles = {one.series_uid: rules.classify(one) for one in series}
     candidates: dict[str, list[_Candidate]] = {}
@@ -84,7 +85,7 @@ def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ModelRow]
     )
 
 
-def _for_model(model: ModelRow, candidates: Mapping[str, list[_Candidate]]) -> Run | tuple[str, str] | None:
+def _for_model(model: ServedModel, candidates: Mapping[str, list[_Candidate]]) -> Run | tuple[str, str] | None:
     """A run; or (receiving | incomplete, why not now); or None where a needed role has no series at all."""
     chosen: dict[str, _Candidate] = {}
     hindrances: list[tuple[str, str]] = []
@@ -142,7 +143,9 @@ def _explain(uid: str, found: Classification, ranked: Sequence[_Candidate], used
     return f"{said} Not chosen: {better}."
 
 
-def _nothing_fits(series: Sequence[SeriesRow], roles: Mapping[str, Classification], models: Sequence[ModelRow]) -> str:
+def _nothing_fits(
+    series: Sequence[SeriesRow], roles: Mapping[str, Classification], models: Sequence[ServedModel]
+) -> str:
     present = sorted({found.role for found in roles.values() if found.role is not None})
     needs = "; ".join(f"{model.name} needs {' and '.join(model.roles)}" for model in models)
     if present:

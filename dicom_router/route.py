@@ -6,7 +6,7 @@ from dicom_router.decide import Decision, decide
 from dicom_router.rules import load_rules
 from services.context import Context
 from services.errors import Retry
-from services.ledger import routing
+from services.ledger import routing, served_models
 from services.ledger.database import Connection
 from services.ledger.jobs import Stage
 
@@ -35,7 +35,7 @@ def run(context: Context, study_uid: str) -> None:
         state = routing.lock_study(connection, study_uid)
         if state is None:
             return
-        models = routing.models(connection)
+        models = served_models.served_models(connection)
         if not models:
             raise Retry("No model is registered yet.")
         decision = decide(routing.series_of(connection, study_uid), rules, models)

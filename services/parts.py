@@ -17,7 +17,7 @@ from services import worker
 from services.context import Context
 from services.delivery import deliver
 from services.errors import SettingsError
-from services.ledger import analyses
+from services.ledger import served_models
 from services.ledger.database import migrate, open_pool
 from services.ledger.jobs import Stage
 from services.operations.heartbeat import Heartbeat
@@ -65,10 +65,10 @@ def register_models(context: Context) -> None:
         raise SettingsError(
             f"inference.models = {', '.join(unknown)}: no such model; there are {', '.join(sorted(cards))}."
         )
-    analyses.register_models(
+    served_models.register_models(
         context.pool,
         [
-            analyses.ServedModel(
+            served_models.ServedModel(
                 name=card.name,
                 version=card.version,
                 weights_digest=card.weights.sha256,

@@ -13,7 +13,7 @@ from models.prediction import Prediction
 from models.volume import Volume
 from services.context import Context
 from services.errors import Reject, Retry
-from services.ledger import analyses, routing
+from services.ledger import analyses, routing, served_models
 from services.ledger.analyses import Analysis
 from services.ledger.arrays import pack_array
 from services.ledger.database import Connection
@@ -89,7 +89,7 @@ class Infer:
             Retry: the replica is the one that is outdated.
         """
         if weights_digest != analysis.weights_digest:
-            if weights_digest != analyses.registered_weights(connection, analysis.model):
+            if weights_digest != served_models.registered_weights(connection, analysis.model):
                 raise Retry(f"The replica of {analysis.model} serves other weights than this installation registered.")
             reason = "The model was replaced before it answered."
         elif analysis.input_digest != routing.input_digest(connection, list(analysis.inputs.values())):

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from models.prediction import Finding, Urgency
-from services.ledger.database import Connection, Pool
+from services.ledger.database import Connection
 
 
 @dataclass(frozen=True)
@@ -23,40 +23,6 @@ class Analysis:
     input_digest: str
     state: str
     attempts: int
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """A row of `model`: what routing needs to know of a card."""
-
-    name: str
-    version: str
-    weights_digest: str
-    roles: tuple[str, ...]
-    optional_roles: tuple[str, ...]
-    priority: int
-
-
-def register_models(pool: Pool, models: Sequence[ServedModel]) -> None:
-    """Write the served models; those no longer served disappear."""
-    with pool.connection() as connection:
-        connection.execute("DELETE FROM model WHERE name != ALL(%s)", [[model.name for model in models]])
-        for model in models:
-            connection.execute(
-                """INSERT INTO model (name, version, weights_digest, roles, optional_roles, priority)
-                   VALUES (%s, %s, %s, %s, %s, %s)
-                   ON CONFLICT (name) DO UPDATE SET version = excluded.version, roles = excluded.roles,
-                       weights_digest = excluded.weights_digest, optional_roles = excluded.optional_roles,
-                       priority = excluded.priority, registered_at = clock_timestamp()""",
-                [
-                    model.name,
-                    model.version,
-                    model.weights_digest,
-                    list(model.roles),
-                    list(model.optional_roles),
-                    model.priority,
-                ],
-            )
 
 
 def start(connection: Connection, analysis_id: int) -> Analysis | None:
@@ -90,12 +56,6 @@ def wait_again(connection: Connection, analysis_id: int, reason: str) -> None:
     connection.execute(
         "UPDATE analysis SET state = 'queued', reason = %s WHERE id = %s AND state = 'running'", [reason, analysis_id]
     )
-
-
-def registered_weights(connection: Connection, model: str) -> str | None:
-    """Digest of the weights this installation serves under a name."""
-    row = connection.execute("SELECT weights_digest FROM model WHERE name = %s", [model]).fetchone()
-    return None if row is None else str(row["weights_digest"])
 
 
 def supersede(connection: Connection, analysis_id: int, reason: str) -> None:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from services.ledger.database import Connection
 from services.ledger.jobs import defer, record_event
+from services.ledger.served_models import ServedModel
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,6 @@ class SeriesRow:
     instances: int
     b_value_max: float | None
     attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """A served model: the roles it needs and the priority of its jobs."""
-
-    name: str
-    version: str
-    weights_digest: str
-    roles: tuple[str, ...]
-    optional_roles: tuple[str, ...]
-    priority: int
 
 
 # Assembly
@@ -114,22 +103,6 @@ def lock_study(connection: Connection, study_uid: str) -> str | None:
     return None if row is None else str(row["state"])
 
 
-def models(connection: Connection) -> list[ModelRow]:
-    """The served models, the most urgent first."""
-    rows = connection.execute("SELECT * FROM model ORDER BY priority DESC, name").fetchall()
-    return [
-        ModelRow(
-            row["name"],
-            row["version"],
-            row["weights_digest"],
-            tuple(row["roles"]),
-            tuple(row["optional_roles"]),
-            row["priority"],
-        )
-        for row in rows
-    ]
-
-
 def series_of(connection: Connection, study_uid: str) -> list[SeriesRow]:
     rows = connection.execute(
         """
@@ -180,7 +153,7 @@ def input_digest(connection: Connection, series_uids: Sequence[str]) -> str:
 
 
 def ensure_analysis(
-    connection: Connection, study_uid: str, model: ModelRow, inputs: Mapping[str, str], reason: str
+    connection: Connection, study_uid: str, model: ServedModel, inputs: Mapping[str, str], reason: str
 ) -> tuple[str, str | None]:
     """The analysis of these inputs by this model: the one there is, or a new one with its job.
 

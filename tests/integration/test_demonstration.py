@@ -19,9 +19,9 @@ from services.context import Context, system_clock
 from services.delivery.store_scu import Peer, send
 from services.demonstration.pacs import StandInPacs
 from services.demonstration.phantom import PhantomStudy, write_phantoms
-from services.ledger.analyses import ServedModel, register_models
 from services.ledger.demonstration import StudyOutcome, read_outcomes
 from services.ledger.intake import Sender, close_association, open_association
+from services.ledger.served_models import ServedModel, register_models
 from services.results.segmentation import encode_segmentation
 
 _STAGES = {"assemble": assemble.STAGE, "route": route.STAGE}

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from dicom_router.decide import decide
 from dicom_router.rules import load_rules
-from services.ledger.routing import ModelRow, SeriesRow
+from services.ledger.routing import SeriesRow
+from services.ledger.served_models import ServedModel
 
 RULES = load_rules(None)
-ICH = ModelRow("ich", "1", "w", ("NCCT",), (), 30)
-AIS = ModelRow("ais", "1", "w", ("DWI", "ADC"), ("FLAIR",), 20)
-TUMOR = ModelRow("tumor", "1", "w", ("T1", "T1c", "T2", "FLAIR"), (), 10)
+ICH = ServedModel("ich", "1", "w", ("NCCT",), (), 30)
+AIS = ServedModel("ais", "1", "w", ("DWI", "ADC"), ("FLAIR",), 20)
+TUMOR = ServedModel("tumor", "1", "w", ("T1", "T1c", "T2", "FLAIR"), (), 10)
 AXIAL = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]}
 _MODALITY = {"NCCT": ("CT", "Head 5.0"), "CTA": ("CT", "CTA head"), "none": ("SR", "Dose Report")}
 
