@@ -59,6 +59,8 @@ class LabelCard(_Part):
     colour: Colour
     operating_point: OperatingPoint
     urgency: UrgencyRule
+    minimum_hu: float | None = None
+    """Components with a lower median density, measured away from bone, are no blood; None: not looked at."""
 
 
 class Preprocess(_Part):

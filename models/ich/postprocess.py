@@ -14,6 +14,9 @@ from models.volume import Volume
 SMALLEST_ML = 0.1
 """Components smaller than this are noise at 5 mm slices."""
 
+BONE_HU, BONE_REACH_MM, CLEAR_SHARE = 200.0, 1.8, 0.25
+"""Density of bone, how far it brightens its neighbours, and how much of a component must lie beyond that."""
+
 TOP_ML = 0.2
 """A slice is as suspicious as the mean of its most suspicious voxels of this much volume."""
 
@@ -50,6 +53,9 @@ def read_probabilities(probabilities: NDArray[np.float32], slices: Slices, volum
         plane = _label_plane(probabilities[slab], slices)
         segmentation[slices.slab_of == slab] = plane
     _drop_specks(segmentation, volume)
+    for index, label in enumerate(labels, start=1):
+        if label.minimum_hu is not None:
+            _drop_pale(segmentation, index, volume, label.minimum_hu)
     values = np.array([0, *(label.value for label in labels)], np.uint8)
     return Reading(
         segmentation=values[segmentation],
@@ -82,6 +88,21 @@ def _drop_specks(segmentation: NDArray[np.uint8], volume: Volume) -> None:
     inside = components > 0
     sizes = np.bincount(components[inside], weights=voxel_ml[inside], minlength=count + 1)
     segmentation[inside & (sizes < SMALLEST_ML)[components]] = 0
+
+
+def _drop_pale(segmentation: NDArray[np.uint8], index: int, volume: Volume, minimum_hu: float) -> None:
+    """Take away components of one class that are not dense where bone does not brighten them."""
+    components, count = ndimage.label(segmentation == index, structure=np.ones((3, 3, 3)))
+    if count == 0:
+        return
+    reach = [2 * max(1, round(BONE_REACH_MM / spacing)) + 1 for spacing in volume.spacing_mm]
+    near_bone = ndimage.maximum_filter((volume.voxels > BONE_HU).astype(np.uint8), (1, *reach)) > 0
+    for number, box in enumerate(ndimage.find_objects(components), start=1):
+        component = components[box] == number
+        clear = component & ~near_bone[box]
+        enough = clear.sum() >= CLEAR_SHARE * component.sum()
+        if not enough or np.median(volume.voxels[box][clear]) < minimum_hu:
+            segmentation[box][component] = 0
 
 
 def find(reading: Reading, volume: Volume, card: Card) -> tuple[Finding, ...]:
