@@ -21,9 +21,9 @@ def card() -> Card:
 
 @pytest.fixture(scope="module")
 def volume() -> Volume:
-    """A disc of brain, 4 slices of 5 mm, pixels of 1 mm."""
+    """A disc as dense as blood, 4 slices of 5 mm, pixels of 1 mm."""
     y, x = np.mgrid[:200, :200] - 99.5
-    voxels = np.repeat(np.where(np.hypot(y, x) < 85, 30.0, -1000.0)[None], 4, axis=0).astype(np.float32)
+    voxels = np.repeat(np.where(np.hypot(y, x) < 85, 60.0, -1000.0)[None], 4, axis=0).astype(np.float32)
     positions = np.array([[0.0, 0.0, 5.0 * k] for k in range(4)])
     return Volume(voxels, positions, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0))
 
@@ -49,6 +49,25 @@ def test_voxels_volumes_and_slices_are_those_of_the_map(card: Card, volume: Volu
 def test_one_bright_pixel_makes_no_suspicious_slice(card: Card, volume: Volume) -> None:
     reading = read_probabilities(probabilities_of(1, 1.0, value=1.0), prepare(volume, card.preprocess), volume, card)
     assert reading.probabilities["IPH"] < 0.2
+    assert not reading.segmentation.any()
+
+
+@pytest.mark.parametrize(("hu", "kept"), [(38.0, False), (60.0, True)])
+def test_what_is_no_denser_than_brain_is_no_blood(card: Card, volume: Volume, hu: float, kept: bool) -> None:
+    pale = replace(volume, voxels=np.where(volume.voxels > 0, hu, volume.voxels).astype(np.float32))
+    reading = read_probabilities(probabilities_of(3, 20), prepare(pale, card.preprocess), pale, card)
+    assert reading.segmentation.any() == kept
+
+
+def test_a_rim_that_bone_brightens_is_no_blood(card: Card, volume: Volume) -> None:
+    voxels = volume.voxels.copy()
+    voxels[:, 100:, :] = 900.0  # bone behind; the map covers a thin strip in front of it
+    given = probabilities_of(3, 20)
+    y = ((np.arange(192) - 95.5) * 1.2)[:, None]
+    given[:, 3] *= (y > -1.5) & (y < 0.5)
+    given[:, 0] = 1 - given[:, 1:].sum(axis=1)
+    beside_bone = replace(volume, voxels=voxels)
+    reading = read_probabilities(given, prepare(beside_bone, card.preprocess), beside_bone, card)
     assert not reading.segmentation.any()
 
 
