@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from pydicom import dcmread
+from support.ports import free_ports
 
 from services.demonstration.phantom import write_phantoms
 from services.demonstration.plan import DEMONSTRATION
@@ -25,17 +26,6 @@ pytestmark = pytest.mark.timeout(900)
 DCIODVFY = Path(sys.executable).with_name("dciodvfy")
 DSRDUMP = "/usr/bin/dsrdump"
 TOKEN = "DEMONSTRATION_TOKEN"
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 @dataclass
@@ -92,7 +82,7 @@ class Demonstration:
 
 @pytest.fixture
 def demonstration(tmp_path: Path) -> Iterator[Demonstration]:
-    demonstration = Demonstration(tmp_path, *_free_ports(2), uuid4().hex)
+    demonstration = Demonstration(tmp_path, *free_ports(2), uuid4().hex)
     yield demonstration
     for process in Path("/proc").iterdir():  # only what a failed test left behind
         try:

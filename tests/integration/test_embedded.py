@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from support.ports import free_ports
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -75,17 +76,6 @@ class Installation:
     def pid(self, part: str) -> int | None:
         command = ["-m", "services.cli", part]
         return next((pid for pid, arguments in self.processes().items() if arguments[1:4] == command), None)
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def until(reached: Callable[[], object], seconds: float = PATIENCE_S) -> None:
