@@ -63,6 +63,16 @@ class LabelCard(_Part):
     """Components with a lower median density, measured away from bone, are no blood; None: not looked at."""
 
 
+class Measure(_Part):
+    """One figure the model reports of a study, beside its findings."""
+
+    name: str
+    unit: str
+    """UCUM."""
+    meaning: str
+    code: Code
+
+
 class Preprocess(_Part):
     """How images become the network's input. Attributes carry their units; windows are HU for CT."""
 
@@ -99,6 +109,7 @@ class Card(_Part):
     priority: int
     inputs: tuple[Input, ...] = Field(min_length=1)
     labels: tuple[LabelCard, ...] = Field(min_length=1)
+    measures: tuple[Measure, ...] = ()
     preprocess: Preprocess
     batch: int = Field(8, ge=1)
     tolerance: float = Field(gt=0)
@@ -111,6 +122,7 @@ class Card(_Part):
         for what, values in (
             ("roles", [entry.role for entry in self.inputs]),
             ("label names", [label.name for label in self.labels]),
+            ("measure names", [measure.name for measure in self.measures]),
             ("label values", [label.value for label in self.labels]),
         ):
             if len(set(values)) < len(values):

@@ -38,6 +38,10 @@ class Finding:
         volume_ml: volume of its voxels on the acquired grid.
         urgency: how soon somebody should look.
         key_slice: index of the slice that shows it best, 0-based in the input volume's order.
+        volume_range_ml: volume of the voxels the model is surer and less sure of (`volume_ml` lies between), mL;
+            None where the model does not say.
+        abc2_ml: the largest component's volume by ABC/2, for comparison with a reader's ruler; None where the formula
+            does not apply.
     """
 
     label: str
@@ -45,6 +49,8 @@ class Finding:
     volume_ml: float
     urgency: Urgency
     key_slice: int
+    volume_range_ml: tuple[float, float] | None = None
+    abc2_ml: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +64,7 @@ class Prediction:
         probabilities: per label, that the study shows it, including labels below the operating point.
         slice_probabilities: per label, float32 (slices,).
         urgency: of the study; STANDARD when there is no finding.
+        measurements: by the names of the card's measures, in their units; only those that could be taken.
         parameters: operating point and settings that shaped the answer, for the record.
     """
 
@@ -67,4 +74,5 @@ class Prediction:
     probabilities: dict[str, float]
     slice_probabilities: dict[str, NDArray[np.float32]]
     urgency: Urgency = Urgency.STANDARD
+    measurements: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, float | str] = field(default_factory=dict)
