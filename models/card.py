@@ -42,6 +42,14 @@ class OperatingPoint(_Part):
     volume_ml: float = Field(ge=0)
 
 
+class Calibration(_Part):
+    """Platt scaling of a label's study probability: a line on the logit scale. The default changes nothing."""
+
+    slope: float = Field(1, gt=0, allow_inf_nan=False)
+    """Above zero: calibration never changes which of two studies is the more suspicious."""
+    intercept: float = Field(0, allow_inf_nan=False)
+
+
 class UrgencyRule(_Part):
     """From which volume a finding is immediate or urgent, mL; below both it is standard."""
 
@@ -58,7 +66,9 @@ class LabelCard(_Part):
     code: Code
     colour: Colour
     operating_point: OperatingPoint
+    """Its probability is the calibrated one."""
     urgency: UrgencyRule
+    calibration: Calibration = Calibration()
     minimum_hu: float | None = None
     """Components with a lower median density, measured away from bone, are no blood; None: not looked at."""
 

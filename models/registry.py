@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from models.calibration import ModelCalibration, calibrate_card
 from models.card import Card, read_card
 from models.engines import open_engine
 from models.errors import InvalidCard
@@ -51,13 +52,18 @@ def load_card(name: str) -> Card:
     return read_card(path)
 
 
-def load_model(name: str, *, threads: int = 2) -> Model:
+def load_model(name: str, *, threads: int = 2, calibration: ModelCalibration | None = None) -> Model:
     """A model with its weights checked and its engine open.
 
+    Args:
+        calibration: the site's, in place of the card's own operating points.
+
     Raises:
-        InvalidCard: card or weights are wrong; the sentence says what to do.
+        InvalidCard: card, weights or calibration are wrong; the sentence says what to do.
     """
     card = load_card(name)
+    if calibration is not None:
+        card = calibrate_card(card, calibration)
     weights = FOLDER / name / card.weights.file
     if not weights.exists():
         raise InvalidCard(f"The weights of {name} are missing: {weights}.")
