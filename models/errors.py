@@ -5,6 +5,7 @@ ModelError
 |-- InvalidCard        a model.yaml is wrong
 |-- MissingInput       a role the model needs is not there
 |-- UnwritableOutput   a result cannot be written where it should go
+|-- MissingEngine      the engine asked for cannot be loaded here
 `-- EngineFailure      the engine could not run the network; worth another try
 """
 
@@ -27,6 +28,10 @@ class MissingInput(ModelError):
 
 class UnwritableOutput(ModelError):
     """The folder for results cannot be written."""
+
+
+class MissingEngine(ModelError):
+    """The engine asked for is not installed, or not for this machine."""
 
 
 class EngineFailure(ModelError):

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from models.calibration import ModelCalibration, calibrate_card
 from models.card import Card, read_card
-from models.engines import open_engine
+from models.engines import EngineChoice, open_engine
 from models.errors import InvalidCard
 from models.prediction import Prediction
 from models.volume import Volume
@@ -52,14 +52,22 @@ def load_card(name: str) -> Card:
     return read_card(path)
 
 
-def load_model(name: str, *, threads: int = 2, calibration: ModelCalibration | None = None) -> Model:
+def load_model(
+    name: str,
+    *,
+    threads: int = 2,
+    engine: EngineChoice = "auto",
+    calibration: ModelCalibration | None = None,
+) -> Model:
     """A model with its weights checked and its engine open.
 
     Args:
+        engine: see `models.engines.open_engine`.
         calibration: the site's, in place of the card's own operating points.
 
     Raises:
         InvalidCard: card, weights or calibration are wrong; the sentence says what to do.
+        MissingEngine: the engine asked for cannot be loaded here.
     """
     card = load_card(name)
     if calibration is not None:
@@ -70,5 +78,7 @@ def load_model(name: str, *, threads: int = 2, calibration: ModelCalibration | N
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     if digest != card.weights.sha256:
         raise InvalidCard(f"{weights.name} is not the file its card describes (SHA-256 differs). Install {name} again.")
-    model: Model = import_module(f"models.{name}.model").create(card, open_engine(weights, threads=threads))
+    model: Model = import_module(f"models.{name}.model").create(
+        card, open_engine(weights, threads=threads, engine=engine)
+    )
     return model

@@ -58,6 +58,9 @@ class InferenceSettings(Section):
     models: tuple[str, ...] = Field(("ich",), description="Models to serve.")
     replicas: int = Field(1, ge=1, description="Replicas a model.")
     threads: int = Field(2, ge=1, description="CPU threads of a replica's engine.")
+    engine: Literal["auto", "onnxruntime", "openvino"] = Field(
+        "auto", description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime."
+    )
     timeout_s: Seconds = Field(120.0, description="An analysis that takes longer is tried again, seconds.")
     ray_address: str | None = Field(None, description="Ray cluster to use. Without one, a local Ray is started.")
 

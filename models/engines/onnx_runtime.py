@@ -1,6 +1,11 @@
 """ONNX Runtime on the CPU; the only module that imports it."""
 
+import os
 from pathlib import Path
+
+# ONNX Runtime reports sessions to its makers and keeps an identifier below the home directory unless this is set before
+# it is loaded; its own disable_telemetry_events() comes too late for both. A hospital's machine calls nobody.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 import onnxruntime

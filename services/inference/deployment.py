@@ -15,6 +15,7 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
+from models.engines import EngineChoice
 from models.errors import EngineFailure, ModelError
 from models.prediction import Prediction
 from models.preview import render_preview
@@ -39,8 +40,8 @@ class Answer:
 class Replica:
     """One model in memory. Requests run in a thread so that the health check keeps answering."""
 
-    def __init__(self, model: str, threads: int, timeout_s: float) -> None:
-        self._model = load_model(model, threads=threads)
+    def __init__(self, model: str, threads: int, engine: EngineChoice, timeout_s: float) -> None:
+        self._model = load_model(model, threads=threads, engine=engine)
         self._timeout_s = timeout_s
         self._running: dict[int, float] = {}
 
@@ -97,7 +98,8 @@ class ModelServer:
                 health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
                 ray_actor_options={"num_cpus": self._settings.threads},
             )(Replica)
-            application = deployment.bind(model, self._settings.threads, self._settings.timeout_s)
+            settings = self._settings
+            application = deployment.bind(model, settings.threads, settings.engine, settings.timeout_s)
             self._handles[model] = serve.run(application, name=model, route_prefix=None)
 
     def stop(self) -> None:

@@ -1,0 +1,66 @@
+"""OpenVINO on the CPU; the only module that imports it."""
+
+import sys
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.engines import Tensors
+from models.errors import EngineFailure, InvalidCard, MissingEngine
+
+# Importing OpenVINO imports its model converter, which writes below the home directory and reports the import to its
+# makers. A hospital's machine calls nobody: the converter is locked away, and OpenVINO does without it.
+sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
+try:
+    import openvino
+    from openvino.frontend import FrontEndManager
+except ImportError as error:
+    raise MissingEngine("OpenVINO cannot be loaded here. Install it, or choose the engine onnxruntime.") from error
+
+_OPTIONS = {
+    # Where the processor has bfloat16 it would be used otherwise: twice as fast, and logits off by 0.1.
+    "INFERENCE_PRECISION_HINT": "f32",
+    "PERFORMANCE_HINT": "LATENCY",
+    # Pinned threads of two replicas would share the same cores.
+    "ENABLE_CPU_PINNING": False,
+}
+
+
+class OpenVINOEngine:
+    """An ONNX file in OpenVINO, as float32, its batch as free as the file leaves it; nothing is cached on disk."""
+
+    def __init__(self, weights: Path, threads: int) -> None:
+        try:
+            reader = FrontEndManager().load_by_framework("onnx")
+            network = reader.convert(reader.load(str(weights)))
+            # Before compiling, which gives a tensor the names of others too.
+            self._inputs = {tensor.any_name: tensor.get_partial_shape() for tensor in network.inputs}
+            self._outputs = [tensor.any_name for tensor in network.outputs]
+            options = {**_OPTIONS, "INFERENCE_NUM_THREADS": threads}
+            self._request = openvino.Core().compile_model(network, "CPU", options).create_infer_request()
+        except Exception as error:  # OpenVINO's errors share no base but Exception
+            raise InvalidCard(f"{weights.name} is not a network that OpenVINO can read.") from error
+        if not self._outputs:
+            raise InvalidCard(f"{weights.name} is not a network that OpenVINO can read: it is empty.")
+        self._lock = Lock()  # one request runs one input at a time
+
+    @property
+    def name(self) -> str:
+        return f"openvino {openvino.__version__.split('-')[0]}"
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
+        # OpenVINO would take an input that is not given for the last one, convert types and cut to size.
+        if set(inputs) != set(self._inputs) or not all(self._fits(name, array) for name, array in inputs.items()):
+            raise EngineFailure("OpenVINO could not run the network (its inputs have other names, types or sizes).")
+        try:
+            with self._lock:
+                values = self._request.infer(dict(inputs), share_outputs=False)
+        except Exception as error:  # as above
+            raise EngineFailure(f"OpenVINO could not run the network ({type(error).__name__}).") from error
+        return {name: np.asarray(values[index], np.float32) for index, name in enumerate(self._outputs)}
+
+    def _fits(self, name: str, array: NDArray[np.float32]) -> bool:
+        shape = openvino.PartialShape(list(array.shape))
+        return array.dtype == np.float32 and bool(self._inputs[name].compatible(shape))
