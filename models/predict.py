@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models.calibration import read_calibration
 from models.dicom import read_folder
 from models.errors import InvalidVolume, MissingInput, UnwritableOutput
 from models.nifti import SourceGrid, grid_of, read_nifti
@@ -18,11 +19,19 @@ from models.volume import Volume
 NOTICE = "Prioritisation only. Not for diagnosis."
 
 
-def predict(model_name: str, inputs: Mapping[str | None, Path], out: Path, *, threads: int = 2) -> dict[str, Any]:
+def predict(
+    model_name: str,
+    inputs: Mapping[str | None, Path],
+    out: Path,
+    *,
+    threads: int = 2,
+    calibration: Path | None = None,
+) -> dict[str, Any]:
     """Analyse images and write `segmentation.nii.gz` and `findings.json` into `out`.
 
     Args:
         inputs: a folder of DICOM or a NIfTI by role; the role None stands for a model's only input.
+        calibration: the site's calibration file for this model; None: the card's own operating points.
 
     Returns:
         What findings.json holds.
@@ -30,7 +39,9 @@ def predict(model_name: str, inputs: Mapping[str | None, Path], out: Path, *, th
     Raises:
         ModelError: the model, its inputs or an image cannot be used; a sentence that names which.
     """
-    model = load_model(model_name, threads=threads)
+    model = load_model(
+        model_name, threads=threads, calibration=None if calibration is None else read_calibration(calibration)
+    )
     wanted = [entry.role for entry in model.card.inputs]
     given = {wanted[0] if role is None else role: path for role, path in inputs.items()}
     unknown = sorted(set(given) - set(wanted))
@@ -40,7 +51,7 @@ def predict(model_name: str, inputs: Mapping[str | None, Path], out: Path, *, th
     if missing:
         raise MissingInput(f"{model_name} needs an input of role {', '.join(missing)}: --input {missing[0]}=FILE.")
     modality = {entry.role: entry.modality for entry in model.card.inputs}
-    images = {role: _read(path, modality[role]) for role, path in given.items()}
+    images = {role: read_image(path, modality[role]) for role, path in given.items()}
     started = time.monotonic()
     prediction = model.predict({role: volume for role, (volume, _) in images.items()})
     seconds = time.monotonic() - started
@@ -66,7 +77,12 @@ def predict(model_name: str, inputs: Mapping[str | None, Path], out: Path, *, th
     return report
 
 
-def _read(path: Path, modality: str) -> tuple[Volume, SourceGrid]:
+def read_image(path: Path, modality: str) -> tuple[Volume, SourceGrid]:
+    """A folder of DICOM, or a NIfTI, and the grid that masks go back to.
+
+    Raises:
+        InvalidVolume: there is no such file, or it is no image that can be analysed.
+    """
     if not path.exists():
         raise InvalidVolume(f"{path} does not exist.")
     if path.is_dir():

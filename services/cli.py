@@ -12,7 +12,7 @@ import pydicom.config
 import typer
 
 from models.errors import ModelError
-from services import tools
+from services import evaluate_command, tools
 from services.console import AsJson, Config, err, out, print_json
 from services.errors import NightjarError, SettingsError
 from services.settings import Settings, load_settings
@@ -165,6 +165,7 @@ def account(
 
 
 tools.register(app)
+evaluate_command.register(app)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from models.registry import load_card
 def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = load_card("ich")
     engine = open_engine(write_threshold_network(tmp_path / "tiny.onnx", size=card.preprocess.size), threads=1)
-    monkeypatch.setattr(module, "load_model", lambda name, threads: create(card, engine))
+    monkeypatch.setattr(module, "load_model", lambda name, threads, calibration: create(card, engine))
 
 
 def head() -> NDArray[np.int16]:

@@ -1,0 +1,1 @@
+"""Datasets: what labelled studies say about a model."""

@@ -1,0 +1,165 @@
+"""`nightjar evaluate`: a model against labelled studies."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.progress import Progress
+from rich.table import Table
+
+from models.errors import InvalidCard
+from services.console import AsJson, err, out, print_json
+from services.errors import SettingsError
+
+if TYPE_CHECKING:
+    from services.datasets.evaluation.run import Evaluation
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    task: Annotated[str, typer.Option(help="Which model.")],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="NIfTI files, or a folder of DICOM a study.")],
+    truth: Annotated[Path, typer.Option(metavar="DIR", help="Label maps of the same names, and/or studies.csv.")],
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")],
+    dataset: Annotated[str, typer.Option(help="What the data are, for the report.")] = "",
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="The images are no patients; said everywhere.")
+    ] = False,
+    limits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Limits to meet (YAML); not met: exit code 1.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Evaluate with this calibration instead of the card's values.")
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Fit a calibration on these studies and write it here.")
+    ] = None,
+    target_sensitivity: Annotated[float, typer.Option(min=0.5, max=1, help="Of the point “high sensitivity”.")] = 0.95,
+    target_specificity: Annotated[float, typer.Option(min=0.5, max=1, help="Of the point “high specificity”.")] = 0.95,
+    use: Annotated[str, typer.Option(help="Which point the calibration puts to use.")] = "high sensitivity",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on labelled studies. Example: nightjar evaluate --task ich --images ct --truth masks --out out"""
+    from services.datasets.evaluation.calibrating import HIGH_SENSITIVITY, HIGH_SPECIFICITY, Targets
+    from services.datasets.evaluation.files import prepare_folder, write_files
+    from services.datasets.evaluation.run import Request
+    from services.datasets.evaluation.run import evaluate as run
+
+    if use not in (HIGH_SENSITIVITY, HIGH_SPECIFICITY):
+        raise SettingsError(f"--use {use}: there are {HIGH_SENSITIVITY} and {HIGH_SPECIFICITY}.")
+    prepare_folder(out_dir)
+    if calibrate is not None:
+        prepare_folder(calibrate.parent)
+    request = Request(
+        task=task,
+        images=images,
+        truth=truth,
+        dataset=dataset or images.resolve().name,
+        synthetic=synthetic,
+        limits=limits,
+        calibration=calibration,
+        calibrate=calibrate is not None,
+        targets=Targets(target_sensitivity, target_specificity, use),
+        threads=threads,
+    )
+    with Progress(console=err, transient=True) as progress:
+        bar = progress.add_task("Analysing", total=None)
+        try:
+            evaluation = run(
+                request,
+                on=datetime.now(UTC).date(),
+                progress=lambda _, done, total: progress.update(bar, completed=done, total=total),
+            )
+        except InvalidCard as error:
+            raise SettingsError(str(error)) from error
+    content = write_files(evaluation, out_dir)
+    written = None if calibrate is None else _write_calibration(evaluation, calibrate)
+    if as_json:
+        print_json(content)
+    else:
+        _show(evaluation, out_dir, written)
+    if evaluation.judgement is not None and evaluation.judgement != "met":
+        raise typer.Exit(1)
+    if calibrate is not None and written is None:
+        raise typer.Exit(1)
+
+
+def _write_calibration(evaluation: "Evaluation", path: Path) -> Path | None:
+    """The calibration file, or None when no label could be fitted."""
+    from services.datasets.evaluation.calibrating import calibration_of
+    from services.datasets.evaluation.report import SYNTHETIC
+
+    if evaluation.fit is None:
+        return None
+    studies = sum(bool(case.labels) for case in evaluation.cases)
+    words = f"{studies} studies, {evaluation.dataset}, {evaluation.on.isoformat()}"
+    found = calibration_of(evaluation.fit, evaluation.card, f"{words}. {SYNTHETIC}" if evaluation.synthetic else words)
+    if found is None:
+        return None
+    head = "# Written by nightjar evaluate --calibrate. `use` names the operating point in force.\n"
+    try:
+        path.write_text(
+            head + yaml.safe_dump(found.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+    except OSError as error:
+        raise SettingsError(f"--calibrate {path}: {error.strerror}. Name a file that can be written.") from error
+    return path
+
+
+def _show(evaluation: "Evaluation", out_dir: Path, calibration: Path | None) -> None:
+    from services.datasets.evaluation.report import SYNTHETIC
+
+    summary = evaluation.summary
+    table = Table("", "With/without", "AUC", "Sensitivity", "Specificity", "ICC", "Dice", title_justify="left")
+    for name, label in summary.labels.items():
+        found = label.detection
+        table.add_row(
+            name,
+            f"{found.positives}/{found.negatives}",
+            _number(found.auc, 3),
+            _number(found.sensitivity, 2),
+            _number(found.specificity, 2),
+            _number(label.volume.icc if label.volume else None, 3),
+            "–" if label.overlap is None else f"{label.overlap.dice.median:.2f}",
+        )
+    out.print(table)
+    left = [case for case in evaluation.cases if case.reason]
+    for case in left[:10]:
+        out.print(f"{case.study}: {case.outcome}: {case.reason}", highlight=False, markup=False, soft_wrap=True)
+    if left:
+        out.print(f"{len(left)} of {summary.studies} studies are not in the figures.", highlight=False)
+    for verdict in evaluation.verdicts:
+        limit, measured = verdict.limit, "–" if verdict.measured is None else f"{verdict.measured:.3f}"
+        out.print(
+            f"{limit.subject} {limit.metric}: at {'most' if limit.is_most else 'least'} {limit.value:g}, "
+            f"measured {measured}: {verdict.judgement}{f' ({verdict.reason})' if verdict.reason else ''}",
+            highlight=False,
+            markup=False,
+        )
+    if evaluation.judgement is not None:
+        out.print(f"Limits: {evaluation.judgement}.", highlight=False)
+    if evaluation.fit is not None:
+        out.print(
+            f"Calibration written to {calibration}." if calibration else "Nothing to calibrate: too few studies.",
+            highlight=False,
+            markup=False,
+        )
+    if evaluation.synthetic:
+        out.print(SYNTHETIC, highlight=False)
+    out.print(f"Written to {out_dir}. Prioritisation only. Not for diagnosis.", highlight=False, markup=False)
+
+
+def _number(estimate: Any, digits: int) -> str:
+    """A figure with its interval, or a dash."""
+    if estimate is None or estimate.value is None:
+        return "–"
+    if estimate.lower is None:
+        return f"{estimate.value:.{digits}f}"
+    return f"{estimate.value:.{digits}f} ({estimate.lower:.{digits}f}–{estimate.upper:.{digits}f})"
