@@ -78,13 +78,11 @@ def read_calibration(path: Path) -> ModelCalibration:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return ModelCalibration.model_validate(content)
     except OSError as error:
-        raise InvalidCard(f"Calibration {path}: {error.strerror}. Name a file that can be read.") from error
+        raise InvalidCard(f"{path}: {error.strerror}. Name a file that can be read.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidCard(f"Calibration {path}: this is not YAML.") from error
+        raise InvalidCard(f"{path}: this is not YAML.") from error
     except ValidationError as error:
-        problems = (
-            f"Calibration {path}: {'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}." for p in error.errors()
-        )
+        problems = (f"{path}: {'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}." for p in error.errors())
         raise InvalidCard("\n".join(problems)) from error
 
 

@@ -142,6 +142,7 @@ def _show(evaluation: "Evaluation", out_dir: Path, calibration: Path | None) -> 
             f"measured {measured}: {verdict.judgement}{f' ({verdict.reason})' if verdict.reason else ''}",
             highlight=False,
             markup=False,
+            soft_wrap=True,
         )
     if evaluation.judgement is not None:
         out.print(f"Limits: {evaluation.judgement}.", highlight=False)
@@ -157,9 +158,9 @@ def _show(evaluation: "Evaluation", out_dir: Path, calibration: Path | None) -> 
 
 
 def _number(estimate: Any, digits: int) -> str:
-    """A figure with its interval, or a dash."""
+    """A figure with its interval below it, or a dash."""
     if estimate is None or estimate.value is None:
         return "–"
     if estimate.lower is None:
         return f"{estimate.value:.{digits}f}"
-    return f"{estimate.value:.{digits}f} ({estimate.lower:.{digits}f}–{estimate.upper:.{digits}f})"
+    return f"{estimate.value:.{digits}f}\n{estimate.lower:.{digits}f} to {estimate.upper:.{digits}f}"

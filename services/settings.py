@@ -62,6 +62,9 @@ class InferenceSettings(Section):
         "auto", description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime."
     )
     timeout_s: Seconds = Field(120.0, description="An analysis that takes longer is tried again, seconds.")
+    calibrations: tuple[Path, ...] = Field(
+        (), description="Calibration files (YAML) of this site, at most one a model; see docs/evaluation.md."
+    )
     ray_address: str | None = Field(None, description="Ray cluster to use. Without one, a local Ray is started.")
 
 

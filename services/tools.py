@@ -117,6 +117,9 @@ def predict(
         list[str] | None, typer.Option("--input", metavar="ROLE=FILE", help="One input of a model that needs several.")
     ] = None,
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results go.")] = Path("prediction"),
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The site's calibration of this model (YAML).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse one image without a server. Example: nightjar predict --model ich head.nii.gz --out result"""
@@ -131,7 +134,7 @@ def predict(
     if not given:
         raise SettingsError("Nothing to analyse: name a folder of DICOM or a NIfTI, or --input ROLE=FILE.")
     with err.status("Analysing"):
-        report = run(model, given, out_dir)
+        report = run(model, given, out_dir, calibration=calibration)
     if as_json:
         print_json(report)
         return

@@ -15,13 +15,14 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
+from models.calibration import ModelCalibration, calibrate_card, read_calibration
 from models.engines import EngineChoice
 from models.errors import EngineFailure, ModelError
 from models.prediction import Prediction
 from models.preview import render_preview
-from models.registry import load_model
+from models.registry import load_card, load_model
 from models.volume import Volume
-from services.errors import Reject, Retry
+from services.errors import Reject, Retry, SettingsError
 from services.settings import InferenceSettings
 
 HEALTH_CHECK_PERIOD_S = 3.0
@@ -40,8 +41,15 @@ class Answer:
 class Replica:
     """One model in memory. Requests run in a thread so that the health check keeps answering."""
 
-    def __init__(self, model: str, threads: int, engine: EngineChoice, timeout_s: float) -> None:
-        self._model = load_model(model, threads=threads, engine=engine)
+    def __init__(
+        self,
+        model: str,
+        threads: int,
+        engine: EngineChoice,
+        timeout_s: float,
+        calibration: ModelCalibration | None = None,
+    ) -> None:
+        self._model = load_model(model, threads=threads, engine=engine, calibration=calibration)
         self._timeout_s = timeout_s
         self._running: dict[int, float] = {}
 
@@ -74,7 +82,12 @@ class ModelServer:
         self._handles: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Join or start Ray and deploy every model; returns once all replicas answered their health check."""
+        """Join or start Ray and deploy every model; returns once all replicas answered their health check.
+
+        Raises:
+            SettingsError: a calibration cannot be used.
+        """
+        calibrations = read_calibrations(self._settings)
         cpus = self._settings.threads * self._settings.replicas * len(self._settings.models)
         local: dict[str, Any] = {
             "num_cpus": max(cpus, os.cpu_count() or 1) + 1,
@@ -99,7 +112,9 @@ class ModelServer:
                 ray_actor_options={"num_cpus": self._settings.threads},
             )(Replica)
             settings = self._settings
-            application = deployment.bind(model, settings.threads, settings.engine, settings.timeout_s)
+            application = deployment.bind(
+                model, settings.threads, settings.engine, settings.timeout_s, calibrations.get(model)
+            )
             self._handles[model] = serve.run(application, name=model, route_prefix=None)
 
     def stop(self) -> None:
@@ -134,6 +149,28 @@ class ModelServer:
         except (RayError, RayServeException) as error:
             raise Retry(f"The replica of {model} failed ({type(error).__name__}).") from error
         return answer
+
+
+def read_calibrations(settings: InferenceSettings) -> dict[str, ModelCalibration]:
+    """The site's calibrations by model, read here so that replicas on other machines need no file.
+
+    Raises:
+        SettingsError: a file cannot be used with what is installed, or two are for one model.
+    """
+    found: dict[str, ModelCalibration] = {}
+    for path in settings.calibrations:
+        try:
+            calibration = read_calibration(path)
+            if calibration.model in settings.models:
+                calibrate_card(load_card(calibration.model), calibration)
+        except ModelError as error:
+            raise SettingsError(f"inference.calibrations: {path}: {error}") from error
+        if calibration.model not in settings.models:
+            raise SettingsError(f"inference.calibrations: {path} is for {calibration.model}, which is not served.")
+        if calibration.model in found:
+            raise SettingsError(f"inference.calibrations: two files are for {calibration.model}; leave one.")
+        found[calibration.model] = calibration
+    return found
 
 
 def _sentence(error: ModelError) -> str:
