@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from scipy.special import expit, logit
 
@@ -24,14 +25,19 @@ def calibrated(probability: float, calibration: Calibration) -> float:
 
     Source: Platt, Probabilistic outputs for support vector machines, Advances in Large Margin Classifiers, 1999.
     """
+    return float(calibrate_all(np.array(probability), calibration))
+
+
+def calibrate_all(probabilities: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+    """`calibrated` of many, any shape."""
     if calibration == Calibration():
-        return probability
-    return float(expit(calibration.slope * logit_of(probability) + calibration.intercept))
+        return probabilities
+    return np.asarray(expit(calibration.slope * logits(probabilities) + calibration.intercept))
 
 
-def logit_of(probability: float) -> float:
+def logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """log(p / (1 - p)), kept finite."""
-    return float(logit(np.clip(probability, CERTAIN, 1 - CERTAIN)))
+    return np.asarray(logit(np.clip(probabilities, CERTAIN, 1 - CERTAIN)))
 
 
 class _Part(BaseModel):

@@ -31,7 +31,7 @@ def icc(ratings: NDArray[np.float64]) -> Estimate:
     raters = n * (columns**2).sum() / (k - 1)
     error = ((ratings - mean - rows[:, None] - columns) ** 2).sum() / ((n - 1) * (k - 1))
     scale = between + (k - 1) * error + k * (raters - error) / n
-    if between <= 0 or scale <= 0:
+    if between <= 1e-12 * (ratings**2).mean() or scale <= 0:  # subjects that differ by rounding alone do not differ
         return Estimate(of=n)
     value = (between - error) / scale
     if value >= 1 - 1e-12:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from models.calibration import CalibratedLabel, ModelCalibration, calibrated, logit_of
+from models.calibration import CalibratedLabel, ModelCalibration, calibrate_all, logits
 from models.card import Calibration, Card, OperatingPoint
 from services.datasets.evaluation.cases import ANY
 from services.datasets.evaluation.estimate import UNKNOWN, Estimate, proportion
@@ -121,7 +121,7 @@ def fit_platt(probabilities: Values, truth: Truth) -> Calibration | None:
 
     Source: Platt, Probabilistic outputs for support vector machines, Advances in Large Margin Classifiers, 1999.
     """
-    x = np.array([logit_of(p) for p in probabilities])
+    x = logits(probabilities)
     positives, negatives = int(truth.sum()), int((~truth).sum())
     target = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
@@ -226,13 +226,13 @@ def _fit_label(
         if line is None:
             continue
         inside = data.of(folds != k)
-        seen = _apply(inside.probabilities, line)
+        seen = calibrate_all(inside.probabilities, line)
         outside = folds == k
-        held_out[outside] = _apply(data.probabilities[outside], line)
+        held_out[outside] = calibrate_all(data.probabilities[outside], line)
         for name in names:
             threshold, _ = choose_threshold(seen, inside.volumes_ml, inside.truth, point.volume_ml, name, targets)
             raised[name][outside] = (held_out[outside] >= threshold) & (data.volumes_ml[outside] >= point.volume_ml)
-    final = _apply(everything.probabilities, whole)
+    final = calibrate_all(everything.probabilities, whole)
     points = []
     for name in names:
         threshold, reached = choose_threshold(
@@ -249,10 +249,6 @@ def _fit_label(
         points=tuple(points),
     )
     return fit, raised
-
-
-def _apply(probabilities: Values, calibration: Calibration) -> Values:
-    return np.array([calibrated(float(p), calibration) for p in probabilities])
 
 
 def _rates(found: Truth, truth: Truth) -> tuple[Estimate, Estimate]:
