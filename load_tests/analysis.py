@@ -24,7 +24,7 @@ from models.engines import Engine, EngineChoice, Tensors, open_engine
 from models.prediction import Prediction
 from models.registry import FOLDER, Model, load_card
 from services.results.answer import Answer
-from services.results.encode import encode, labels_of, sources_of
+from services.results.encode import encode, labels_of, measurements_of, sources_of
 
 THREADS = 2
 
@@ -116,6 +116,7 @@ def encode_s(folder: Path, model: Model, prediction: Prediction) -> float:
         model=prediction.model,
         input_digest="0" * 64,
         analysed_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        measurements=measurements_of(model.card, prediction.measurements),
         parameters=prediction.parameters,
     )
     encode(answer)

@@ -65,6 +65,6 @@ def _figures(shape: str, said: dict[str, list[dict[str, Any]]]) -> list[Figure]:
 
 def _run(engine: EngineChoice, folder: Path, runs: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "load_tests.analysis", engine, str(folder), str(runs)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return said

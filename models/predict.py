@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.calibration import read_calibration
+from models.card import Card
 from models.dicom import read_folder
 from models.errors import InvalidVolume, MissingInput, UnwritableOutput
 from models.nifti import SourceGrid, grid_of, read_nifti
@@ -64,7 +65,7 @@ def predict(
             "weights_sha256": prediction.model.weights_digest,
         },
         "labels": {str(label.value): label.name for label in model.card.labels},
-        **_said(prediction),
+        **_said(prediction, model.card),
         "grid": _grid(volume),
         "seconds": round(seconds, 2),
     }
@@ -91,18 +92,27 @@ def read_image(path: Path, modality: str) -> tuple[Volume, SourceGrid]:
     return read_nifti(path)
 
 
-def _said(prediction: Prediction) -> dict[str, Any]:
+def _said(prediction: Prediction, card: Card) -> dict[str, Any]:
     return {
         "findings": [
             {
                 "label": finding.label,
                 "probability": round(finding.probability, 4),
                 "volume_ml": round(finding.volume_ml, 3),
+                "volume_range_ml": None
+                if finding.volume_range_ml is None
+                else [round(limit, 3) for limit in finding.volume_range_ml],
+                "abc2_ml": None if finding.abc2_ml is None else round(finding.abc2_ml, 3),
                 "urgency": finding.urgency.word,
                 "key_slice": finding.key_slice,
             }
             for finding in prediction.findings
         ],
+        "measurements": {
+            measure.name: {"value": round(prediction.measurements[measure.name], 3), "unit": measure.unit}
+            for measure in card.measures
+            if measure.name in prediction.measurements
+        },
         "urgency": prediction.urgency.word,
         "flag_raised": bool(prediction.findings),
         "probabilities": {label: round(p, 4) for label, p in prediction.probabilities.items()},

@@ -75,6 +75,7 @@ class Infer:
                     label: [round(float(p), 4) for p in values]
                     for label, values in prediction.slice_probabilities.items()
                 },
+                measurements={name: float(value) for name, value in prediction.measurements.items()},
                 parameters=dict(prediction.parameters),
                 segmentation_key=segmentation_key,
                 preview_key=preview_key,

@@ -73,6 +73,7 @@ def finish(
     urgency: Urgency,
     probabilities: dict[str, float],
     slice_probabilities: dict[str, list[float]],
+    measurements: dict[str, float],
     parameters: dict[str, Any],
     segmentation_key: str,
     preview_key: str,
@@ -85,19 +86,30 @@ def finish(
     connection.execute("DELETE FROM finding WHERE analysis_id = %s", [analysis.id])
     for finding in findings:
         connection.execute(
-            """INSERT INTO finding (analysis_id, label, probability, volume_ml, urgency, key_slice)
-               VALUES (%s, %s, %s, %s, %s, %s)""",
-            [analysis.id, finding.label, finding.probability, finding.volume_ml, finding.urgency, finding.key_slice],
+            """INSERT INTO finding (analysis_id, label, probability, volume_ml, urgency, key_slice,
+                   volume_low_ml, volume_high_ml, abc2_ml)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+            [
+                analysis.id,
+                finding.label,
+                finding.probability,
+                finding.volume_ml,
+                finding.urgency,
+                finding.key_slice,
+                *(finding.volume_range_ml or (None, None)),
+                finding.abc2_ml,
+            ],
         )
     connection.execute(
         """UPDATE analysis SET state = 'analysed', reason = NULL, urgency = %s, probabilities = %s,
-               slice_probabilities = %s, parameters = %s, segmentation_key = %s, preview_key = %s,
+               slice_probabilities = %s, measurements = %s, parameters = %s, segmentation_key = %s, preview_key = %s,
                analysed_at = clock_timestamp()
            WHERE id = %s""",
         [
             urgency,
             Jsonb(probabilities),
             Jsonb(slice_probabilities),
+            Jsonb(measurements),
             Jsonb(parameters),
             segmentation_key,
             preview_key,

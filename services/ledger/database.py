@@ -13,7 +13,7 @@ from services.errors import SettingsError
 Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def open_pool(url: str, *, size: int = 4) -> Pool:
@@ -44,7 +44,13 @@ def connect(url: str, **options: Any) -> Connection:
 
 
 def migrate(url: str) -> None:
-    """Create the schema in an empty database; leave a current one alone. Safe when several parts start at once."""
+    """Create the schema in an empty database, bring an older one up to date, leave a current one alone.
+
+    Safe when several parts start at once.
+
+    Raises:
+        SettingsError: the ledger belongs to a newer Nightjar.
+    """
     with connect(url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(762134)")
         connection.execute("CREATE TABLE IF NOT EXISTS ledger_schema (version integer NOT NULL)")
@@ -54,10 +60,16 @@ def migrate(url: str) -> None:
             connection.execute(procrastinate.schema.SchemaManager.get_schema().encode())
             connection.execute(files("services.ledger").joinpath("schema.sql").read_bytes())
             connection.execute("INSERT INTO ledger_schema VALUES (%s)", [SCHEMA_VERSION])
-        elif row["version"] != SCHEMA_VERSION:
+        elif row["version"] > SCHEMA_VERSION:
             raise SettingsError(
-                f"database.url: the ledger has schema {row['version']}; this Nightjar needs {SCHEMA_VERSION}."
+                f"database.url: the ledger has schema {row['version']}; this Nightjar knows {SCHEMA_VERSION}. Install "
+                "the Nightjar that wrote it, or a newer one."
             )
+        else:
+            for version in range(row["version"], SCHEMA_VERSION):
+                upgrade = files("services.ledger").joinpath(f"upgrade_{version}_to_{version + 1}.sql")
+                connection.execute(upgrade.read_bytes())
+            connection.execute("UPDATE ledger_schema SET version = %s", [SCHEMA_VERSION])
 
 
 def _without_password(url: str) -> str:

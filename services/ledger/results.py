@@ -20,6 +20,7 @@ class CommittedAnswer:
     input_digest: str
     findings: tuple[Finding, ...]
     urgency: Urgency
+    measurements: dict[str, float]
     parameters: dict[str, float | str]
     segmentation_key: str
     analysed_at: datetime
@@ -70,10 +71,15 @@ def load(connection: Connection, analysis_id: int) -> CommittedAnswer | None:
                 volume_ml=finding["volume_ml"],
                 urgency=Urgency(finding["urgency"]),
                 key_slice=finding["key_slice"],
+                volume_range_ml=None
+                if finding["volume_low_ml"] is None
+                else (finding["volume_low_ml"], finding["volume_high_ml"]),
+                abc2_ml=finding["abc2_ml"],
             )
             for finding in findings
         ),
         urgency=Urgency(row["urgency"]),
+        measurements=row["measurements"],
         parameters=row["parameters"],
         segmentation_key=row["segmentation_key"],
         analysed_at=row["analysed_at"],

@@ -174,6 +174,7 @@ CREATE TABLE analysis (
     probabilities jsonb NOT NULL DEFAULT '{}',
     slice_probabilities jsonb NOT NULL DEFAULT '{}',
     parameters jsonb NOT NULL DEFAULT '{}',
+    measurements jsonb NOT NULL DEFAULT '{}',    -- of the study, by the names of the card's measures
     segmentation_key text,                       -- storage key of a compressed uint8 array (slice, row, column)
     preview_key text,                            -- storage key of a PNG
     queued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -188,9 +189,12 @@ CREATE TABLE finding (
     label text NOT NULL,
     probability real NOT NULL,
     volume_ml double precision NOT NULL,
+    volume_low_ml double precision, volume_high_ml double precision,
+    abc2_ml double precision,
     urgency smallint NOT NULL,
     key_slice integer NOT NULL,
-    UNIQUE (analysis_id, label)
+    UNIQUE (analysis_id, label),
+    CONSTRAINT finding_volume_range CHECK ((volume_low_ml IS NULL) = (volume_high_ml IS NULL))
 );
 
 CREATE TABLE result (

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,11 +23,16 @@ class FindingFacts:
     volume_ml: float
     urgency: int
     key_slice: int
+    volume_range_ml: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class AnalysisFacts:
-    """A current analysis (none that was superseded); findings most urgent first, then largest."""
+    """A current analysis (none that was superseded); findings most urgent first, then largest.
+
+    Attributes:
+        measurements: of the study, by the names of the model's measures, in their units.
+    """
 
     id: int
     model: str
@@ -38,6 +43,7 @@ class AnalysisFacts:
     queued_at: datetime
     analysed_at: datetime | None
     findings: tuple[FindingFacts, ...]
+    measurements: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -270,17 +276,24 @@ def _studies(connection: Connection, condition: sql.Composable, parameter: Any) 
 def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, list[AnalysisFacts]]:
     findings: dict[int, list[FindingFacts]] = defaultdict(list)
     for row in connection.execute(
-        """SELECT f.analysis_id, f.label, f.volume_ml, f.urgency, f.key_slice
+        """SELECT f.analysis_id, f.label, f.volume_ml, f.urgency, f.key_slice, f.volume_low_ml, f.volume_high_ml
            FROM finding f JOIN analysis a ON a.id = f.analysis_id
            WHERE a.study_uid = ANY(%s) AND a.state != 'superseded' ORDER BY f.urgency, f.volume_ml DESC, f.label""",
         [list(study_uids)],
     ):
         findings[row["analysis_id"]].append(
-            FindingFacts(row["label"], row["volume_ml"], row["urgency"], row["key_slice"])
+            FindingFacts(
+                row["label"],
+                row["volume_ml"],
+                row["urgency"],
+                row["key_slice"],
+                None if row["volume_low_ml"] is None else (row["volume_low_ml"], row["volume_high_ml"]),
+            )
         )
     analyses: dict[str, list[AnalysisFacts]] = defaultdict(list)
     for row in connection.execute(
-        """SELECT id, study_uid, model, model_version, state, reason, preview_key, queued_at, analysed_at
+        """SELECT id, study_uid, model, model_version, state, reason, preview_key, queued_at, analysed_at,
+                  measurements
            FROM analysis WHERE study_uid = ANY(%s) AND state != 'superseded' ORDER BY id""",
         [list(study_uids)],
     ):
@@ -295,6 +308,7 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
                 queued_at=row["queued_at"],
                 analysed_at=row["analysed_at"],
                 findings=tuple(findings[row["id"]]),
+                measurements=row["measurements"],
             )
         )
     return analyses

@@ -45,6 +45,21 @@ class Label:
 
 
 @dataclass(frozen=True)
+class StudyMeasurement:
+    """One figure of the study, beside its findings.
+
+    Attributes:
+        name: as in the model's card, such as "midline shift".
+        unit: UCUM.
+    """
+
+    name: str
+    code: Concept
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class Predecessor:
     """A report that an earlier analysis of the study delivered, and this one replaces."""
 
@@ -61,6 +76,7 @@ class Answer:
     Attributes:
         sources: headers of the source images (see `services.results.sources`), in the order of the slices.
         segmentation: uint8, axes (slice, row, column), on the source images' own grid; values are the labels'.
+        measurements: of the study, in the order of the card; only those that could be taken.
         analysed_at: when the answer was committed, with a time zone; the objects are dated by it.
         parameters: what shaped the answer, such as the operating point.
     """
@@ -73,6 +89,7 @@ class Answer:
     model: ModelIdentity
     input_digest: str
     analysed_at: datetime
+    measurements: tuple[StudyMeasurement, ...] = ()
     parameters: dict[str, float | str] = field(default_factory=dict)
     institution: str = ""
     site: Concept = BRAIN

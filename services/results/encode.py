@@ -1,6 +1,6 @@
 """The encode stage: a committed answer becomes a Segmentation and a report, checked, stored and queued for delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 from pydicom import dcmread
@@ -16,7 +16,7 @@ from services.errors import NightjarError, Reject, Retry
 from services.ledger import analyses, results
 from services.ledger.arrays import unpack_array
 from services.ledger.jobs import Stage
-from services.results.answer import Answer, Concept, Label, Predecessor
+from services.results.answer import Answer, Concept, Label, Predecessor, StudyMeasurement
 from services.results.equipment import part10
 from services.results.gate import check_results
 from services.results.report import encode_report
@@ -106,6 +106,7 @@ def _answer(context: Context, committed: results.CommittedAnswer, earlier: resul
         model=committed.model,
         input_digest=committed.input_digest,
         analysed_at=committed.analysed_at,
+        measurements=measurements_of(card, committed.measurements),
         parameters=committed.parameters,
         institution=context.settings.institution,
         predecessors=()
@@ -154,6 +155,27 @@ def labels_of(card: Card) -> tuple[Label, ...]:
             colour=label.colour,
         )
         for label in card.labels
+    )
+
+
+def measurements_of(card: Card, values: Mapping[str, float]) -> tuple[StudyMeasurement, ...]:
+    """A prediction's measurements as the encoders take them, in the order of the card.
+
+    Raises:
+        Reject: the card does not describe one; without code and unit it cannot be written.
+    """
+    unknown = sorted(set(values) - {measure.name for measure in card.measures})
+    if unknown:
+        raise Reject(f"The card of {card.name} does not describe the measurement {', '.join(unknown)}.")
+    return tuple(
+        StudyMeasurement(
+            name=measure.name,
+            code=Concept(measure.code.value, measure.code.scheme, measure.code.meaning),
+            value=values[measure.name],
+            unit=measure.unit,
+        )
+        for measure in card.measures
+        if measure.name in values
     )
 
 

@@ -3,7 +3,7 @@
 An object that fails is not delivered, and the reason is a sentence on the worklist.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -13,6 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
 
+from models.prediction import Finding
 from models.volume import Volume
 from services.errors import Reject
 from services.results.answer import NO_FLAG, NOTICE, Answer
@@ -168,6 +169,9 @@ def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None
     _require(NOTICE in texts, "the report lacks the notice")
 
     groups = [item for item in items if _code(item) == "125007"]
+    if answer.measurements:
+        _require(bool(groups), "the report lacks the measurements of the study")
+        _check_measurements(answer, groups.pop())
     if not answer.findings:
         _require(NO_FLAG in texts and len(groups) == 1, "the report does not say that no flag was raised")
         return
@@ -175,9 +179,8 @@ def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None
     numbers = {label.name: number for number, label in answer.segments.items()}
     for group, finding in zip(groups, answer.findings, strict=True):
         content = {_code(item): item for item in group.ContentSequence}
-        measured = float(content["118565006"].MeasuredValueSequence[0].NumericValue)
-        _require(_same_volume(measured, finding.volume_ml), f"the report gives {finding.label} another volume")
-        probability = float(content["122157"].MeasuredValueSequence[0].NumericValue)
+        _check_volume(content, finding)
+        probability = _value(content["122157"], "1")
         same = abs(probability - finding.probability) < 1e-3
         _require(same, f"the report gives {finding.label} another probability")
         _require(
@@ -192,6 +195,45 @@ def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None
             )
 
 
+def _check_volume(content: Mapping[str, Dataset], finding: Finding) -> None:
+    """Hold volume, its range and ABC/2 of a measurement group, items by code, against the finding."""
+    volume = content["118565006"]
+    same = _same_volume(_value(volume, "mL"), finding.volume_ml)
+    _require(same, f"the report gives {finding.label} another volume")
+    reaches = {_code(item): _value(item, "mL") for item in volume.get("ContentSequence", ())}
+    if finding.volume_range_ml is None:
+        _require(not reaches, f"the report gives {finding.label} a volume range")
+    else:
+        low_ml, high_ml = finding.volume_range_ml
+        _require(low_ml <= finding.volume_ml <= high_ml, f"the volume of {finding.label} is outside its own range")
+        same = _same_volume(finding.volume_ml - reaches["371885007"], low_ml)
+        same &= _same_volume(finding.volume_ml + reaches["371886008"], high_ml)
+        _require(same, f"the report gives {finding.label} another volume range")
+    abc2 = content.get("121221")
+    _require((abc2 is None) == (finding.abc2_ml is None), f"the report and {finding.label} differ in having ABC/2")
+    if abc2 is not None and finding.abc2_ml is not None:
+        same = _same_volume(_value(abc2, "mL"), finding.abc2_ml)
+        _require(same, f"the report gives {finding.label} another ABC/2")
+
+
+def _check_measurements(answer: Answer, group: Dataset) -> None:
+    content = {_code(item): item for item in group.ContentSequence}
+    for taken in answer.measurements:
+        item = content.get(taken.code.value)
+        _require(item is not None, f"the report lacks the measurement {taken.name}")
+        same = item is not None and abs(_value(item, taken.unit) - taken.value) < 1e-3
+        _require(same, f"the report gives the measurement {taken.name} another value")
+
+
+def _value(item: Dataset, unit: str) -> float:
+    """Number of a NUM item, which must be in `unit` (UCUM)."""
+    measured = item.MeasuredValueSequence[0]
+    code = measured.MeasurementUnitsCodeSequence[0]
+    same = (code.CodeValue, code.CodingSchemeDesignator) == (unit, "UCUM")
+    _require(same, f"a measurement of the report is not in {unit}")
+    return float(measured.NumericValue)
+
+
 def _same_volume(first_ml: float, second_ml: float) -> bool:
     return abs(first_ml - second_ml) <= max(VOLUME_TOLERANCE_ML, VOLUME_TOLERANCE_RATIO * second_ml)
 
@@ -204,7 +246,8 @@ def _walk(item: Dataset) -> Iterator[Dataset]:
 
 def _code(item: Dataset) -> str:
     names = item.get("ConceptNameCodeSequence")
-    return str(names[0].CodeValue) if names else ""
+    # Values of more than 16 characters have an attribute of their own (PS3.3 8.8).
+    return str(names[0].get("CodeValue") or names[0].get("LongCodeValue", "")) if names else ""
 
 
 def _numbers(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

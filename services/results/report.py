@@ -1,10 +1,12 @@
 """A model's findings as a TID 1500 Measurement Report (PS3.16) in a Comprehensive SR, the class most systems read.
 
-Each finding is one measurement group: what, where, volume in millilitres (UCUM), probability from 0 to 1
-(DCM 122157, unit 1), priority as on the worklist, the algorithm, and the same tracking UID as its segment.
-Without a finding one group says that no flag was raised, which is no statement about the patient.
+Each finding is one measurement group: what, where, volume in millilitres (UCUM) with its range as measurement
+uncertainty (TID 310), ABC/2 as a volume of ellipsoid, probability from 0 to 1 (DCM 122157, unit 1), priority as on the
+worklist, the algorithm, and the same tracking UID as its segment. Without a finding one group says that no flag was
+raised, which is no statement about the patient. Measurements of the study, such as midline shift, are the last group.
 
-Codes of Nightjar's own (scheme 99NIGHTJAR): FLAG "Flag", NOFLAG "No flag raised".
+Codes of Nightjar's own (scheme 99NIGHTJAR): FLAG "Flag", NOFLAG "No flag raised", ABC2 "ABC/2", and measures that a
+model's card gives such a code.
 """
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -18,8 +20,10 @@ from highdicom.sr import (
     FindingSite,
     ImageContentItem,
     Measurement,
+    MeasurementProperties,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
+    NumContentItem,
     ObservationContext,
     ObserverContext,
     QualitativeEvaluation,
@@ -49,10 +53,15 @@ from services.results.sources import for_writer
 from services.results.uids import device_uid
 
 SERIES_NUMBER = 9002
+STUDY_GROUP = "study measurements"
 SCHEME = "99NIGHTJAR"
 FLAG = CodedConcept("FLAG", SCHEME, "Flag")
 NO_FLAG_CODE = CodedConcept("NOFLAG", SCHEME, NO_FLAG)
 VOLUME = CodedConcept("118565006", "SCT", "Volume")
+LOWER_UNCERTAINTY = CodedConcept("371885007", "SCT", "-, range of lower measurement uncertainty")
+UPPER_UNCERTAINTY = CodedConcept("371886008", "SCT", "+, range of upper measurement uncertainty")
+ELLIPSOID_VOLUME = CodedConcept("121221", "DCM", "Volume of ellipsoid")
+ABC2 = CodedConcept("ABC2", SCHEME, "ABC/2")
 MILLILITRE = CodedConcept("mL", "UCUM", "mL")
 PROBABILITY = CodedConcept("122157", "DCM", "Probability")
 UNITY = CodedConcept("1", "UCUM", "no units")
@@ -68,11 +77,13 @@ QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluati
 
 def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
     """Write the findings, each on its segment of `segmentation` where it has voxels there."""
-    groups = [_finding_group(answer, finding, segmentation) for finding in answer.findings]
+    groups = [_finding_group(answer, finding, segmentation) for finding in answer.findings] or [_no_flag_group(answer)]
+    if answer.measurements:
+        groups.append(_study_group(answer))
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(answer)),
         procedure_reported=codes.SCT.ImagingProcedure,
-        imaging_measurements=groups or [_no_flag_group(answer)],
+        imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
     items = content[0].ContentSequence
@@ -89,7 +100,7 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
         is_final=False,
         is_verified=False,
         previous_versions=[_reference(document) for document in answer.predecessors] or None,
-        coding_schemes=None if groups else [_coding_scheme()],
+        coding_schemes=[_coding_scheme()] if _uses_own_codes(content[0]) else None,
         series_description=series_description(answer, "SR"),
         **equipment(answer),
     )
@@ -109,10 +120,7 @@ def _finding_group(
         "finding_type": coded(answer.label(finding.label).code),
         "finding_sites": [FindingSite(coded(answer.site))],
         "algorithm_id": _algorithm(answer),
-        "measurements": [
-            Measurement(VOLUME, round(finding.volume_ml, 3), MILLILITRE),
-            Measurement(PROBABILITY, round(finding.probability, 4), UNITY),
-        ],
+        "measurements": _measurements(finding),
         "qualitative_evaluations": [QualitativeEvaluation(PRIORITY, PRIORITIES[finding.urgency])],
     }
     if segmentation is None or number is None:
@@ -128,6 +136,47 @@ def _finding_group(
             source_series=SourceSeriesForSegmentation(answer.sources[0].SeriesInstanceUID),
         ),
         **common,
+    )
+
+
+def _measurements(finding: Finding) -> list[Measurement]:
+    measurements = [
+        Measurement(VOLUME, round(finding.volume_ml, 3), MILLILITRE, properties=_uncertainty(finding)),
+        Measurement(PROBABILITY, round(finding.probability, 4), UNITY),
+    ]
+    if finding.abc2_ml is not None:
+        # Not the code of the volume: who looks for that must find the voxels' one.
+        measurements.append(Measurement(ELLIPSOID_VOLUME, round(finding.abc2_ml, 3), MILLILITRE, method=ABC2))
+    return measurements
+
+
+def _uncertainty(finding: Finding) -> MeasurementProperties | None:
+    """How far down and up the volume's range reaches, in its own unit (highdicom would write it without one)."""
+    if finding.volume_range_ml is None:
+        return None
+    low_ml, high_ml = finding.volume_range_ml
+    properties = MeasurementProperties()
+    properties.extend(
+        NumContentItem(name, round(reach_ml, 3), MILLILITRE, relationship_type=RelationshipTypeValues.HAS_PROPERTIES)
+        for name, reach_ml in (
+            (UPPER_UNCERTAINTY, high_ml - finding.volume_ml),
+            (LOWER_UNCERTAINTY, finding.volume_ml - low_ml),
+        )
+    )
+    return properties
+
+
+def _study_group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=answer.uids.tracking(STUDY_GROUP), identifier=tracking_id(answer, STUDY_GROUP)
+        ),
+        finding_sites=[FindingSite(coded(answer.site))],
+        algorithm_id=_algorithm(answer),
+        measurements=[
+            Measurement(coded(taken.code), round(taken.value, 3), CodedConcept(taken.unit, "UCUM", taken.unit))
+            for taken in answer.measurements
+        ],
     )
 
 
@@ -175,6 +224,15 @@ def _words(answer: Answer) -> ContainerContentItem:
         [TextContentItem(codes.DCM.Comment, text, RelationshipTypeValues.CONTAINS) for text in sentences]
     )
     return container
+
+
+def _uses_own_codes(item: Dataset) -> bool:
+    return any(
+        element.value == SCHEME
+        if element.keyword == "CodingSchemeDesignator"
+        else element.VR == "SQ" and any(_uses_own_codes(child) for child in element.value)
+        for element in item
+    )
 
 
 def _coding_scheme() -> CodingSchemeIdentificationItem:

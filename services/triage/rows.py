@@ -12,6 +12,8 @@ from enum import StrEnum
 from models.prediction import Urgency
 from services.ledger.worklist import FindingFacts, StudyFacts
 
+_ML = "\u00a0mL"
+
 
 class AiState(StrEnum):
     """What the AI has to say about a study. Silence has a word of its own."""
@@ -186,8 +188,19 @@ def suspected(finding: FindingFacts) -> str:
 def format_volume(volume_ml: float) -> str:
     """Millilitres with the digits that mean something; number and unit never part at a line's end."""
     if volume_ml < 0.1:
-        return "<0.1\u00a0mL"
-    return f"{volume_ml:.0f}\u00a0mL" if volume_ml >= 99.95 else f"{volume_ml:.1f}\u00a0mL"
+        return f"<0.1{_ML}"
+    return f"{volume_ml:.0f}{_ML}" if volume_ml >= 99.95 else f"{volume_ml:.1f}{_ML}"
+
+
+def format_range(range_ml: tuple[float, float]) -> str:
+    """`9.8 to 14.1 mL`, never parted at a line's end."""
+    low, high = (format_volume(limit) for limit in range_ml)
+    return f"{low.removesuffix(_ML)}\u00a0to\u00a0{high}"
+
+
+def format_measurement(value: float, unit: str) -> str:
+    """One decimal, as far as these mean anything, and the UCUM unit."""
+    return f"{value:.1f}\u00a0{unit}"
 
 
 def format_person_name(name: str | None) -> str:

@@ -20,7 +20,14 @@ from services.context import Context
 from services.ledger.accounts import Account, Role, record_audit
 from services.ledger.database import Connection
 from services.triage.live import LiveFeed
-from services.triage.rows import format_date, format_person_name, format_volume, format_wait
+from services.triage.rows import (
+    format_date,
+    format_measurement,
+    format_person_name,
+    format_range,
+    format_volume,
+    format_wait,
+)
 from services.triage.sessions import FailureBrake, Sessions
 
 FIXED_LINE = "Prioritisation only. Not for diagnosis. Read the full study in PACS."
@@ -131,6 +138,8 @@ def make_templates() -> Jinja2Templates:
     environment.filters |= {
         "wait": format_wait,
         "volume": format_volume,
+        "volume_range": format_range,
+        "measurement": format_measurement,
         "person_name": format_person_name,
         "dicom_date": format_date,
         "day": lambda at: at.astimezone(UTC).strftime("%Y-%m-%d"),

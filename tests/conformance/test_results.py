@@ -74,6 +74,8 @@ def _answers() -> dict[str, Answer]:
         ),
         "sparse headers": answer(sparse, blobs(SHAPE, [1, 2])),
         "overwritten headers": answer(removed, blobs(SHAPE, [1, 2])),
+        "measured": answer(tilted_ct(), blobs(SHAPE, [1, 2, 3]), measured=True),
+        "no flag, measured": answer(tilted_ct(), blobs(SHAPE, []), measured=True),
         "replaces another": replace(
             several, predecessors=(Predecessor("2.25.1", "2.25.2", "1.2.840.10008.5.1.4.1.1.88.33", "2.25.3"),)
         ),
@@ -104,6 +106,10 @@ def test_dciodvfy_finds_no_error_and_dsrdump_reads_the_report(case: str, tmp_pat
     assert ("No flag raised" in dump.stdout) == (not made.findings)
     for finding in made.findings:
         assert made.label(finding.label).code.meaning in dump.stdout
+    assert ("range of upper measurement uncertainty" in dump.stdout) == any(f.volume_range_ml for f in made.findings)
+    assert ("ABC/2" in dump.stdout) == any(f.abc2_ml for f in made.findings)
+    for taken in made.measurements:
+        assert taken.code.meaning in dump.stdout
 
 
 def _read_back(data: bytes, sources: Sequence[Dataset]) -> NDArray[np.uint8]:

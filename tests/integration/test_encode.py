@@ -42,6 +42,14 @@ CARD = Card.model_validate(
             }
             for label in LABELS
         ],
+        "measures": [
+            {
+                "name": "midline shift",
+                "unit": "mm",
+                "meaning": "test",
+                "code": {"value": "midline-shift", "scheme": "99NIGHTJAR", "meaning": "Midline shift"},
+            }
+        ],
         "preprocess": {"spacing_mm": 1, "size": 8, "slab_mm": 5, "window": [0, 1], "centre": 0, "scale": 1},
         "tolerance": 0.1,
         "weights": {"file": "none", "sha256": MODEL.weights_digest},
@@ -170,6 +178,45 @@ def test_an_answer_becomes_results_and_deliveries_once(context: Context) -> None
     assert [job["args"]["identifier"] for job in jobs] == [row["id"] for row in deliveries]
     assert {job["priority"] for job in jobs} == {9}
     assert _all(context, "SELECT encoded_at FROM analysis")[0]["encoded_at"] is not None
+
+
+def test_what_was_measured_reaches_the_report(context: Context) -> None:
+    datasets = tilted_ct()
+    _receive(context, datasets)
+    analysis_id = _analyse(context, datasets, [1])
+    with context.pool.connection() as connection:
+        connection.execute(
+            "UPDATE finding SET volume_low_ml = volume_ml - 1.5, volume_high_ml = volume_ml + 2.5, abc2_ml = 17.25"
+        )
+        connection.execute("UPDATE analysis SET measurements = %s", [Jsonb({"midline shift": 4.125})])
+
+    encode.run(context, analysis_id)
+
+    digest = _all(context, "SELECT digest FROM result WHERE kind = 'sr'")[0]["digest"]
+    found: dict[str, float] = {}
+
+    def collect(item: Dataset) -> None:
+        for child in item.get("ContentSequence", ()):
+            if child.ValueType == "NUM":
+                code = child.ConceptNameCodeSequence[0].CodeMeaning
+                found[code] = float(child.MeasuredValueSequence[0].NumericValue)
+            collect(child)
+
+    collect(dcmread(BytesIO(context.store.get(digest))))
+    assert found["-, range of lower measurement uncertainty"] == pytest.approx(1.5, abs=1e-3)
+    assert found["+, range of upper measurement uncertainty"] == pytest.approx(2.5, abs=1e-3)
+    assert (found["Volume of ellipsoid"], found["Midline shift"]) == (17.25, 4.125)
+
+
+def test_a_measurement_that_the_card_does_not_describe_is_no_report(context: Context) -> None:
+    datasets = tilted_ct()
+    _receive(context, datasets)
+    analysis_id = _analyse(context, datasets, [1])
+    with context.pool.connection() as connection:
+        connection.execute("UPDATE analysis SET measurements = %s", [Jsonb({"shoe size": 43})])
+
+    with pytest.raises(Reject, match="does not describe the measurement shoe size"):
+        encode.run(context, analysis_id)
 
 
 def test_no_flag_is_a_report_and_no_segmentation(context: Context) -> None:

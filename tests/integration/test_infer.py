@@ -21,13 +21,14 @@ from models.volume import Volume
 from services.context import Context
 from services.errors import Reject, Retry
 from services.inference.infer import Infer
+from services.ledger import results
 from services.ledger.arrays import unpack_array
 from services.ledger.intake import Sender, close_association, open_association
 from services.ledger.jobs import Stage
 
 PREVIEW = b"\x89PNG preview"
 WEIGHTS = "a" * 64
-BLEED = Finding("IPH", 0.97, 60.0, Urgency.IMMEDIATE, 5)
+BLEED = Finding("IPH", 0.97, 60.0, Urgency.IMMEDIATE, 5, volume_range_ml=(52.5, 66.0), abc2_ml=71.25)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class FakeModels:
                 probabilities={"IPH": 0.97},
                 slice_probabilities={"IPH": np.full(len(segmentation), 0.12345678, np.float32)},
                 urgency=min((finding.urgency for finding in self.findings), default=Urgency.STANDARD),
+                measurements={"midline shift": np.float32(4.5)},  # type: ignore[dict-item]
                 parameters={"engine": "fake"},
             )
         )
@@ -144,6 +146,11 @@ def test_an_answer_is_in_the_ledger_and_the_store_and_encoding_is_asked_for(site
     assert site.context.store.get(analysis["preview_key"]) == PREVIEW
     finding = site.row("SELECT label, volume_ml, urgency, key_slice FROM finding")
     assert finding == {"label": "IPH", "volume_ml": 60.0, "urgency": 1, "key_slice": 5}
+    with site.context.pool.connection() as connection:
+        committed = results.load(connection, identifier)
+    assert committed is not None
+    assert committed.findings == (replace(BLEED, probability=pytest.approx(0.97)),)
+    assert committed.measurements == {"midline shift": 4.5}
     study = site.row("SELECT urgency, flagged_at, analysed_at FROM study")
     assert study["urgency"] == Urgency.IMMEDIATE
     assert study["flagged_at"] is not None

@@ -1,10 +1,14 @@
 """The fixtures other tests stand on: a real ledger of one's own, with its guard in place."""
 
+from typing import Any
+
 import psycopg
 import pytest
 
 from services.context import Context
-from services.ledger.database import migrate
+from services.errors import SettingsError
+from services.ledger import results
+from services.ledger.database import Connection, migrate
 from services.ledger.jobs import defer
 
 
@@ -18,6 +22,56 @@ def test_migrating_twice_changes_nothing(database_url: str, context: Context) ->
     migrate(database_url)
     with context.pool.connection() as connection, pytest.raises(psycopg.errors.CheckViolation):
         connection.execute("INSERT INTO study (study_uid, state) VALUES ('1.2', 'analysed')")
+
+
+def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(database_url: str, context: Context) -> None:
+    with context.pool.connection() as connection:
+        connection.execute("INSERT INTO study (study_uid) VALUES ('1.2')")
+        connection.execute(
+            """INSERT INTO analysis (study_uid, model, model_version, weights_digest, inputs, input_digest)
+               VALUES ('1.2', 'ich', '0.1.0', 'w', '{}', 'd')"""
+        )
+        connection.execute(
+            "INSERT INTO finding (analysis_id, label, probability, volume_ml, urgency, key_slice) "
+            "SELECT id, 'IPH', 0.9, 12.5, 1, 3 FROM analysis"
+        )
+        connection.execute("UPDATE analysis SET state = 'running'")
+        connection.execute(
+            "UPDATE analysis SET state = 'analysed', segmentation_key = 's', analysed_at = clock_timestamp()"
+        )
+        new = _columns(connection)
+        # As version 1 was: what version 2 added is not there.
+        connection.execute("ALTER TABLE analysis DROP COLUMN measurements")
+        connection.execute(
+            "ALTER TABLE finding DROP COLUMN volume_low_ml, DROP COLUMN volume_high_ml, DROP COLUMN abc2_ml"
+        )
+        connection.execute("UPDATE ledger_schema SET version = 1")
+
+    migrate(database_url)
+
+    with context.pool.connection() as connection:
+        assert _columns(connection) == new
+        row = connection.execute("SELECT id FROM analysis").fetchone()
+        assert row is not None
+        answer = results.load(connection, row["id"])
+    assert answer is not None
+    assert answer.measurements == {}
+    [finding] = answer.findings
+    assert (finding.volume_ml, finding.volume_range_ml, finding.abc2_ml) == (12.5, None, None)
+
+
+def test_a_newer_ledger_is_left_alone(database_url: str, context: Context) -> None:
+    with context.pool.connection() as connection:
+        connection.execute("UPDATE ledger_schema SET version = version + 1")
+    with pytest.raises(SettingsError, match="Install the Nightjar that wrote it"):
+        migrate(database_url)
+
+
+def _columns(connection: Connection) -> list[dict[str, Any]]:
+    return connection.execute(
+        """SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+           WHERE table_name IN ('analysis', 'finding') ORDER BY table_name, column_name"""
+    ).fetchall()
 
 
 def test_a_waiting_job_for_the_same_identifier_is_enough(context: Context) -> None:

@@ -6,9 +6,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from psycopg.types.json import Jsonb
 from support.triage import (
     PASSWORD,
     ServedPages,
@@ -24,6 +26,7 @@ from support.triage import (
     served,
 )
 
+from models.registry import load_card
 from services.context import Context
 from services.ledger import worklist
 from services.ledger.accounts import Role
@@ -76,6 +79,29 @@ def test_rows_say_what_the_ledger_knows_and_escape_it(context: Context, pages: S
             "ich 0.1.0",
         ):
             assert expected in page
+
+
+def test_a_study_shows_volume_ranges_and_measurements_where_the_model_gave_them(
+    context: Context, pages: ServedPages
+) -> None:
+    card = load_card("ich")
+    _, analysis_id = flag_study(context, 1, {"SDH": 48.2, "SAH": 3.0})
+    with context.pool.connection() as connection:
+        connection.execute(
+            "UPDATE finding SET volume_low_ml = 41.2, volume_high_ml = 55.04 WHERE label = 'SDH' AND analysis_id = %s",
+            [analysis_id],
+        )
+        connection.execute(
+            "UPDATE analysis SET model_version = %s, measurements = %s WHERE id = %s",
+            [card.version, Jsonb({card.measures[0].name: 6.26}), analysis_id],
+        )
+    with context.pool.connection() as connection:
+        [study] = worklist.list_studies(connection, datetime.now(UTC) - timedelta(days=1))
+    with client_of(pages) as client:
+        page = client.get(f"/studies/{study.key}").text.replace("\u00a0", " ")
+    assert "41.2 to 55.0 mL" in page
+    assert f"{card.measures[0].name.capitalize()} 6.3 {card.measures[0].unit}" in page
+    assert card.measures[1].name.capitalize() not in page
 
 
 def test_addresses_hold_nothing_about_the_patient_or_study(context: Context, pages: ServedPages) -> None:

@@ -1,6 +1,7 @@
 """Answers to encode: five labels of a head CT on the support series."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from models.prediction import Finding, ModelIdentity, Urgency
-from services.results.answer import Answer, Concept, Label, Predecessor
+from services.results.answer import Answer, Concept, Label, Predecessor, StudyMeasurement
 from services.results.gate import place
 from services.results.sources import prepare_header, with_thickness
 
@@ -23,6 +24,16 @@ LABELS = tuple(
         (5, "SAH", "21454007", "Subarachnoid hemorrhage", (180, 80, 220)),
     )
 )
+MEASUREMENTS = (
+    StudyMeasurement("midline shift", Concept("midline-shift", "99NIGHTJAR", "Midline shift"), 6.25, "mm"),
+    # A value of more than 16 characters is a Long Code Value in DICOM.
+    StudyMeasurement(
+        "lateral ventricles",
+        Concept("lateral-ventricles-volume", "99NIGHTJAR", "Volume of lateral ventricles"),
+        31.5,
+        "mL",
+    ),
+)
 
 
 def answer(
@@ -32,8 +43,13 @@ def answer(
     model: ModelIdentity = MODEL,
     input_digest: str = "12" * 32,
     predecessors: tuple[Predecessor, ...] = (),
+    measured: bool = False,
 ) -> Answer:
-    """An answer whose findings are measured from its own voxels."""
+    """An answer whose findings are measured from its own voxels.
+
+    Args:
+        measured: with a volume range for every finding, ABC/2 for IPH, and measurements of the study.
+    """
     headers = with_thickness([prepare_header(source) for source in sources])
     grid = place(headers)
     findings = tuple(
@@ -41,6 +57,15 @@ def answer(
         for label in LABELS
         if len(where := np.flatnonzero((segmentation == label.value).any(axis=(1, 2))))
     )
+    if measured:
+        findings = tuple(
+            replace(
+                finding,
+                volume_range_ml=(0.8 * finding.volume_ml, 1.3 * finding.volume_ml),
+                abc2_ml=1.1 * finding.volume_ml if finding.label == "IPH" else None,
+            )
+            for finding in findings
+        )
     return Answer(
         sources=headers,
         segmentation=segmentation,
@@ -53,4 +78,5 @@ def answer(
         parameters={"threshold": 0.5},
         institution="Test Hospital",
         predecessors=predecessors,
+        measurements=MEASUREMENTS if measured else (),
     )

@@ -15,7 +15,9 @@ from models.engines import open_engine
 from models.errors import InvalidCard, InvalidVolume, MissingInput, UnwritableOutput
 from models.ich.model import create
 from models.predict import predict
+from models.prediction import Finding, ModelIdentity, Prediction, Urgency
 from models.registry import load_card
+from models.volume import Volume
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,33 @@ def test_a_nifti_comes_back_as_mask_on_its_grid_and_findings(tmp_path: Path) -> 
     assert report["notice"] == "Prioritisation only. Not for diagnosis."
     assert len(report["model"]["weights_sha256"]) == 64
     assert report["grid"]["even"]
+
+
+def test_everything_the_model_measured_is_in_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure, *_ = load_card("ich").measures
+    findings = (
+        Finding("IPH", 0.9, 12.3456, Urgency.IMMEDIATE, 2, volume_range_ml=(10.1234, 15.0), abc2_ml=14.5),
+        Finding("SAH", 0.7, 2.0, Urgency.URGENT, 2),
+    )
+
+    class Scripted:
+        card = load_card("ich")
+
+        def predict(self, inputs: dict[str, Volume]) -> Prediction:
+            segmentation = np.zeros(inputs["NCCT"].voxels.shape, np.uint8)
+            identity = ModelIdentity("ich", "1", "0" * 64)
+            return Prediction(identity, segmentation, findings, {}, {}, measurements={measure.name: 4.56789})
+
+    monkeypatch.setattr(module, "load_model", lambda name, threads, calibration: Scripted())
+    nib.save(nib.Nifti1Image(head(), np.diag([1.5, 1.5, 5, 1])), tmp_path / "head.nii")
+    report = predict("ich", {None: tmp_path / "head.nii"}, tmp_path / "out")
+    said = json.loads((tmp_path / "out/findings.json").read_text())
+    assert said == report
+    assert [(found["volume_range_ml"], found["abc2_ml"]) for found in said["findings"]] == [
+        ([10.123, 15.0], 14.5),
+        (None, None),
+    ]
+    assert said["measurements"] == {measure.name: {"value": 4.568, "unit": measure.unit}}
 
 
 def test_a_folder_of_dicom_is_read_by_the_models_modality(tmp_path: Path) -> None:

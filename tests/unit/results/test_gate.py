@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 
@@ -138,6 +138,87 @@ def test_a_damaged_report_is_stopped(
 
     with pytest.raises(Reject, match=says):
         check_results(made, segmentation, as_bytes(dataset))
+
+
+@pytest.fixture(scope="module")
+def measured() -> tuple[Answer, bytes, bytes]:
+    made = answer(tilted_ct(), blobs(SHAPE, [1, 3, 5]), measured=True)
+    segmentation = encode_segmentation(made)
+    assert segmentation is not None
+    return made, part10(segmentation), part10(encode_report(made, segmentation))
+
+
+def _uncertainty(dataset: Dataset, code: str) -> Dataset:
+    found: Dataset = next(
+        item
+        for item in _item(dataset, "118565006").ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeValue == code
+    )
+    return found
+
+
+def _groups(dataset: Dataset) -> Sequence[Dataset]:
+    measurements = next(
+        item for item in dataset.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010"
+    )
+    groups: Sequence[Dataset] = measurements.ContentSequence
+    return groups
+
+
+def _shift(dataset: Dataset) -> Dataset:
+    found: Dataset = next(
+        item
+        for item in _groups(dataset)[-1].ContentSequence
+        if item.ConceptNameCodeSequence[0].get("CodeValue") == "midline-shift"
+    )
+    return found
+
+
+def _add(item: Dataset, more: float) -> None:
+    value = item.MeasuredValueSequence[0]
+    value.NumericValue = float(value.NumericValue) + more
+
+
+def _drop(sequence: Sequence[Dataset], item: Dataset) -> None:
+    sequence.remove(item)  # type: ignore[attr-defined]
+
+
+def _in_centimetres(dataset: Dataset) -> None:
+    _shift(dataset).MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = "cm"
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda dataset: _add(_uncertainty(dataset, "371885007"), 1.0), "gives IPH another volume range"),
+        (lambda dataset: _add(_uncertainty(dataset, "371886008"), 1.0), "gives IPH another volume range"),
+        (lambda dataset: _add(_item(dataset, "121221"), 1.0), "gives IPH another ABC/2"),
+        (lambda dataset: _drop(_group(dataset).ContentSequence, _item(dataset, "121221")), "differ in having ABC/2"),
+        (lambda dataset: _add(_shift(dataset), 0.1), "gives the measurement midline shift another value"),
+        (_in_centimetres, "not in mm"),
+        (lambda dataset: _drop(_groups(dataset)[-1].ContentSequence, _shift(dataset)), "lacks the measurement midline"),
+        (lambda dataset: _drop(_groups(dataset), _groups(dataset)[-1]), "lacks the measurement midline"),
+    ],
+)
+def test_a_report_with_another_measurement_is_stopped(
+    measured: tuple[Answer, bytes, bytes], damage: Callable[[Dataset], None], says: str
+) -> None:
+    made, segmentation, report = measured
+    check_results(made, segmentation, report)
+    dataset = dcmread(BytesIO(report))
+    damage(dataset)
+
+    with pytest.raises(Reject, match=says):
+        check_results(made, segmentation, as_bytes(dataset))
+
+
+def test_a_volume_outside_its_own_range_is_stopped(measured: tuple[Answer, bytes, bytes]) -> None:
+    made, segmentation, report = measured
+    finding = made.findings[0]
+    odd = replace(finding, volume_range_ml=(finding.volume_ml + 0.5, finding.volume_ml + 1.0))
+
+    with pytest.raises(Reject, match="outside its own range"):
+        check_results(replace(made, findings=(odd, *made.findings[1:])), segmentation, report)
 
 
 def test_bytes_that_are_no_dicom_are_stopped(good: tuple[Answer, bytes, bytes]) -> None:

@@ -61,6 +61,49 @@ def test_a_finding_without_voxels_refers_to_its_key_image() -> None:
     ]
 
 
+def _named(item: Dataset, meaning: str) -> list[Dataset]:
+    own = [item] if meaning in [code.CodeMeaning for code in item.get("ConceptNameCodeSequence", ())] else []
+    return own + [found for child in item.get("ContentSequence", ()) for found in _named(child, meaning)]
+
+
+def _measured(item: Dataset) -> tuple[float, str]:
+    value = item.MeasuredValueSequence[0]
+    return float(value.NumericValue), value.MeasurementUnitsCodeSequence[0].CodeValue
+
+
+def test_volume_range_abc2_and_measurements_of_the_study_come_back_in_their_units() -> None:
+    made = answer(tilted_ct(), blobs(SHAPE, [1, 3]), measured=True)
+
+    report = dcmread(BytesIO(encode(made)["sr"][1]))
+
+    volumes = _named(report, "Volume")
+    assert [_measured(volume)[0] for volume in volumes] == pytest.approx(
+        [finding.volume_ml for finding in made.findings], abs=1e-3
+    )
+    for volume, finding in zip(volumes, made.findings, strict=True):
+        assert finding.volume_range_ml is not None
+        low, high = finding.volume_range_ml
+        [lower], [upper] = (
+            _named(volume, f"{sign}, range of {side} measurement uncertainty")
+            for sign, side in (("-", "lower"), ("+", "upper"))
+        )
+        assert _measured(lower) == (pytest.approx(finding.volume_ml - low, abs=1e-3), "mL")
+        assert _measured(upper) == (pytest.approx(high - finding.volume_ml, abs=1e-3), "mL")
+    [abc2] = _named(report, "Volume of ellipsoid")
+    assert _measured(abc2) == (pytest.approx(1.1 * made.findings[0].volume_ml, abs=1e-3), "mL")
+    assert [code.CodeMeaning for code in abc2.ContentSequence[0].ConceptCodeSequence] == ["ABC/2"]
+    assert [_measured(item) for item in _named(report, "Midline shift")] == [(6.25, "mm")]
+    assert [_measured(item) for item in _named(report, "Volume of lateral ventricles")] == [(31.5, "mL")]
+
+
+@pytest.mark.parametrize(("labels", "measured", "own"), [([1], True, True), ([1], False, False), ([], False, True)])
+def test_the_coding_scheme_is_named_where_a_code_of_ours_is_used(labels: list[int], measured: bool, own: bool) -> None:
+    report = dcmread(BytesIO(encode(answer(tilted_ct(), blobs(SHAPE, labels), measured=measured))["sr"][1]))
+
+    named = [item.CodingSchemeDesignator for item in report.get("CodingSchemeIdentificationSequence", ())]
+    assert ("99NIGHTJAR" in named) == own
+
+
 def test_a_report_names_the_one_it_replaces() -> None:
     earlier = Predecessor("2.25.10", "2.25.11", "1.2.840.10008.5.1.4.1.1.88.33", "2.25.12")
     made = answer(tilted_ct(), blobs(SHAPE, []), predecessors=(earlier,))

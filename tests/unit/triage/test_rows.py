@@ -18,6 +18,7 @@ from services.triage.rows import (
     describe_study,
     format_date,
     format_person_name,
+    format_range,
     format_volume,
     format_wait,
 )
@@ -257,6 +258,14 @@ def test_an_immediate_result_alerts_until_claimed_and_again_when_it_is_new() -> 
 )
 def test_volumes(volume_ml: float, text: str) -> None:
     assert format_volume(volume_ml).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("range_ml", "text"),
+    [((9.84, 14.06), "9.8 to 14.1 mL"), ((0.0, 0.4), "<0.1 to 0.4 mL"), ((88.0, 130.4), "88.0 to 130 mL")],
+)
+def test_volume_ranges(range_ml: tuple[float, float], text: str) -> None:
+    assert format_range(range_ml).replace("\u00a0", " ") == text
 
 
 @pytest.mark.parametrize(
