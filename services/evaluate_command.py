@@ -117,16 +117,16 @@ def _show(evaluation: "Evaluation", out_dir: Path, calibration: Path | None) -> 
     from services.datasets.evaluation.report import SYNTHETIC
 
     summary = evaluation.summary
-    table = Table("", "With/without", "AUC", "Sensitivity", "Specificity", "ICC", "Dice", title_justify="left")
+    table = Table("", "Studies\nwith/out", "AUC", "Sensitivity", "Specificity", "ICC", "Dice", title_justify="left")
     for name, label in summary.labels.items():
         found = label.detection
         table.add_row(
             name,
             f"{found.positives}/{found.negatives}",
-            _number(found.auc, 3),
-            _number(found.sensitivity, 2),
-            _number(found.specificity, 2),
-            _number(label.volume.icc if label.volume else None, 3),
+            _number(found.auc),
+            _number(found.sensitivity),
+            _number(found.specificity),
+            _number(label.volume.icc if label.volume else None),
             "–" if label.overlap is None else f"{label.overlap.dice.median:.2f}",
         )
     out.print(table)
@@ -151,16 +151,19 @@ def _show(evaluation: "Evaluation", out_dir: Path, calibration: Path | None) -> 
             f"Calibration written to {calibration}." if calibration else "Nothing to calibrate: too few studies.",
             highlight=False,
             markup=False,
+            soft_wrap=True,
         )
     if evaluation.synthetic:
         out.print(SYNTHETIC, highlight=False)
-    out.print(f"Written to {out_dir}. Prioritisation only. Not for diagnosis.", highlight=False, markup=False)
+    out.print(
+        f"Written to {out_dir}. Prioritisation only. Not for diagnosis.", highlight=False, markup=False, soft_wrap=True
+    )
 
 
-def _number(estimate: Any, digits: int) -> str:
+def _number(estimate: Any) -> str:
     """A figure with its interval below it, or a dash."""
     if estimate is None or estimate.value is None:
         return "–"
     if estimate.lower is None:
-        return f"{estimate.value:.{digits}f}"
-    return f"{estimate.value:.{digits}f}\n{estimate.lower:.{digits}f} to {estimate.upper:.{digits}f}"
+        return f"{estimate.value:.2f}"
+    return f"{estimate.value:.2f}\n{estimate.lower:.2f}–{estimate.upper:.2f}"

@@ -15,14 +15,15 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
-from models.calibration import ModelCalibration, calibrate_card, read_calibration
+from models.calibration import ModelCalibration
 from models.engines import EngineChoice
 from models.errors import EngineFailure, ModelError
 from models.prediction import Prediction
 from models.preview import render_preview
-from models.registry import load_card, load_model
+from models.registry import load_model
 from models.volume import Volume
-from services.errors import Reject, Retry, SettingsError
+from services.errors import Reject, Retry
+from services.inference.calibrations import read_calibrations
 from services.settings import InferenceSettings
 
 HEALTH_CHECK_PERIOD_S = 3.0
@@ -149,28 +150,6 @@ class ModelServer:
         except (RayError, RayServeException) as error:
             raise Retry(f"The replica of {model} failed ({type(error).__name__}).") from error
         return answer
-
-
-def read_calibrations(settings: InferenceSettings) -> dict[str, ModelCalibration]:
-    """The site's calibrations by model, read here so that replicas on other machines need no file.
-
-    Raises:
-        SettingsError: a file cannot be used with what is installed, or two are for one model.
-    """
-    found: dict[str, ModelCalibration] = {}
-    for path in settings.calibrations:
-        try:
-            calibration = read_calibration(path)
-            if calibration.model in settings.models:
-                calibrate_card(load_card(calibration.model), calibration)
-        except ModelError as error:
-            raise SettingsError(f"inference.calibrations: {path}: {error}") from error
-        if calibration.model not in settings.models:
-            raise SettingsError(f"inference.calibrations: {path} is for {calibration.model}, which is not served.")
-        if calibration.model in found:
-            raise SettingsError(f"inference.calibrations: two files are for {calibration.model}; leave one.")
-        found[calibration.model] = calibration
-    return found
 
 
 def _sentence(error: ModelError) -> str:

@@ -134,26 +134,40 @@ def fit_platt(probabilities: Values, truth: Truth) -> Calibration | None:
     return Calibration(slope=slope, intercept=intercept) if slope > 1e-6 else None
 
 
-def choose_threshold(
-    probabilities: Values, volumes_ml: Values, truth: Truth, volume_ml: float, name: str, targets: Targets
-) -> tuple[float, bool]:
-    """The threshold on probability that reaches a target and gives away least of the other, and whether it does.
+@dataclass(frozen=True)
+class Threshold:
+    """On probability, and whether it reaches its target."""
+
+    probability: float
+    reached: bool
+
+
+def choose_thresholds(
+    probabilities: Values, volumes_ml: Values, truth: Truth, volume_ml: float, targets: Targets
+) -> dict[str, Threshold]:
+    """The thresholds that reach each target and give away least of the other, by name.
 
     High sensitivity takes the highest threshold that is sensitive enough, high specificity the lowest that is specific
-    enough. Thresholds lie halfway between neighbouring probabilities.
+    enough; where one threshold can do both, each takes the end of that range that its name says. Thresholds lie halfway
+    between neighbouring probabilities.
 
     Args:
-        volume_ml: what a finding must measure as well.
+        volume_ml: what a finding must measure as well; it can put a sensitivity out of reach.
     """
     large = volumes_ml >= volume_ml
     values = np.unique(probabilities)
     thresholds = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [(values[-1] + 1) / 2]])
     found = (probabilities[None] >= thresholds[:, None]) & large[None]
-    if name == HIGH_SENSITIVITY:
-        enough = found[:, truth].mean(axis=1) >= targets.sensitivity
-        return float(thresholds[enough][-1] if enough.any() else 0.0), bool(enough.any())
-    enough = (~found[:, ~truth]).mean(axis=1) >= targets.specificity
-    return float(thresholds[enough][0] if enough.any() else thresholds[-1]), bool(enough.any())
+    sensitive = np.flatnonzero(found[:, truth].mean(axis=1) >= targets.sensitivity)
+    specific = np.flatnonzero((~found[:, ~truth]).mean(axis=1) >= targets.specificity)
+    low = int(sensitive[-1]) if len(sensitive) else 0
+    high = int(specific[0])  # nothing is found at the last, so it is specific
+    if len(sensitive):
+        low, high = min(low, high), max(low, high)
+    return {
+        HIGH_SENSITIVITY: Threshold(float(thresholds[low]), bool(len(sensitive))),
+        HIGH_SPECIFICITY: Threshold(float(thresholds[high]), True),
+    }
 
 
 def fit_calibration(cases: Sequence[Case], card: Card, targets: Targets, *, seed: int = 0) -> CalibrationFit:
@@ -229,17 +243,21 @@ def _fit_label(
         seen = calibrate_all(inside.probabilities, line)
         outside = folds == k
         held_out[outside] = calibrate_all(data.probabilities[outside], line)
+        chosen = choose_thresholds(seen, inside.volumes_ml, inside.truth, point.volume_ml, targets)
         for name in names:
-            threshold, _ = choose_threshold(seen, inside.volumes_ml, inside.truth, point.volume_ml, name, targets)
-            raised[name][outside] = (held_out[outside] >= threshold) & (data.volumes_ml[outside] >= point.volume_ml)
+            enough = held_out[outside] >= chosen[name].probability
+            raised[name][outside] = enough & (data.volumes_ml[outside] >= point.volume_ml)
     final = calibrate_all(everything.probabilities, whole)
-    points = []
-    for name in names:
-        threshold, reached = choose_threshold(
-            final, everything.volumes_ml, everything.truth, point.volume_ml, name, targets
+    thresholds = choose_thresholds(final, everything.volumes_ml, everything.truth, point.volume_ml, targets)
+    points = [
+        PointFound(
+            name,
+            OperatingPoint(probability=threshold.probability, volume_ml=point.volume_ml),
+            threshold.reached,
+            *_rates(raised[name][data.known], everything.truth),
         )
-        chosen = OperatingPoint(probability=threshold, volume_ml=point.volume_ml)
-        points.append(PointFound(name, chosen, reached, *_rates(raised[name][data.known], everything.truth)))
+        for name, threshold in thresholds.items()
+    ]
     fit = LabelFit(
         positives,
         negatives,

@@ -79,7 +79,8 @@ def _reliabilities(evaluation: Evaluation) -> dict[str, Markup]:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    return NOTHING if value is None else f"{value:.{digits}f}".replace("-", "−")
+    """With a real minus sign, and no minus before nothing."""
+    return NOTHING if value is None else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _range(low: float | None, high: float | None, digits: int, factor: float = 1) -> Markup:

@@ -17,7 +17,7 @@ from services.datasets.evaluation.calibrating import (
     CalibrationFit,
     Targets,
     calibration_of,
-    choose_threshold,
+    choose_thresholds,
     fit_calibration,
     fit_platt,
     without_operating_points,
@@ -65,10 +65,10 @@ def test_platts_line_is_where_its_likelihood_is_flat(rows: list[tuple[bool, floa
 
 
 def test_the_line_that_made_the_data_is_found() -> None:
-    cases = cohort(2000, slope=0.5)
+    cases = cohort(1200, slope=0.5)
     line = fit(cases).labels["blot"].calibration
     assert line is not None
-    assert (line.slope, line.intercept) == pytest.approx((0.5, -1.0), abs=0.15)
+    assert (line.slope, line.intercept) == pytest.approx((0.5, -1.0), abs=0.2)
 
 
 def test_a_perfect_separation_keeps_the_line_finite() -> None:
@@ -88,28 +88,36 @@ def test_suspicion_that_falls_with_truth_makes_no_line() -> None:
     ),
     st.sampled_from([0.5, 0.8, 0.95, 1.0]),
 )
-def test_a_threshold_reaches_its_target_and_the_next_would_not(rows: list[tuple[bool, float]], target: float) -> None:
+def test_thresholds_reach_their_targets_and_give_away_least(rows: list[tuple[bool, float]], target: float) -> None:
     truth, p = np.array([t for t, _ in rows]), np.array([p for _, p in rows])
-    targets = Targets(target, target)
-    volumes = np.ones(len(p))
-    low, reached = choose_threshold(p, volumes, truth, 0.5, HIGH_SENSITIVITY, targets)
-    assert reached
+    chosen = choose_thresholds(p, np.ones(len(p)), truth, 0.5, Targets(target, target))
+    low, high = chosen[HIGH_SENSITIVITY].probability, chosen[HIGH_SPECIFICITY].probability
+    assert chosen[HIGH_SENSITIVITY].reached
+    assert chosen[HIGH_SPECIFICITY].reached
+    assert low <= high
     assert (p[truth] >= low).mean() >= target
-    higher = np.unique(p[p >= low])[1:2]
+    assert (p[~truth] < high).mean() >= target
+    if (p[~truth] < low).mean() >= target or (p[truth] >= high).mean() >= target:
+        return  # one threshold does both: the points are the ends of that range
+    higher, lower = np.unique(p[p >= low])[1:2], np.unique(p[p < high])[-1:]
     if len(higher):
         assert (p[truth] >= higher[0]).mean() < target
-    high, reached = choose_threshold(p, volumes, truth, 0.5, HIGH_SPECIFICITY, targets)
-    assert reached
-    assert (p[~truth] < high).mean() >= target
-    lower = np.unique(p[p < high])[-1:]
     if len(lower):
         assert (p[~truth] < lower[0]).mean() < target
 
 
+def test_where_one_threshold_does_both_each_point_takes_its_own_end() -> None:
+    p, truth = np.array([0.1, 0.3, 0.7, 0.9]), np.array([False, False, True, True])
+    chosen = choose_thresholds(p, np.ones(4), truth, 0.5, Targets(0.5, 0.5))
+    # Specific enough from 0.2 on, sensitive enough up to 0.8.
+    assert chosen[HIGH_SENSITIVITY].probability == pytest.approx(0.2)
+    assert chosen[HIGH_SPECIFICITY].probability == pytest.approx(0.8)
+
+
 def test_a_volume_that_findings_do_not_reach_puts_sensitivity_out_of_reach() -> None:
     p, truth = np.array([0.1, 0.9, 0.8]), np.array([False, True, True])
-    threshold, reached = choose_threshold(p, np.array([5.0, 5.0, 0.1]), truth, 0.5, HIGH_SENSITIVITY, TARGETS)
-    assert (threshold, reached) == (0.0, False)
+    chosen = choose_thresholds(p, np.array([5.0, 5.0, 0.1]), truth, 0.5, TARGETS)
+    assert (chosen[HIGH_SENSITIVITY].probability, chosen[HIGH_SENSITIVITY].reached) == (0.0, False)
 
 
 def test_overconfidence_is_mended_on_studies_the_fit_never_saw() -> None:
@@ -202,9 +210,9 @@ def test_a_line_over_the_cards_own_is_one_line() -> None:
                 for name, candidate in case.candidates.items()
             },
         )
-        for case in cohort(600)
+        for case in cohort(300)
     ]
-    raw, over = fit(cohort(600)).labels["blot"].calibration, fit(cases, card).labels["blot"].calibration
+    raw, over = fit(cohort(300)).labels["blot"].calibration, fit(cases, card).labels["blot"].calibration
     assert raw is not None
     assert over is not None
     assert (over.slope, over.intercept) == pytest.approx((raw.slope, raw.intercept), abs=0.01)
