@@ -4,9 +4,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
 
 from models.card import Card
 from models.errors import InvalidVolume, ModelError
@@ -14,7 +17,7 @@ from models.predict import read_image
 from models.prediction import Prediction
 from models.registry import Model
 from models.volume import Volume
-from services.datasets.evaluation.cases import ANY, READS, Study
+from services.datasets.evaluation.cases import ANY, READS, SCANNER, Study
 from services.datasets.evaluation.overlap import Overlap, measure_overlap
 from services.datasets.evaluation.truth import read_truth
 
@@ -110,7 +113,7 @@ def measure_study(study: Study, model: Model, *, unrestricted: Model | None = No
         return Case(study.name, study.attributes, Outcome.FAILED, str(error))
     seen = Case(
         study.name,
-        study.attributes,
+        _attributes(study, study.images[card.inputs[0].role]),
         Outcome.FAILED,
         slice_count=len(volume.voxels),
         step_mm=float(np.median(volume.slab_mm)) if len(volume.voxels) > 1 else None,
@@ -135,6 +138,21 @@ def measure_study(study: Study, model: Model, *, unrestricted: Model | None = No
         candidates=candidates,
         seconds=seconds,
     )
+
+
+def _attributes(study: Study, image: Path) -> Mapping[str, str]:
+    """The study's own; a scanner nobody named is read from its DICOM."""
+    if SCANNER in study.attributes or not image.is_dir():
+        return study.attributes
+    for path in sorted(p for p in image.rglob("*") if p.is_file()):
+        try:
+            header = pydicom.dcmread(path, specific_tags=["Manufacturer", "ManufacturerModelName"])
+            words = [str(header.get(keyword) or "").strip() for keyword in ("Manufacturer", "ManufacturerModelName")]
+        except (InvalidDicomError, OSError, ValueError):
+            continue
+        name = " ".join(word for word in words if word)
+        return {**study.attributes, SCANNER: name} if name else study.attributes
+    return study.attributes
 
 
 def _reads(study: Study, truth: NDArray[np.uint8] | None, card: Card) -> dict[str, bool | None]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.ct import as_bytes, tilted_ct
 from support.labelled import VOXEL_ML, SmallModel, box, load_small, small_card, write_study
 
 from services.datasets.evaluation.calibrating import without_operating_points
@@ -89,3 +90,16 @@ def test_candidates_are_known_below_the_operating_point(tmp_path: Path) -> None:
     assert not case.labels["blot"].found
     assert case.candidates["blot"] == Candidate(pytest.approx(0.2), pytest.approx(30 * VOXEL_ML))
     assert case.candidates["stain"] == Candidate(pytest.approx(0.3), 0.0)
+
+
+@pytest.mark.parametrize(("row", "scanner"), [("a,0,", "Nightjar tests"), ("a,0,Alpha", "Alpha")])
+def test_the_scanner_comes_from_the_table_or_else_from_dicom(tmp_path: Path, row: str, scanner: str) -> None:
+    (tmp_path / "images/a").mkdir(parents=True)
+    (tmp_path / "images/a/notes").write_text("no DICOM")
+    for k, dataset in enumerate(tilted_ct()):
+        (tmp_path / f"images/a/{k}.dcm").write_bytes(as_bytes(dataset))
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth/studies.csv").write_text(f"study,any,scanner\n{row}\n")
+    case = measured(tmp_path)
+    assert case.outcome is Outcome.ANALYSED
+    assert case.attributes == {"scanner": scanner}

@@ -10,9 +10,10 @@ from support.instances import ct, write
 from support.tiny_network import write_threshold_network
 
 from models import predict as module
+from models.calibration import ModelCalibration, calibrate_card
 from models.engines import open_engine
 from models.ich.model import create
-from models.registry import load_card
+from models.registry import Model, load_card
 from services import cli
 
 
@@ -20,7 +21,11 @@ from services import cli
 def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = load_card("ich")
     engine = open_engine(write_threshold_network(tmp_path / "tiny.onnx", size=card.preprocess.size), threads=1)
-    monkeypatch.setattr(module, "load_model", lambda name, threads, calibration: create(card, engine))
+
+    def load(name: str, threads: int, calibration: ModelCalibration | None) -> Model:
+        return create(card if calibration is None else calibrate_card(card, calibration), engine)
+
+    monkeypatch.setattr(module, "load_model", load)
 
 
 @pytest.fixture
@@ -99,3 +104,21 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert out == ""
     assert "Traceback" not in err
     assert not Path("prediction").exists()
+
+
+def test_a_sites_calibration_moves_the_operating_point(nightjar: Command, image: Path) -> None:
+    card = load_card("ich")
+    content = {
+        "model": "ich",
+        "version": card.version,
+        "weights_sha256": card.weights.sha256,
+        "use": "large",
+        "labels": {"IPH": {"operating_points": {"large": {"probability": 0.5, "volume_ml": 1000}}}},
+    }
+    Path("site.yaml").write_text(json.dumps(content))
+    code, out, _ = nightjar(image, "--calibration", "site.yaml")
+    assert (code, "No flag raised." in out) == (0, True)
+    Path("site.yaml").write_text(json.dumps({**content, "version": "0.0.1"}))
+    code, _, err = nightjar(image, "--calibration", "site.yaml")
+    assert code == 1
+    assert "fitted to ich 0.0.1" in err
