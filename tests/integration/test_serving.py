@@ -35,7 +35,8 @@ PATIENCE_S = 90.0
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ModelServer]:
-    server = ModelServer(InferenceSettings(models=("ich",), timeout_s=60.0))
+    # Not what `auto` would be: the setting must reach the replica.
+    server = ModelServer(InferenceSettings(models=("ich",), engine="onnxruntime", timeout_s=60.0))
     server.start()
     yield server
     server.stop()
@@ -95,7 +96,8 @@ def analyse_until_answered(server: ModelServer) -> int:
 
 def test_an_answer_is_the_bare_models(server: ModelServer) -> None:
     served = server.analyse("ich", head())
-    bare = load_model("ich").predict(head())
+    bare = load_model("ich", engine="onnxruntime").predict(head())
+    assert str(served.prediction.parameters["engine"]).startswith("onnxruntime ")
     np.testing.assert_array_equal(served.prediction.segmentation, bare.segmentation)
     assert served.prediction.findings == bare.findings
     assert served.prediction.model == bare.model
