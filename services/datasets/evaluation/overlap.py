@@ -55,7 +55,7 @@ def measure_overlap(truth: Mask, answer: Mask, volume: Volume) -> Overlap | None
 
 
 def surface(mask: Mask, volume: Volume) -> tuple[Points, Points]:
-    """Faces of a mask: centres (faces, 3) in LPS millimetres, and areas (faces,) in square millimetres."""
+    """Faces of a mask that is not empty: centres (faces, 3) in LPS mm, and areas (faces,) in square mm."""
     down, across = volume.spacing_mm
     row, column = np.array(volume.row_direction), np.array(volume.column_direction)
     # Places halfway between slices; beyond the ends as far out as the neighbour is in.
@@ -67,9 +67,13 @@ def surface(mask: Mask, volume: Volume) -> tuple[Points, Points]:
         middles = (positions[1:] + positions[:-1]) / 2
         edges = np.concatenate([[2 * positions[0] - middles[0]], middles, [2 * positions[-1] - middles[-1]]])
     centres, areas = [], []
+    # Only the box around the mask is looked at: thin slices of a whole head are many voxels.
+    box = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))[[0, -1]] for axis in range(3)]
+    part = mask[tuple(slice(low, high + 1) for low, high in box)]
     for axis in range(3):
         pad = [(1, 1) if a == axis else (0, 0) for a in range(3)]
-        k, r, c = np.nonzero(np.diff(np.pad(mask, pad).astype(np.int8), axis=axis))
+        edge = np.nonzero(np.diff(np.pad(part, pad).astype(np.int8), axis=axis))
+        k, r, c = (index + low for index, (low, _) in zip(edge, box, strict=True))
         base = edges[k] if axis == 0 else positions[k]
         r_at = r - 0.5 if axis == 1 else r
         c_at = c - 0.5 if axis == 2 else c
