@@ -47,8 +47,8 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on labelled studies. Example: nightjar evaluate --task ich --images ct --truth masks --out out"""
-    from services.datasets.evaluation.calibrating import HIGH_SENSITIVITY, HIGH_SPECIFICITY, Targets
     from services.datasets.evaluation.files import prepare_folder, write_files
+    from services.datasets.evaluation.operating_points import HIGH_SENSITIVITY, HIGH_SPECIFICITY, Targets
     from services.datasets.evaluation.run import Request
     from services.datasets.evaluation.run import evaluate as run
 

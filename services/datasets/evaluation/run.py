@@ -11,12 +11,12 @@ from models.registry import Model, load_model
 from services.datasets.evaluation.acceptance import Judgement, Verdict, judge, overall, read_limits
 from services.datasets.evaluation.calibrating import (
     CalibrationFit,
-    Targets,
     fit_calibration,
     without_operating_points,
 )
 from services.datasets.evaluation.cases import ANY, Study, find_studies
 from services.datasets.evaluation.measuring import Case, measure_study
+from services.datasets.evaluation.operating_points import Targets
 from services.datasets.evaluation.summary import Summary, summarize
 from services.errors import SettingsError
 

@@ -12,18 +12,20 @@ from support.labelled import load_small, small_card
 from models.calibration import calibrate_card, calibrated, logits
 from models.card import Calibration, Card, OperatingPoint
 from services.datasets.evaluation.calibrating import (
-    HIGH_SENSITIVITY,
-    HIGH_SPECIFICITY,
     CalibrationFit,
-    Targets,
     calibration_of,
-    choose_thresholds,
     fit_calibration,
     fit_platt,
     without_operating_points,
 )
 from services.datasets.evaluation.cases import ANY
 from services.datasets.evaluation.measuring import Candidate, Case, Measured, Outcome
+from services.datasets.evaluation.operating_points import (
+    HIGH_SENSITIVITY,
+    HIGH_SPECIFICITY,
+    Targets,
+    choose_thresholds,
+)
 
 TARGETS = Targets()
 
