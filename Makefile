@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench train-ich lock clean
+.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
@@ -62,6 +62,13 @@ bench: $(VENV)/.train
 train-ich: $(VENV)/.train
 	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make train-ich LABELMAPS=DIR"; exit 2; }
 	$(BIN)/python -m models.ich.train --labelmaps "$(LABELMAPS)" --out training-runs/ich
+
+# The table of docs/models/ich.md: studies that training never saw, through the model as it is served.
+evaluate-ich: $(VENV)/.train
+	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make evaluate-ich LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.ich.train.heldout --labelmaps "$(LABELMAPS)" --out evaluation-ich/data
+	$(BIN)/nightjar evaluate --task ich --synthetic --dataset "200 synthetic heads never seen in training" \
+	  --images evaluation-ich/data/images --truth evaluation-ich/data/truth --out evaluation-ich/report
 
 lock: $(VENV)/.dev
 	$(PIP) --quiet uv

@@ -4,6 +4,7 @@ A calibration file (YAML, written by `nightjar evaluate --calibrate`) is bound t
 one network say nothing about another.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -95,6 +96,8 @@ def read_calibration(path: Path) -> ModelCalibration:
 def calibrate_card(card: Card, calibration: ModelCalibration) -> Card:
     """The card with the site's calibration and operating points in place of its own.
 
+    Its version says so ("0.2.0+site.1a2b3c4d"): another calibration gives other answers, which are other results.
+
     Raises:
         InvalidCard: it was fitted to another model, version or file of weights, or names a label the card lacks.
     """
@@ -117,4 +120,5 @@ def calibrate_card(card: Card, calibration: ModelCalibration) -> Card:
         own = calibration.labels.get(label.name, CalibratedLabel(calibration=label.calibration))
         point = own.operating_points.get(calibration.use, label.operating_point)
         labels.append(label.model_copy(update={"calibration": own.calibration, "operating_point": point}))
-    return card.model_copy(update={"labels": tuple(labels)})
+    digest = hashlib.sha256(calibration.model_dump_json(exclude={"fitted_on"}).encode()).hexdigest()
+    return card.model_copy(update={"labels": tuple(labels), "version": f"{card.version}+site.{digest[:8]}"})

@@ -57,6 +57,16 @@ class UrgencyRule(_Part):
     urgent_ml: float = Field(0, ge=0)
 
 
+Weights4 = tuple[float, float, float, float]
+
+
+class Evidence(_Part):
+    """How much the signs for a label weigh in its probabilities: an offset and three weights each."""
+
+    slice: Weights4
+    study: Weights4
+
+
 class LabelCard(_Part):
     """One kind of voxel the model marks."""
 
@@ -69,6 +79,7 @@ class LabelCard(_Part):
     """Its probability is the calibrated one."""
     urgency: UrgencyRule
     calibration: Calibration = Calibration()
+    evidence: Evidence | None = None
     minimum_hu: float | None = None
     """Components with a lower median density, measured away from bone, are no blood; None: not looked at."""
 

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from typing import Literal, get_args
 
 from dicom_router import assemble, listener, route
+from models.calibration import calibrate_card
 from models.registry import list_models
 from services import worker
 from services.context import Context
 from services.delivery import deliver
 from services.errors import SettingsError
+from services.inference.calibrations import read_calibrations
 from services.ledger import served_models
 from services.ledger.database import migrate, open_pool
 from services.ledger.jobs import Stage
@@ -65,6 +67,11 @@ def register_models(context: Context) -> None:
         raise SettingsError(
             f"inference.models = {', '.join(unknown)}: no such model; there are {', '.join(sorted(cards))}."
         )
+    calibrations = read_calibrations(context.settings.inference)
+    served = [
+        calibrate_card(cards[name], calibrations[name]) if name in calibrations else cards[name]
+        for name in context.settings.inference.models
+    ]
     served_models.register_models(
         context.pool,
         [
@@ -76,7 +83,7 @@ def register_models(context: Context) -> None:
                 optional_roles=tuple(entry.role for entry in card.inputs if entry.optional),
                 priority=card.priority,
             )
-            for card in (cards[name] for name in context.settings.inference.models)
+            for card in served
         ],
     )
 

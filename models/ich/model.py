@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from models.card import Card
 from models.engines import Engine
 from models.errors import EngineFailure, MissingInput
-from models.ich.postprocess import find, read_probabilities
+from models.ich.maps import Maps, read_maps
+from models.ich.midline import midline_shift_mm
+from models.ich.postprocess import find, read
 from models.ich.preprocess import prepare
 from models.prediction import ModelIdentity, Prediction, Urgency
 from models.volume import Volume
@@ -39,7 +40,8 @@ class ICHModel:
             raise MissingInput(f"{self.card.name} needs an input of role {ROLE}.")
         volume = inputs[ROLE]
         slices = prepare(volume, self.card.preprocess)
-        reading = read_probabilities(self._run(slices.stacks()), slices, volume, self.card)
+        maps = read_maps(self._run(slices.stacks()), self.card)
+        reading = read(maps, slices, volume, self.card)
         findings = find(reading, volume, self.card)
         # Voxels below a label's operating point are no finding, and no object that leaves may look like one.
         shown = [self.card.label(finding.label).value for finding in findings]
@@ -51,6 +53,7 @@ class ICHModel:
             probabilities=reading.probabilities,
             slice_probabilities=reading.slice_probabilities,
             urgency=min((finding.urgency for finding in findings), default=Urgency.STANDARD),
+            measurements=self._measure(maps, slices.slab_mm(volume)),
             parameters={
                 "engine": self.engine.name,
                 **{f"{label.name} probability": label.operating_point.probability for label in self.card.labels},
@@ -58,15 +61,24 @@ class ICHModel:
             },
         )
 
+    def _measure(self, maps: Maps, slab_mm: NDArray[np.float64]) -> dict[str, float]:
+        """Midline shift (mm) and lateral ventricles (mL), where the images show them."""
+        spacing = self.card.preprocess.spacing_mm
+        ventricles_ml = float((maps.ventricles > 0.5).sum(axis=(1, 2)) @ slab_mm) * spacing**2 / 1000
+        shift = midline_shift_mm(maps, spacing)
+        return {"lateral ventricles": ventricles_ml} | ({} if shift is None else {"midline shift": shift})
+
     def _run(self, stacks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(slabs, 3, size, size) to probabilities (slabs, classes, size, size)."""
+        """(slabs, 3, size, size) to logits (slabs, channels, size, size).
+
+        Raises:
+            EngineFailure: the answer has another shape than the question.
+        """
         parts = [
             self.engine.run({"slices": stacks[start : start + self.card.batch]})["logits"]
             for start in range(0, len(stacks), self.card.batch)
         ]
         logits = np.concatenate(parts)
-        if logits.shape[1] != 1 + len(self.card.labels) or logits.shape[2:] != stacks.shape[2:]:
+        if logits.shape[2:] != stacks.shape[2:]:
             raise EngineFailure(f"The network of {self.card.name} answered with {logits.shape}, not with its labels.")
-        if not np.isfinite(logits).all():  # softmax and argmax would quietly make "no finding" of it
-            raise EngineFailure(f"The network of {self.card.name} answered with values that are no numbers.")
-        return np.asarray(softmax(logits, axis=1), np.float32)
+        return logits

@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models.abc2 import abc_over_2
+from models.calibration import calibrated
 from models.card import Card, LabelCard
+from models.ich.evidence import read_signs, weigh
+from models.ich.maps import Maps, ordered
 from models.ich.preprocess import Slices
 from models.prediction import Finding, Urgency
 from models.volume import Volume
@@ -17,40 +21,38 @@ SMALLEST_ML = 0.1
 BONE_HU, BONE_REACH_MM, CLEAR_SHARE = 200.0, 1.8, 0.25
 """Density of bone, how far it brightens its neighbours, and how much of a component must lie beyond that."""
 
-TOP_ML = 0.2
-"""A slice is as suspicious as the mean of its most suspicious voxels of this much volume."""
+ELLIPSOIDS = ("IPH",)
+SURE, HINTED = 0.8, 0.2
+"""A volume's range: voxels at least this probable among those marked, and those marked or at least that probable."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What the probabilities say, on the acquired grid.
+    """What the maps say, on the acquired grid.
 
     Attributes:
         segmentation: uint8 (slice, row, column), label values.
         slice_probabilities: per label name, float32 (slices,).
-        probabilities: per label name, of the study: its most suspicious slice.
+        probabilities: per label name, of the study, as calibrated.
+        ranges: per label name, the volume's bounds relative to the volume.
     """
 
     segmentation: NDArray[np.uint8]
     slice_probabilities: dict[str, NDArray[np.float32]]
     probabilities: dict[str, float]
+    ranges: dict[str, tuple[float, float]]
 
 
-def read_probabilities(probabilities: NDArray[np.float32], slices: Slices, volume: Volume, card: Card) -> Reading:
-    """Take the network's probabilities back to the image.
-
-    Args:
-        probabilities: (slabs, 1 + labels, size, size), background first, then labels in order of value.
-    """
-    labels = sorted(card.labels, key=lambda label: label.value)
-    pixel_ml = card.preprocess.spacing_mm**2 * card.preprocess.slab_mm / 1000
-    top = max(1, round(TOP_ML / pixel_ml))
-    flat = probabilities[:, 1:].reshape(len(probabilities), len(labels), -1)
-    slab_scores = np.partition(flat, -top, axis=2)[:, :, -top:].mean(axis=2)
+def read(maps: Maps, slices: Slices, volume: Volume, card: Card) -> Reading:
+    """Take the network's maps back to the image."""
+    labels = ordered(card)
+    signs = read_signs(maps.bleeds, card.preprocess.spacing_mm**2 * card.preprocess.slab_mm / 1000)
+    weighed = [weigh(sign, label.evidence) for sign, label in zip(signs, labels, strict=True)]
+    claimed = maps.bleeds.argmax(axis=1)
 
     segmentation = np.zeros(volume.voxels.shape, np.uint8)
-    for slab in np.flatnonzero((probabilities.argmax(axis=1) > 0).any(axis=(1, 2))):
-        plane = _label_plane(probabilities[slab], slices)
+    for slab in np.flatnonzero((claimed > 0).any(axis=(1, 2))):
+        plane = _label_plane(maps.bleeds[slab], slices)
         segmentation[slices.slab_of == slab] = plane
     _drop_specks(segmentation, volume)
     for index, label in enumerate(labels, start=1):
@@ -60,10 +62,27 @@ def read_probabilities(probabilities: NDArray[np.float32], slices: Slices, volum
     return Reading(
         segmentation=values[segmentation],
         slice_probabilities={
-            label.name: slab_scores[slices.slab_of, i].astype(np.float32) for i, label in enumerate(labels)
+            label.name: slabs[slices.slab_of].astype(np.float32)
+            for label, (slabs, _) in zip(labels, weighed, strict=True)
         },
-        probabilities={label.name: float(slab_scores[:, i].max()) for i, label in enumerate(labels)},
+        probabilities={
+            label.name: calibrated(study, label.calibration) for label, (_, study) in zip(labels, weighed, strict=True)
+        },
+        ranges={
+            label.name: _range(maps.bleeds[:, value], claimed == value, claimed == 0, slices.slab_mm(volume))
+            for value, label in enumerate(labels, start=1)
+        },
     )
+
+
+def _range(
+    p: NDArray[np.float32], marked: NDArray[np.bool_], free: NDArray[np.bool_], slab_mm: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Bounds of a volume relative to it; (1, 1) where nothing is marked."""
+    volume, sure, hinted = (
+        float(mask.sum(axis=(1, 2)) @ slab_mm) for mask in (marked, marked & (p >= SURE), free & (p >= HINTED))
+    )
+    return (sure / volume, 1 + hinted / volume) if volume else (1.0, 1.0)
 
 
 def _label_plane(probabilities: NDArray[np.float32], slices: Slices) -> NDArray[np.uint8]:
@@ -116,8 +135,20 @@ def find(reading: Reading, volume: Volume, card: Card) -> tuple[Finding, ...]:
         if probability < point.probability or volume_ml < point.volume_ml:
             continue
         area = mask.sum(axis=(1, 2))
+        low, high = reading.ranges[label.name]
         key_slice = int(area.argmax() if area.any() else reading.slice_probabilities[label.name].argmax())
-        findings.append(Finding(label.name, probability, volume_ml, urgency_of(label, volume_ml), key_slice))
+        findings.append(
+            Finding(
+                label.name,
+                probability,
+                volume_ml,
+                urgency_of(label, volume_ml),
+                key_slice,
+                volume_range_ml=(low * volume_ml, high * volume_ml),
+                # An ellipsoid's formula; for crescents, films and casts it means nothing.
+                abc2_ml=abc_over_2(mask, volume) if label.name in ELLIPSOIDS and area.any() else None,
+            )
+        )
     return tuple(sorted(findings, key=lambda finding: (finding.urgency, -finding.volume_ml)))
 
 

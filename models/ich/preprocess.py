@@ -43,6 +43,10 @@ class Slices:
         last = len(self.images) - 1
         return np.stack([self.images[np.clip(order + d, 0, last)] for d in (-1, 0, 1)], axis=1)
 
+    def slab_mm(self, volume: Volume) -> NDArray[np.float64]:
+        """Thickness each slab stands for, (slabs,)."""
+        return np.bincount(self.slab_of, weights=volume.slab_mm, minlength=len(self.images)).astype(np.float64)
+
     def restore(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """One slab's map (size, size) on the acquired pixels (rows, columns), linear; zero outside the view."""
         size = plane.shape[0]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from models.synthesis.anatomy import draw_head
 from models.synthesis.appearance import paint
-from models.synthesis.bleeding import SUBTYPES, Bleed, Space, grow
+from models.synthesis.bleeding import SUBTYPES, Bleed, bleed
 from models.synthesis.scanner import Acquisition, scan
+from models.synthesis.space import Space
 from models.volume import Volume
 
 __all__ = ["SUBTYPES", "Acquisition", "Bleed", "SyntheticHead", "synthesize_head"]
@@ -36,7 +37,6 @@ def synthesize_head(acquisition: Acquisition, bleeds: Sequence[Bleed], seed: int
     anatomy_rng, bleed_rng, paint_rng, scan_rng = (
         np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)
     )
-    space = Space.of(draw_head(anatomy_rng))
-    labels = grow(space, tuple(bleeds), bleed_rng)
-    volume, cut = scan(paint(space, labels, paint_rng, faded_share=0.0), labels, acquisition, scan_rng)
-    return SyntheticHead(volume, cut)
+    bled = bleed(Space.of(draw_head(anatomy_rng)), bleeds, bleed_rng, shift_share=0.0)
+    scanned = scan(paint(bled, paint_rng, fresh=True), bled.labels, acquisition, scan_rng)
+    return SyntheticHead(scanned.volume, scanned.labels)

@@ -43,7 +43,7 @@ def draw_head(rng: np.random.Generator) -> Anatomy:
     _brain(tissue, z, y, x, inside, cavity, rng)
     _ventricles(tissue, z, y, x, rng)
     _membranes(tissue, z, y, x, inside, cavity, rng)
-    return Anatomy(tissue)
+    return Anatomy(tissue, np.broadcast_to(x > 0, SHAPE).copy())
 
 
 def _grid() -> tuple[Field, Field, Field]:
@@ -151,7 +151,7 @@ def _ventricles(tissue: NDArray[np.uint8], z: Field, y: Field, x: Field, rng: np
         body = ((course / (5.0 * mine)) ** 2 + (arch / (6.5 * mine)) ** 2 < 1) & (y > -42) & (y < 40)
         trigone = ((sign * x - 25) / (7 * mine)) ** 2 + ((y - 38) / (13 * mine)) ** 2 + ((z + 0) / (9 * mine)) ** 2 < 1
         horn = ((sign * x - 8) / (4.5 * mine)) ** 2 + ((y + 34) / (11 * mine)) ** 2 + ((z - 8) / (8 * mine)) ** 2 < 1
-        tissue[(body | trigone | horn) & brain] = Tissue.VENTRICLE
+        tissue[(body | trigone | horn) & brain] = Tissue.LATERAL
     third = (np.abs(x) < 1.6 * size) & (((y - 2) / 15) ** 2 + ((z + 2) / 11) ** 2 < 1)
     fourth = (x / (6 * size)) ** 2 + ((y - 30) / 5) ** 2 + ((z + 38) / 9) ** 2 < 1
     tissue[(third | fourth) & brain] = Tissue.VENTRICLE

@@ -1,10 +1,11 @@
-"""Bleeds grown where anatomy lets them grow.
+"""Bleeds grown where anatomy lets them grow, and the room they take.
 
 Every bleed is the set of the N allowed voxels with the lowest value of a field, N being the volume asked for.
-The field alone makes the shape: distance from a centre for IPH, depth over a bump for the crescent of an SDH and
+The field alone makes the shape: distance from centres for IPH, depth over a bump for the crescent of an SDH and
 the lens of an EDH, height for blood settling in a ventricle, distance along the cisterns for SAH.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models.synthesis.mass import Push, displace
 from models.synthesis.noise import smooth_noise
-from models.synthesis.tissue import BRAIN, INTRACRANIAL, VOXEL_MM, Anatomy, Tissue
+from models.synthesis.space import Field, Mask, Space
+from models.synthesis.tissue import VENTRICLES, VOXEL_MM, Tissue
 
 Subtype = Literal["IPH", "IVH", "SDH", "EDH", "SAH"]
 SUBTYPES: tuple[Subtype, ...] = get_args(Subtype)
@@ -21,8 +24,13 @@ SUBTYPES: tuple[Subtype, ...] = get_args(Subtype)
 
 VOXEL_ML = VOXEL_MM**3 / 1000
 
-Field = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+_FROM_OUTSIDE: tuple[Subtype, ...] = ("EDH", "SDH", "IPH", "IVH", "SAH")
+
+THINNEST_MM = 1.9
+"""Collections end where they would be thinner: no slice shows it, and a network told to mark it marks every rim."""
+
+SHIFT_MM_PER_ML = (0.03, 0.14)
+LARGEST_SHIFT_MM = 18.0
 
 
 @dataclass(frozen=True)
@@ -34,39 +42,84 @@ class Bleed:
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
-    """What growing needs to know of a head, computed once: (z, y, x) grids as in `Anatomy`."""
+class Bled:
+    """A head after bleeding.
 
-    anatomy: Anatomy
-    intracranial: Mask
-    brain: Mask
-    depth_mm: Field
+    Attributes:
+        space: the head with its brain pushed aside.
+        labels: uint8 on the anatomy's grid: 0 none, 1 IPH, 2 IVH, 3 SDH, 4 EDH, 5 SAH.
+        shift_mm: how far the midline was pushed where it gives most; positive to the patient's left.
+    """
 
-    @classmethod
-    def of(cls, anatomy: Anatomy) -> "Space":
-        intracranial = anatomy.mask(*INTRACRANIAL)
-        depth = ndimage.distance_transform_edt(intracranial).astype(np.float32) * VOXEL_MM
-        return cls(anatomy, intracranial, anatomy.mask(*BRAIN), depth)
+    space: Space
+    labels: NDArray[np.uint8]
+    shift_mm: float
 
 
-def grow(space: Space, bleeds: list[Bleed] | tuple[Bleed, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Labels of the bleeds, uint8 on the anatomy's grid: 0 none, 1 IPH, 2 IVH, 3 SDH, 4 EDH, 5 SAH."""
+@dataclass(frozen=True, eq=False)
+class _Seat:
+    """Where a bleed may be, in which order it fills, and how thick a collection is relative to its middle."""
+
+    allowed: Mask
+    field: Field
+    bump: Field | None = None
+    at_skull: bool = False
+
+
+def bleed(space: Space, bleeds: Sequence[Bleed], rng: np.random.Generator, *, shift_share: float = 0.05) -> Bled:
+    """Grow bleeds and push the brain aside for them.
+
+    Args:
+        shift_share: share of heads whose midline is pushed by something else than a bleed.
+    """
     labels = np.zeros(space.anatomy.tissue.shape, np.uint8)
-    for bleed in bleeds:
-        allowed, field = _GROWERS[bleed.label](space, bleed.volume_ml, rng)
-        allowed &= labels == 0
-        labels[_lowest(field, allowed, bleed.volume_ml)] = SUBTYPES.index(bleed.label) + 1
-    return labels
+    pushes: list[Push] = []
+    shift_mm = 0.0
+    # From the skull inwards: an epidural clot lies outside the dura, a subdural one below it.
+    for entry in sorted(bleeds, key=lambda entry: _FROM_OUTSIDE.index(entry.label)):
+        if entry.label in ("IPH", "SDH", "EDH"):
+            mask, push = _grow_mass(space, entry, labels == 0, rng)
+            labels[mask] = SUBTYPES.index(entry.label) + 1
+            to_left = -1 if (mask & space.anatomy.left).sum() * 2 > mask.sum() else 1
+            shift_mm += to_left * mask.sum() * VOXEL_ML * rng.uniform(*SHIFT_MM_PER_ML)
+            pushes.append(push)
+    if not bleeds and rng.random() < shift_share:
+        shift_mm = rng.choice([-1, 1]) * rng.uniform(3, 10)
+    shift_mm = float(np.clip(shift_mm, -LARGEST_SHIFT_MM, LARGEST_SHIFT_MM))
+    if pushes or shift_mm:
+        space = displace(space, pushes, shift_mm)
+    for entry in bleeds:
+        if entry.label in ("IVH", "SAH"):
+            seat = (_ivh if entry.label == "IVH" else _sah)(space, rng)
+            allowed = seat.allowed & (labels == 0)
+            mask, _ = _lowest(seat.field, allowed, entry.volume_ml)
+            labels[mask] = SUBTYPES.index(entry.label) + 1
+    return Bled(space, labels, shift_mm)
 
 
-def _lowest(field: Field, allowed: Mask, volume_ml: float) -> Mask:
+def _grow_mass(space: Space, entry: Bleed, free: Mask, rng: np.random.Generator) -> tuple[Mask, Push]:
+    grower = {"IPH": _iph, "SDH": _sdh, "EDH": _edh}[entry.label]
+    seat = grower(space, entry.volume_ml, rng)
+    mask, limit = _lowest(seat.field, seat.allowed & free, entry.volume_ml)
+    if seat.bump is not None:
+        thickness = np.asarray(limit * seat.bump, np.float32)
+        thickness[thickness < THINNEST_MM] = 0
+        return mask & (thickness > 0), Push(thickness_mm=thickness) if seat.at_skull else Push()
+    where = np.argwhere(mask)
+    if not len(where):
+        return mask, Push()
+    radius = (3 * len(where) / (4 * np.pi)) ** (1 / 3) * VOXEL_MM
+    return mask, Push(centre=where.mean(axis=0), radius_mm=float(radius * rng.uniform(0.2, 0.7)))
+
+
+def _lowest(field: Field, allowed: Mask, volume_ml: float) -> tuple[Mask, float]:
     wanted = max(1, round(volume_ml / VOXEL_ML))
     values = field[allowed]
     if values.size == 0:
-        return np.zeros_like(allowed)
+        return np.zeros_like(allowed), 0.0
     limit = np.partition(values, min(wanted, values.size) - 1)[min(wanted, values.size) - 1]
     chosen: Mask = allowed & (field <= limit)
-    return chosen
+    return chosen, float(limit)
 
 
 def _millimetres(shape: tuple[int, ...], centre: NDArray[np.int64]) -> list[Field]:
@@ -76,6 +129,10 @@ def _millimetres(shape: tuple[int, ...], centre: NDArray[np.int64]) -> list[Fiel
     ]
 
 
+def _distance(shape: tuple[int, ...], centre: NDArray[np.int64]) -> Field:
+    return np.sqrt(sum(axis**2 for axis in _millimetres(shape, centre)), dtype=np.float32)
+
+
 def _pick(mask: Mask, rng: np.random.Generator) -> NDArray[np.int64]:
     places = np.flatnonzero(mask)
     if places.size == 0:
@@ -83,32 +140,56 @@ def _pick(mask: Mask, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.array(np.unravel_index(places[rng.integers(places.size)], mask.shape))
 
 
-def _iph(space: Space, volume_ml: float, rng: np.random.Generator) -> tuple[Mask, Field]:
-    anatomy, kind = space.anatomy, rng.random()
-    if kind < 0.45:
+def _iph(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
+    anatomy, kind, shape = space.anatomy, rng.random(), space.brain.shape
+    radius = (volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
+    if kind < 0.22:
+        return _contusion(space, radius, rng)
+    if kind < 0.55:
         seat = anatomy.mask(Tissue.DEEP_GREY)
-    elif kind < 0.82:
-        seat = anatomy.mask(Tissue.WHITE) & (space.depth_mm > min(8 + 2 * volume_ml ** (1 / 3), 25))
+    elif kind < 0.85:
+        seat = anatomy.mask(Tissue.WHITE) & (space.depth_mm > min(6 + 2 * volume_ml ** (1 / 3), 25))
     else:
         seat = anatomy.mask(Tissue.CEREBELLUM, Tissue.BRAIN_STEM)
     centre = _pick(seat if seat.any() else space.brain, rng)
-    axes = _millimetres(space.brain.shape, centre)
-    stretch = np.exp(rng.normal(0, 0.28, 3))
-    radius = (volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
-    spread = np.sqrt(sum((axis / s) ** 2 for axis, s in zip(axes, stretch, strict=True)))
-    rough = smooth_noise(space.brain.shape, rng.uniform(7, 14), rng) * rng.uniform(0.08, 0.32) * radius
-    return space.brain & (space.depth_mm > 2), np.asarray(spread + rough, np.float32)
+    spread = np.full(shape, np.inf, np.float32)
+    for lobe in range(int(rng.choice([1, 1, 2, 3]))):
+        axes = _millimetres(shape, centre + (rng.normal(0, 0.6 * radius / VOXEL_MM, 3).astype(int) if lobe else 0))
+        stretch = np.exp(rng.normal(0, 0.28, 3))
+        np.minimum(spread, np.sqrt(sum((a / s) ** 2 for a, s in zip(axes, stretch, strict=True))), out=spread)
+    rough = smooth_noise(shape, rng.uniform(5, 14), rng) * rng.uniform(0.06, 0.3) * radius
+    return _Seat(space.brain & (space.depth_mm > 2), spread + rough)
 
 
-def _ivh(space: Space, _: float, rng: np.random.Generator) -> tuple[Mask, Field]:
-    ventricle = space.anatomy.mask(Tissue.VENTRICLE)
-    y, x = (np.arange(n, dtype=np.float32) for n in ventricle.shape[1:])
-    middle = (ventricle.shape[2] - 1) / 2
-    one_sided = rng.uniform(0, 40) * rng.choice([-1, 0, 0, 1])
+def _contusion(space: Space, radius: float, rng: np.random.Generator) -> _Seat:
+    """Several spots in the cortex of one region, most often where the brain meets the rough floor of the skull."""
+    shape = space.brain.shape
+    cortex = space.brain & (space.depth_mm > 2.5) & (space.depth_mm < 14)
+    levels = np.flatnonzero(space.brain.any(axis=(1, 2)))
+    if levels.size and rng.random() < 0.7:
+        low = cortex.copy()
+        low[int(levels[0] + 0.55 * (levels[-1] - levels[0])) :] = False
+        cortex = low
+    first = _pick(cortex, rng)
+    spread = _distance(shape, first)
+    near = cortex & (spread < 22)
+    for _ in range(int(rng.integers(1, 6))):
+        np.minimum(spread, _distance(shape, _pick(near, rng)) * rng.uniform(0.8, 1.8), out=spread)
+    rough = smooth_noise(shape, 4, rng) * rng.uniform(0.1, 0.35) * radius
+    return _Seat(space.brain & (space.depth_mm > 1.5), spread + rough)
+
+
+def _ivh(space: Space, rng: np.random.Generator) -> _Seat:
+    ventricle = space.anatomy.mask(*VENTRICLES)
+    left = space.anatomy.left
+    if rng.random() < 0.3:
+        one = ventricle & (left if rng.random() < 0.5 else ~left) & (space.anatomy.tissue == Tissue.LATERAL)
+        ventricle = one if one.any() else ventricle
+    y = np.arange(ventricle.shape[1], dtype=np.float32)
     # Blood settles behind, in a patient lying on the back; a clot sticks wherever it is.
-    settle = -y[None, :, None] * rng.uniform(0.2, 1.2) + one_sided * np.sign(x - middle)[None, None, :]
-    field = settle + smooth_noise(ventricle.shape, 9, rng) * rng.uniform(4, 14)
-    return ventricle, np.asarray(np.broadcast_to(field, ventricle.shape), np.float32)
+    settle = -y[None, :, None] * rng.uniform(0, 1.2) + rng.uniform(0, 30) * rng.choice([-1, 0, 0, 1]) * left
+    field = settle + smooth_noise(ventricle.shape, rng.uniform(5, 14), rng) * rng.uniform(3, 14)
+    return _Seat(ventricle, np.asarray(np.broadcast_to(field, ventricle.shape), np.float32))
 
 
 def _convexity(space: Space, rng: np.random.Generator, lowest: float) -> NDArray[np.int64]:
@@ -121,68 +202,86 @@ def _convexity(space: Space, rng: np.random.Generator, lowest: float) -> NDArray
     return _pick(rim & ((z > bottom) & (z < top))[:, None, None] & off_middle[None, None, :], rng)
 
 
-def _one_side(shape: tuple[int, ...], centre: NDArray[np.int64]) -> Mask:
-    middle = (shape[2] - 1) / 2
-    side = (np.arange(shape[2]) - middle) * np.sign(centre[2] - middle)
-    mine: Mask = (side * VOXEL_MM > 1.5)[None, None, :]
-    return mine
+def _same_side(space: Space, centre: NDArray[np.int64]) -> Mask:
+    left = space.anatomy.left
+    return left if left[tuple(centre)] else ~left
 
 
-def _sdh(space: Space, volume_ml: float, rng: np.random.Generator) -> tuple[Mask, Field]:
+def _sdh(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
     shape = space.intracranial.shape
-    if rng.random() < 0.15:
-        return _along_falx(space, rng)
-    centre = _convexity(space, rng, 0.35)
-    distance = np.sqrt(sum(axis**2 for axis in _millimetres(shape, centre)))
-    reach = rng.uniform(34, 58) * (0.7 + 0.3 * min(volume_ml / 60, 1))
-    bump = np.exp(-((distance / reach) ** 2)) + 0.02
-    wobble = 1 + 0.15 * smooth_noise(shape, 16, rng)
-    allowed = space.intracranial & _one_side(shape, centre) & (space.depth_mm < 26)
-    return allowed, np.asarray(space.depth_mm / bump * wobble, np.float32)
+    kind = rng.random()
+    if kind < 0.26:
+        seat = _along_dura(space, volume_ml, rng, tentorium=kind < 0.1)
+        if seat is not None:
+            return seat
+    centre = _convexity(space, rng, 0.25)
+    # Wide and thin: nothing but the falx stops a subdural, and it is 4 to 20 mm thick in its middle.
+    thick_mm = rng.uniform(4, 9) + rng.uniform(0, 0.12) * volume_ml
+    reach = float(np.clip(np.sqrt(volume_ml * 1000 / (0.55 * np.pi * thick_mm)), 16, 95))
+    bump = np.clip(1 - (_distance(shape, centre) / reach) ** 2, 0, None) ** rng.uniform(0.4, 0.8)
+    bump *= np.clip(1 + 0.22 * smooth_noise(shape, 22, rng), 0.3, None)
+    allowed = space.intracranial & _same_side(space, centre) & (bump > 0.1) & (space.depth_mm < 30)
+    return _Seat(
+        allowed, np.asarray(space.depth_mm / (bump + 1e-3), np.float32), np.asarray(bump, np.float32), at_skull=True
+    )
 
 
-def _along_falx(space: Space, rng: np.random.Generator) -> tuple[Mask, Field]:
+def _along_dura(space: Space, volume_ml: float, rng: np.random.Generator, *, tentorium: bool) -> _Seat | None:
+    """Subdural blood along the falx or on the tentorium; None when the head has no such sheet."""
+    dura = space.anatomy.mask(Tissue.DURA)
+    shape = dura.shape
+    levels = np.flatnonzero(space.brain.any(axis=(1, 2)))
+    cut = int(levels[0] + 0.45 * (levels[-1] - levels[0]))
+    sheet = dura.copy()
+    if tentorium:
+        sheet[cut:] = False
+    else:
+        sheet[:cut] = False
+    if sheet.sum() < 400:
+        return None
+    away = ndimage.distance_transform_edt(~sheet[::2, ::2, ::2]).astype(np.float32) * (2 * VOXEL_MM)
+    away = np.repeat(np.repeat(np.repeat(away, 2, 0), 2, 1), 2, 2)[: shape[0], : shape[1], : shape[2]]
+    centre = _pick(sheet, rng)
+    side = space.anatomy.left if rng.random() < 0.5 else ~space.anatomy.left
+    reach = float(np.clip(np.sqrt(min(volume_ml, 25) * 1000 / (2.2 * rng.uniform(3, 7))), 14, 60))
+    bump = np.clip(1 - (_distance(shape, centre) / reach) ** 2, 0, None) ** 0.5
+    bump *= np.clip(1 + 0.2 * smooth_noise(shape, 18, rng), 0.3, None)
+    allowed = space.intracranial & side & (away < 10) & (bump > 0.1) & ~sheet
+    return _Seat(allowed, np.asarray(away / (bump + 1e-3), np.float32), np.asarray(bump, np.float32))
+
+
+def _edh(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
     shape = space.intracranial.shape
-    falx = space.anatomy.mask(Tissue.DURA)
-    if not falx.any():
-        falx = space.intracranial & (np.abs(np.arange(shape[2]) - (shape[2] - 1) / 2) < 1.5)[None, None, :]
-    away = ndimage.distance_transform_edt(~falx).astype(np.float32) * VOXEL_MM
-    centre = _pick(falx, rng)
-    distance = np.sqrt(sum(axis**2 for axis in _millimetres(shape, centre)))
-    bump = np.exp(-((distance / rng.uniform(25, 50)) ** 2)) + 0.02
-    side = (np.sign(np.arange(shape[2]) - (shape[2] - 1) / 2) == rng.choice([-1, 1]))[None, None, :]
-    return space.intracranial & side & (away < 9), np.asarray(away / bump, np.float32)
-
-
-def _edh(space: Space, volume_ml: float, rng: np.random.Generator) -> tuple[Mask, Field]:
-    shape = space.intracranial.shape
-    centre = _convexity(space, rng, 0.2)
-    distance = np.sqrt(sum(axis**2 for axis in _millimetres(shape, centre)))
+    centre = _convexity(space, rng, 0.12)
     # Sutures hold the dura, so the lens ends within a few centimetres and bulges instead.
-    reach = rng.uniform(0.95, 1.25) * (volume_ml * 1000) ** (1 / 3) + 7
-    bump = np.clip(1 - (distance / reach) ** 2, 0, None)
-    allowed = space.intracranial & _one_side(shape, centre) & (bump > 0)
-    wobble = 1 + 0.06 * smooth_noise(shape, 16, rng)
-    return allowed, np.asarray(space.depth_mm / (bump + 1e-3) * wobble, np.float32)
+    aspect = rng.uniform(0.38, 0.75)
+    reach = (2 * volume_ml * 1000 / (np.pi * aspect)) ** (1 / 3) * rng.uniform(1.0, 1.15)
+    bump = np.clip(1 - (_distance(shape, centre) / reach) ** 2, 0, None)
+    bump *= np.clip(1 + 0.07 * smooth_noise(shape, 18, rng), 0.5, None)
+    allowed = space.intracranial & _same_side(space, centre) & (bump > 0.03)
+    return _Seat(
+        allowed, np.asarray(space.depth_mm / (bump + 1e-3), np.float32), np.asarray(bump, np.float32), at_skull=True
+    )
 
 
-def _sah(space: Space, _: float, rng: np.random.Generator) -> tuple[Mask, Field]:
-    csf = space.anatomy.mask(Tissue.CSF)
+def _sah(space: Space, rng: np.random.Generator) -> _Seat:
+    # Not the rim itself: blood there reads as a thin subdural, to an expert too.
+    csf = space.sulci & (space.depth_mm > 2.4)
     shape = csf.shape
-    if rng.random() < 0.5:
+    levels = np.flatnonzero(space.brain.sum(axis=(1, 2)) > 2000)
+    csf[: levels[0] if levels.size else 0] = False  # not the spinal canal
+    if rng.random() < 0.45:
         z, y, x = (np.arange(n) for n in shape)
         low = np.flatnonzero(csf.any(axis=(1, 2)))
+        if not low.size:
+            return _Seat(csf, space.depth_mm)
         basal = (
             (z < low[0] + 0.5 * (low[-1] - low[0]))[:, None, None]
-            & (np.abs(x - (shape[2] - 1) / 2) < 22)[None, None, :]
-            & (np.abs(y - (shape[1] - 1) / 2) < 30)[None, :, None]
+            & (np.abs(x - (shape[2] - 1) / 2) < 24)[None, None, :]
+            & (np.abs(y - (shape[1] - 1) / 2) < 32)[None, :, None]
         )
         centre = _pick(csf & basal, rng)
     else:
         centre = _pick(csf & (space.depth_mm < 22), rng)
-    distance = np.sqrt(sum(axis**2 for axis in _millimetres(shape, centre)))
-    patches = smooth_noise(shape, 18, rng) * rng.uniform(5, 16)
-    return csf, np.asarray(distance + patches, np.float32)
-
-
-_GROWERS = {"IPH": _iph, "IVH": _ivh, "SDH": _sdh, "EDH": _edh, "SAH": _sah}
+    patches = smooth_noise(shape, 16, rng) * rng.uniform(4, 16)
+    return _Seat(csf, _distance(shape, centre) + patches)

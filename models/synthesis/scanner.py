@@ -12,6 +12,9 @@ from models.errors import InvalidVolume
 from models.synthesis.tissue import VOXEL_MM
 from models.volume import Volume
 
+LABEL_BITS = 4
+"""Labels are below 16, so that four masks can travel with them in a byte."""
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -24,6 +27,7 @@ class Acquisition:
             straight, so the stack is sheared, as real scanners do.
         rotation_deg: how the head lies in the scanner, about x (left), y (posterior) and z (superior).
         noise_hu: standard deviation of a 5 mm slice.
+        blur_mm: standard deviation of the point spread in the plane; None for the kernel's usual one.
     """
 
     rows: int = 512
@@ -36,6 +40,7 @@ class Acquisition:
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     kernel: Literal["soft", "bone"] = "soft"
     noise_hu: float = 4.0
+    blur_mm: float | None = None
 
     @property
     def table_mm(self) -> NDArray[np.float64]:
@@ -51,17 +56,34 @@ class Acquisition:
         return np.asarray(heights - heights[-1] / 2, np.float64)
 
 
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Slices of a head and what they show; axes (slice, row, column).
+
+    Attributes:
+        volume: LPS, inferior to superior.
+        labels: bleeds where they fill at least half of a voxel.
+        masks: the masks that were given along, likewise.
+    """
+
+    volume: Volume
+    labels: NDArray[np.uint8]
+    masks: tuple[NDArray[np.bool_], ...] = ()
+
+
 def scan(
-    hu: NDArray[np.float32], labels: NDArray[np.uint8], acquisition: Acquisition, rng: np.random.Generator
-) -> tuple[Volume, NDArray[np.uint8]]:
+    hu: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    acquisition: Acquisition,
+    rng: np.random.Generator,
+    masks: tuple[NDArray[np.bool_], ...] = (),
+) -> Scan:
     """Cut a painted head into slices.
 
     Args:
         hu: Hounsfield units, (z inferior to superior, y anterior to posterior, x right to left), VOXEL_MM cubes.
         labels: bleeds on the same grid.
-
-    Returns:
-        The slices in LPS, inferior to superior, and the bleeds on their grid (axes slice, row, column).
+        masks: anything else on that grid to be cut along.
     """
     a = acquisition
     tilt = np.deg2rad(a.tilt_deg)
@@ -74,22 +96,29 @@ def scan(
 
     head_from_scanner = Rotation.from_euler("xyz", a.rotation_deg, degrees=True).as_matrix().T
     centre = (np.array(hu.shape[::-1]) - 1) / 2
-    layers = max(1, round(a.thickness_mm / 1.6))
+    layers = max(1, round(a.thickness_mm / 1.3))
     offsets = (np.arange(layers) - (layers - 1) / 2) / layers * a.thickness_mm
-    blur = (0.6, 0.45, 0.45) if a.kernel == "soft" else (0.6, 0.25, 0.25)
-    soft = ndimage.gaussian_filter(hu, blur)
+    blur_mm = a.blur_mm or (0.54 if a.kernel == "soft" else 0.3)
+    soft = ndimage.gaussian_filter(hu, (0.4, blur_mm / VOXEL_MM, blur_mm / VOXEL_MM))
+    packed = labels.copy()
+    for bit, mask in enumerate(masks):
+        packed |= (mask.astype(np.uint8) << (LABEL_BITS + bit)).astype(np.uint8)
 
     voxels = np.empty((a.slices, a.rows, a.columns), np.float32)
-    cut = np.empty(voxels.shape, np.uint8)
+    cut = np.empty((1 + len(masks), *voxels.shape), np.uint8)
     to_index = head_from_scanner / VOXEL_MM
     for k in range(a.slices):
         total = np.zeros((a.rows, a.columns), np.float32)
-        for offset in offsets:
+        shares = np.empty((layers, a.rows, a.columns), np.uint8)
+        for layer, offset in enumerate(offsets):
             matrix, shift = _plane(to_index, positions[k] + offset * normal, row_direction, column_direction, centre, a)
-            total += ndimage.affine_transform(soft, matrix, shift, (1, a.rows, a.columns), order=1, cval=-1000.0)[0]
+            plane = (1, a.rows, a.columns)
+            total += ndimage.affine_transform(soft, matrix, shift, plane, order=1, cval=-1000.0)[0]
+            shares[layer] = ndimage.affine_transform(packed, matrix, shift, plane, order=0)[0]
         voxels[k] = total / layers
-        matrix, shift = _plane(to_index, positions[k], row_direction, column_direction, centre, a)
-        cut[k] = ndimage.affine_transform(labels, matrix, shift, (1, a.rows, a.columns), order=0)[0]
+        cut[0, k] = _most((shares & ((1 << LABEL_BITS) - 1)).astype(np.uint8))
+        for bit in range(len(masks)):
+            cut[1 + bit, k] = 2 * ((shares >> (LABEL_BITS + bit)) & 1).sum(axis=0) >= layers
     voxels += _quantum_noise(voxels.shape, a, rng)
     volume = Volume(
         voxels=np.clip(np.round(voxels), -1024, 3071).astype(np.float32),
@@ -98,7 +127,18 @@ def scan(
         column_direction=(0.0, float(column_direction[1]), float(column_direction[2])),
         spacing_mm=(a.pixel_spacing_mm, a.pixel_spacing_mm),
     )
-    return volume, cut
+    return Scan(volume, cut[0], tuple(mask > 0 for mask in cut[1:]))
+
+
+def _most(layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The most frequent label of each pixel where at least half of the layers bleed; (layers, rows, columns)."""
+    result = np.zeros(layers.shape[1:], np.uint8)
+    if not layers.any():
+        return result
+    counts = np.stack([(layers == value).sum(axis=0) for value in range(1, int(layers.max()) + 1)])
+    bleeds = 2 * counts.sum(axis=0) >= len(layers)
+    result[bleeds] = counts.argmax(axis=0)[bleeds] + 1
+    return result
 
 
 def _plane(

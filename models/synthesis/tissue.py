@@ -29,10 +29,13 @@ class Tissue(IntEnum):
     VENOUS = 13
     EYE = 14
     CALCIFICATION = 15
+    LATERAL = 16
 
 
 BRAIN = (Tissue.GREY, Tissue.WHITE, Tissue.DEEP_GREY, Tissue.CEREBELLUM, Tissue.BRAIN_STEM)
-INTRACRANIAL = (*BRAIN, Tissue.CSF, Tissue.VENTRICLE, Tissue.DURA, Tissue.VENOUS, Tissue.CALCIFICATION)
+VENTRICLES = (Tissue.VENTRICLE, Tissue.LATERAL)
+"""The third and fourth, and the lateral ones."""
+INTRACRANIAL = (*BRAIN, *VENTRICLES, Tissue.CSF, Tissue.DURA, Tissue.VENOUS, Tissue.CALCIFICATION)
 
 # Mean density and how far heads differ from one another, HU; usual values of unenhanced head CT at 120 kV.
 DENSITY_HU: dict[Tissue, tuple[float, float]] = {
@@ -52,6 +55,7 @@ DENSITY_HU: dict[Tissue, tuple[float, float]] = {
     Tissue.VENOUS: (54, 8),
     Tissue.EYE: (14, 4),
     Tissue.CALCIFICATION: (180, 90),
+    Tissue.LATERAL: (6, 3),
 }
 
 
@@ -62,9 +66,11 @@ class Anatomy:
     Attributes:
         tissue: uint8 of `Tissue`, axes (z inferior to superior, y anterior to posterior, x right to
             left), VOXEL_MM cubes.
+        left: the patient's left half, up to the midline; same grid.
     """
 
     tissue: NDArray[np.uint8]
+    left: NDArray[np.bool_]
 
     def mask(self, *tissues: Tissue) -> NDArray[np.bool_]:
         """Where any of the tissues is."""

@@ -8,17 +8,20 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def write_threshold_network(path: Path, *, size: int, classes: int = 6, marks: int = 1, above: float = 0.2) -> Path:
-    """Logits 20 * (middle slice - above) for class `marks`, -40 for the other labels, 0 for the background."""
-    weight = np.zeros((classes, 3, 1, 1), np.float32)
+    """Logits 20 * (middle slice - above) for class `marks`, -40 for the other labels, 0 for the background.
+
+    Three masks follow: everything is inside the skull, nothing is ventricle, nothing is left.
+    """
+    weight = np.zeros((classes + 3, 3, 1, 1), np.float32)
     weight[marks, 1] = 20.0
-    bias = np.full(classes, -40.0, np.float32)
-    bias[0], bias[marks] = 0.0, -20.0 * above
+    bias = np.full(classes + 3, -40.0, np.float32)
+    bias[0], bias[marks], bias[classes] = 0.0, -20.0 * above, 40.0
     return _write(path, weight, bias, size)
 
 
 def write_broken_network(path: Path, *, size: int, classes: int = 6) -> Path:
     """Logits that are no numbers."""
-    return _write(path, np.full((classes, 3, 1, 1), np.nan, np.float32), np.zeros(classes, np.float32), size)
+    return _write(path, np.full((classes + 3, 3, 1, 1), np.nan, np.float32), np.zeros(classes + 3, np.float32), size)
 
 
 def _write(path: Path, weight: np.ndarray, bias: np.ndarray, size: int) -> Path:

@@ -4,6 +4,11 @@ import torch
 from torch import Tensor, nn
 
 CLASSES = 6
+"""Background and five subtypes; one of them a voxel (softmax)."""
+
+MASKS = 3
+"""Intracranial space, lateral ventricles, the patient's left half; each for itself (sigmoid)."""
+
 WIDTHS = (32, 48, 72, 104, 136)
 FOLD = 2
 """Pixels folded into channels at the entrance, and unfolded at the exit: a quarter of the work at the same detail."""
@@ -28,7 +33,10 @@ class Block(nn.Module):
 
 
 class SliceUNet(nn.Module):
-    """(batch, 3, 192, 192) normalised slices to (batch, 6, 192, 192) logits: background, IPH, IVH, SDH, EDH, SAH."""
+    """(batch, 3, 192, 192) normalised slices to (batch, 9, 192, 192) logits.
+
+    Background, IPH, IVH, SDH, EDH, SAH; then intracranial space, lateral ventricles, left.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +44,7 @@ class SliceUNet(nn.Module):
         self.up = nn.ModuleList(
             Block(deep + skip, skip) for deep, skip in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
         )
-        self.head = nn.Conv2d(WIDTHS[0] + 3 * FOLD**2, CLASSES * FOLD**2, 3, padding=1)
+        self.head = nn.Conv2d(WIDTHS[0] + 3 * FOLD**2, (CLASSES + MASKS) * FOLD**2, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []

@@ -2,108 +2,171 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.synthesis.anatomy import draw_head
 from models.synthesis.appearance import paint
-from models.synthesis.bleeding import SUBTYPES, Bleed, Space, Subtype, grow
+from models.synthesis.artefacts import spoil
+from models.synthesis.bleeding import SUBTYPES, Bled, Bleed, Subtype, bleed
 from models.synthesis.labelmaps import read_labelmap
-from models.synthesis.scanner import Acquisition, scan
+from models.synthesis.scanner import Acquisition, Scan, scan
+from models.synthesis.space import Space, vary
+from models.synthesis.tissue import Anatomy, Tissue
 
 SIZE = 192
 SPACING_MM = 1.2
-VALIDATION_SHARE = 0.15
-DRAWN_SHARE = 0.25
-BLEED_FREE_SHARE = 0.3
+HELD_OUT_SHARE = 0.15
+"""Of the label maps, the last by name: they serve for held-out studies and for nothing else."""
+
+DRAWN_SHARE = 0.12
+BLEED_FREE_SHARE = 0.4
+CASES_A_PERSON = 5
 
 # Volumes in mL drawn log-uniformly between these.
 VOLUMES_ML: dict[Subtype, tuple[float, float]] = {
     "IPH": (0.3, 70),
-    "IVH": (0.5, 40),
-    "SDH": (4, 110),
-    "EDH": (4, 90),
+    "IVH": (0.6, 40),
+    "SDH": (3, 120),
+    "EDH": (3, 90),
     "SAH": (1.5, 45),
 }
+
+Part = Literal["train", "evidence"]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""What the network learns from, and what its study probabilities are fitted on."""
+
+INTRACRANIAL, LATERAL, LEFT = 16, 32, 64
+"""Bits beside the bleed's label (the lower four)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """hu: int16 (slices, 192, 192) at 1.2 mm; labels: uint8 of the same shape."""
+    """hu: int16 (slices, 192, 192) at 1.2 mm; marks: uint8 of the same shape, a label and the bits above."""
 
     hu: NDArray[np.int16]
-    labels: NDArray[np.uint8]
+    marks: NDArray[np.uint8]
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        return np.asarray(self.marks & 15, np.uint8)
 
     def save(self, path: Path) -> None:
         part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez_compressed(file, hu=self.hu, labels=self.labels)
+            np.savez(file, hu=self.hu, marks=self.marks)
         part.rename(path)
 
     @classmethod
     def load(cls, path: Path) -> "Case":
         with np.load(path) as archive:
-            return cls(archive["hu"], archive["labels"])
+            return cls(archive["hu"], archive["marks"])
 
 
 def fill(labelmaps: Path, out: Path, *, count: int, seed: int, first: int = 0, stride: int = 1) -> None:
-    """Write the cases below `count` that are not there yet; each depends on its number and `seed` alone.
+    """Write the cases below `count` that are not there yet; each depends on its person's number and `seed` alone.
 
     Args:
-        first, stride: number of the first case and step to the next, so that several processes can share a pool.
+        first, stride: number of the first person and step to the next, so that several processes can share a pool.
     """
-    maps = sorted(labelmaps.glob("*.nii.gz"))
-    if not maps:
-        raise SystemExit(f"--labelmaps {labelmaps}: no *.nii.gz there.")
-    held_out = max(1, round(len(maps) * VALIDATION_SHARE))
+    anatomies = Anatomies(labelmaps, held_out=False)
     out.mkdir(parents=True, exist_ok=True)
-    spaces: dict[Path, Space] = {}
-    for number in range(first, count, stride):
-        part = "validation" if number % 8 == 7 else "train"
-        path = out / f"{part}-{number:05d}.npz"
-        if path.exists():
+    for person in range(first, -(-count // CASES_A_PERSON), stride):
+        numbers = range(person * CASES_A_PERSON, (person + 1) * CASES_A_PERSON)
+        part: Part = "evidence" if person % 6 == 5 else "train"
+        paths = [out / f"{part}-{number:05d}.npz" for number in numbers]
+        if all(path.exists() for path in paths):
             continue
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([seed, person])
+        space = vary(anatomies.draw(rng), rng)
+        for path in paths:
+            make_case(space, rng).save(path)
+
+
+class Anatomies:
+    """Label maps, read once each, and heads drawn from formulas."""
+
+    def __init__(self, labelmaps: Path, *, held_out: bool) -> None:
+        maps = sorted(labelmaps.glob("*.nii.gz"))
+        if not maps:
+            raise SystemExit(f"--labelmaps {labelmaps}: no *.nii.gz there.")
+        count = max(1, round(len(maps) * HELD_OUT_SHARE))
+        self._maps = maps[-count:] if held_out else maps[:-count]
+        self._read: dict[Path, Anatomy] = {}
+
+    def draw(self, rng: np.random.Generator) -> Anatomy:
         if rng.random() < DRAWN_SHARE:
-            space = Space.of(draw_head(rng))
-        else:
-            choice = maps[-held_out:] if part == "validation" else maps[:-held_out]
-            source = choice[rng.integers(len(choice))]
-            if source not in spaces:
-                spaces[source] = Space.of(read_labelmap(source))
-            space = spaces[source]
-        make_case(space, rng).save(path)
+            return draw_head(rng)
+        path = self._maps[rng.integers(len(self._maps))]
+        if path not in self._read:
+            self._read[path] = read_labelmap(path)
+        return self._read[path]
 
 
 def make_case(space: Space, rng: np.random.Generator) -> Case:
-    """One head with its own bleeds, appearance and acquisition."""
-    labels = grow(space, draw_bleeds(rng), rng)
-    step = rng.uniform(4.0, 6.5)
+    """One head with its own bleeds, appearance and acquisition, on the network's grid."""
+    step = float(rng.uniform(4.0, 6.5))
     acquisition = Acquisition(
         rows=SIZE,
         columns=SIZE,
         pixel_spacing_mm=SPACING_MM,
         slices=int(165 / step),
         step_mm=step,
-        thickness_mm=step * rng.choice([1.0, 1.0, 0.5]),
-        tilt_deg=rng.uniform(-22, 22) if rng.random() < 0.5 else 0.0,
-        rotation_deg=(rng.normal(0, 7), rng.normal(0, 3), rng.normal(0, 5)),
-        noise_hu=rng.uniform(1.0, 4.5),
+        thickness_mm=float(step * rng.choice([1.0, 1.0, 0.5])),
+        kernel="bone" if rng.random() < 0.12 else "soft",
+        noise_hu=float(rng.uniform(0.8, 4.0)),
+        blur_mm=float(rng.uniform(0.3, 1.2)),
+        **draw_pose(rng),
     )
-    volume, cut = scan(paint(space, labels, rng), labels, acquisition, rng)
-    return Case(volume.voxels.astype(np.int16), cut)
+    scanned, _ = image(space, acquisition, rng)
+    intracranial, lateral, left = scanned.masks
+    marks = scanned.labels | intracranial * np.uint8(INTRACRANIAL) | lateral * np.uint8(LATERAL)
+    return Case(scanned.volume.voxels.astype(np.int16), (marks | left * np.uint8(LEFT)).astype(np.uint8))
 
 
-def draw_bleeds(rng: np.random.Generator) -> list[Bleed]:
+class Pose(TypedDict):
+    """How a head lies, as `Acquisition` names it."""
+
+    tilt_deg: float
+    rotation_deg: tuple[float, float, float]
+
+
+def draw_pose(rng: np.random.Generator) -> Pose:
+    """How a head lies: gantry tilt in a half of them, and turned by a few degrees."""
+    return {
+        "tilt_deg": float(rng.uniform(-22, 22)) if rng.random() < 0.5 else 0.0,
+        "rotation_deg": (float(rng.normal(0, 8)), float(rng.normal(0, 4)), float(rng.normal(0, 6))),
+    }
+
+
+def image(
+    space: Space, acquisition: Acquisition, rng: np.random.Generator, bleed_free: float = BLEED_FREE_SHARE
+) -> tuple[Scan, Bled]:
+    """Let a head bleed and scan it; the masks are intracranial space, lateral ventricles, the patient's left."""
+    bled = bleed(space, draw_bleeds(rng, bleed_free), rng)
+    masks = (bled.space.intracranial, bled.space.anatomy.mask(Tissue.LATERAL), bled.space.anatomy.left)
+    scanned = scan(paint(bled, rng), bled.labels, acquisition, rng, masks)
+    spoil(scanned.volume.voxels, acquisition.pixel_spacing_mm, rng)
+    return scanned, bled
+
+
+def held_out_person(anatomies: Anatomies, seed: int, number: int) -> tuple[Space, np.random.Generator]:
+    """A person that training never saw, and the generator of what happens to them."""
+    rng = np.random.default_rng([seed, number, 1])
+    return vary(anatomies.draw(rng), rng), rng
+
+
+def draw_bleeds(rng: np.random.Generator, bleed_free: float) -> list[Bleed]:
     """None, one, or a mix of subtypes; IPH often breaks into the ventricles."""
-    if rng.random() < BLEED_FREE_SHARE:
+    if rng.random() < bleed_free:
         return []
-    kinds = list(rng.choice(len(SUBTYPES), size=int(rng.choice([1, 1, 2, 3])), replace=False))
-    if 0 in kinds and 1 not in kinds and rng.random() < 0.3:
+    kinds = [int(k) for k in rng.choice(len(SUBTYPES), size=int(rng.choice([1, 1, 1, 2, 2, 3])), replace=False)]
+    if 0 in kinds and 1 not in kinds and rng.random() < 0.25:
         kinds.append(1)
     bleeds = []
-    for kind in kinds:
+    for kind in sorted(kinds):
         label = SUBTYPES[kind]
         low, high = VOLUMES_ML[label]
         bleeds.append(Bleed(label, float(np.exp(rng.uniform(np.log(low), np.log(high))))))

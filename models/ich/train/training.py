@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.ich.train.network import CLASSES, SliceUNet
-from models.ich.train.pool import Case
+from models.ich.train.pool import INTRACRANIAL, LATERAL, LEFT, Case
 from models.synthesis.bleeding import SUBTYPES
 
 WINDOW_HU = (-20.0, 120.0)
 CENTRE_HU, SCALE_HU = 50.0, 70.0
-TIGHT_SHARE = 0.5
+ALONE_SHARE = 0.08
+"""Of the slices, those without neighbours: single images are looked at too."""
+
+CLASS_WEIGHTS = (1.0, 2.0, 2.0, 2.0, 2.0, 3.0)
+MASKS_WEIGHT = 0.4
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,12 @@ class Plan:
     save_s: float = 120.0
 
 
-def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
-    """Train until the budget is used; returns the checkpoint, which is rewritten atomically as it goes."""
+def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None) -> Path:
+    """Train until the budget is used; returns the checkpoint, which is rewritten atomically as it goes.
+
+    Args:
+        start: a checkpoint whose weights are the first ones of a new run.
+    """
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
     network = SliceUNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -52,6 +60,8 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
         optimiser.load_state_dict(state["optimiser"])
         step, spent_s = state["step"], state["spent_s"]
         rng = np.random.default_rng([plan.seed, step])
+    elif start is not None:
+        network.load_state_dict(torch.load(start, weights_only=True)["network"])
     cases = Cases(pool, "train")
     log = (out / "log.jsonl").open("a", encoding="utf-8")
     log.write(json.dumps({"plan": asdict(plan), "resumed_at": step}) + "\n")
@@ -62,9 +72,11 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
         progress = spent_s / budget_s
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * progress))
-        images, labels = augment(*cases.batch(plan.batch, plan.bleeding_share, rng), rng)
+        images, labels, masks = augment(*cases.batch(plan.batch, plan.bleeding_share, rng), rng)
         network.train()
-        loss = loss_of(network(images.contiguous(memory_format=torch.channels_last)), labels)
+        with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast where the CPU multiplies bfloat16
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(logits.float(), labels, masks)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 2.0)
@@ -82,31 +94,27 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
             log.write(json.dumps(line) + "\n")
             log.flush()
             losses.clear()
-            part = checkpoint.with_suffix(".part")
-            torch.save(
-                {
-                    "network": network.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "step": step,
-                    "spent_s": spent_s,
-                },
-                part,
-            )
-            part.rename(checkpoint)
+            _save(checkpoint, network, optimiser, step, spent_s)
             saved = now
     log.close()
     return checkpoint
 
 
+def _save(checkpoint: Path, network: SliceUNet, optimiser: torch.optim.Optimizer, step: int, spent_s: float) -> None:
+    part = checkpoint.with_suffix(".part")
+    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "spent_s": spent_s}
+    torch.save(state, part)
+    part.rename(checkpoint)
+
+
 class Cases:
-    """The part of a pool that is on disk, in memory as (neighbour, slice, neighbour) stacks by slice."""
+    """The part of a pool that is on disk, in memory; slices are drawn by what they show."""
 
     def __init__(self, pool: Path, part: str) -> None:
         self._pool, self._part = pool, part
         self.items: list[Case] = []
         self._seen: set[str] = set()
-        self._bleeding: list[tuple[int, int]] = []
-        self._clear: list[tuple[int, int]] = []
+        self._showing: dict[int, list[tuple[int, int]]] = {value: [] for value in range(CLASSES)}
         self.refresh()
 
     def refresh(self) -> None:
@@ -117,34 +125,47 @@ class Cases:
             case = Case.load(path)
             number = len(self.items)
             self.items.append(case)
-            bleeding = (case.labels > 0).sum(axis=(1, 2)) >= 8
             head = (case.hu > -200).mean(axis=(1, 2)) > 0.02
-            for k in range(len(case.hu)):
-                if bleeding[k]:
-                    self._bleeding.append((number, k))
-                elif head[k]:
-                    self._clear.append((number, k))
+            for k, labels in enumerate(case.labels):
+                counts = np.bincount(labels.ravel(), minlength=CLASSES)
+                for value in np.flatnonzero(counts[1:] >= SEEN_VOXELS) + 1:
+                    self._showing[int(value)].append((number, k))
+                if head[k] and not labels.any():
+                    self._showing[0].append((number, k))
 
     def batch(
         self, size: int, bleeding_share: float, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Random slices in HU, (size, 3, 192, 192), and labels, (size, 192, 192)."""
-        images, labels = [], []
+        """Random slices in HU with their neighbours, (size, 3, 192, 192), and marks, (size, 192, 192)."""
+        images, marks = [], []
+        kinds = [value for value in range(1, CLASSES) if self._showing[value]]
         for _ in range(size):
-            source = self._bleeding if rng.random() < bleeding_share else self._clear
+            # Every subtype as often as every other, however many slices it covers.
+            kind = kinds[rng.integers(len(kinds))] if kinds and rng.random() < bleeding_share else 0
+            source = self._showing[kind]
             number, k = source[rng.integers(len(source))]
             case = self.items[number]
-            last = len(case.hu) - 1
-            images.append(case.hu[[max(k - 1, 0), k, min(k + 1, last)]])
-            labels.append(case.labels[k])
-        return np.stack(images).astype(np.float32), np.stack(labels)
+            reach = 0 if rng.random() < ALONE_SHARE else 1
+            images.append(case.hu[np.clip([k - reach, k, k + reach], 0, len(case.hu) - 1)])
+            marks.append(case.marks[k])
+        return np.stack(images).astype(np.float32), np.stack(marks)
 
 
-def augment(images: NDArray[np.float32], labels: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Move, turn, mirror and scale in the plane; shift and stretch densities; add noise; normalise."""
+SEEN_VOXELS = 6
+BONE_HU = 250.0
+
+
+def augment(
+    images: NDArray[np.float32], marks: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Move, turn, mirror and scale in the plane; shift and stretch densities; blur; add noise; normalise.
+
+    Returns:
+        Images (batch, 3, 192, 192), labels (batch, 192, 192), and masks (batch, 3, 192, 192) in the network's order.
+    """
     size = len(images)
-    angle = np.deg2rad(rng.normal(0, 7, size))
-    zoom = rng.uniform(0.88, 1.12, size)
+    angle = np.deg2rad(rng.normal(0, 8, size))
+    zoom = rng.uniform(0.87, 1.14, size)
     mirror = rng.choice([-1.0, 1.0], size)
     matrix = np.zeros((size, 2, 3), np.float32)
     matrix[:, 0, 0], matrix[:, 0, 1] = np.cos(angle) * zoom * mirror, -np.sin(angle) * zoom
@@ -154,55 +175,67 @@ def augment(images: NDArray[np.float32], labels: NDArray[np.uint8], rng: np.rand
     moved = (
         nn.functional.grid_sample(torch.from_numpy(images) + 1000, grid, mode="bilinear", align_corners=False) - 1000
     )
-    target = torch.from_numpy(labels[:, None].astype(np.float32))
+    target = torch.from_numpy(marks[:, None].astype(np.float32))
     target = nn.functional.grid_sample(target, grid, mode="nearest", align_corners=False)[:, 0].long()
-    tight = torch.from_numpy(rng.random((size, 1, 1, 1)) < TIGHT_SHARE)
-    moved = torch.where(tight, _without_rim(moved, rng), moved)
-    gain = torch.from_numpy(rng.uniform(0.93, 1.07, (size, 1, 1, 1)).astype(np.float32))
+    mirrored = torch.from_numpy(mirror < 0)[:, None, None]
+    masks = torch.stack(
+        [(target & INTRACRANIAL) > 0, (target & LATERAL) > 0, ((target & LEFT) > 0) ^ mirrored], dim=1
+    ).float()
+    moved = moved + _glow(moved, rng)
+    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (size, 1, 1, 1)).astype(np.float32))
     shift = torch.from_numpy(rng.normal(0, 3, (size, 1, 1, 1)).astype(np.float32))
     noise = torch.from_numpy(rng.uniform(0, 3, (size, 1, 1, 1)).astype(np.float32)) * torch.randn(moved.shape)
-    return normalise(moved * gain + shift + noise), target
+    moved = moved * gain + shift + noise
+    blurred = nn.functional.avg_pool2d(moved.clamp(-100, 300), 3, stride=1, padding=1)
+    share = torch.from_numpy((rng.random((size, 1, 1, 1)) * (rng.random((size, 1, 1, 1)) < 0.4)).astype(np.float32))
+    return normalise(moved.clamp(-100, 300) * (1 - share) + blurred * share), target & 15, masks
 
 
-def _without_rim(hu: Tensor, rng: np.random.Generator) -> Tensor:
-    """Heads whose brain touches the skull: CSF within about 12 mm of bone becomes cortex.
+def _glow(hu: Tensor, rng: np.random.Generator) -> Tensor:
+    """Bone brightens what lies beside it: the tails of the point spread and scattered, hardened rays, HU to add.
 
-    The label maps come from heads with a wide dark rim; without these, every head that has none looks like an SDH.
+    No two scanners and kernels correct it alike, so every slice of a batch gets its own; some get none.
     """
-    near_bone = nn.functional.max_pool2d((hu > 300).float(), 21, stride=1, padding=10) > 0
-    csf = (hu > -15) & (hu < 27) & near_bone
-    cortex = float(rng.uniform(32, 39)) + torch.randn(hu.shape) * 1.5
-    return torch.where(csf, cortex, hu)
+    bone = (hu > BONE_HU).float()
+    reach = int(rng.choice([5, 9, 15]))
+    near = nn.functional.avg_pool2d(bone, reach, stride=1, padding=reach // 2)
+    near = nn.functional.avg_pool2d(near, 5, stride=1, padding=2)
+    strength = np.clip(rng.uniform(-15, 45, (len(hu), 1, 1, 1)), 0, None).astype(np.float32)
+    return near * torch.from_numpy(strength) * (1 - bone) * (hu > -50)
 
 
 def normalise(hu: Tensor) -> Tensor:
     return (hu.clamp(*WINDOW_HU) - CENTRE_HU) / SCALE_HU
 
 
-def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
-    """Weighted cross-entropy plus soft Dice over the batch for the subtypes that are in it."""
-    weights = torch.tensor([1.0, 2.0, 2.0, 2.0, 2.0, 3.0])
-    entropy = nn.functional.cross_entropy(logits, labels, weight=weights)
-    probabilities = logits.softmax(1)[:, 1:]
+def loss_of(logits: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
+    """Weighted cross-entropy plus soft Dice over the batch for the subtypes that are in it, plus that of the masks."""
+    bleeds, others = logits[:, :CLASSES], logits[:, CLASSES:]
+    entropy = nn.functional.cross_entropy(bleeds, labels, weight=torch.tensor(CLASS_WEIGHTS))
+    probabilities = bleeds.softmax(1)[:, 1:]
     truth = nn.functional.one_hot(labels, CLASSES).permute(0, 3, 1, 2)[:, 1:].float()
     overlap = (probabilities * truth).sum((0, 2, 3))
     total = (probabilities + truth).sum((0, 2, 3))
     present = truth.sum((0, 2, 3)) > 0
     dice = 1 - (2 * overlap + 1) / (total + 1)
-    return entropy + (dice[present].mean() if present.any() else dice.mean() * 0)
+    # Left and right mean something inside the skull alone.
+    weight = torch.ones_like(masks)
+    weight[:, 2] = masks[:, 0]
+    aside = nn.functional.binary_cross_entropy_with_logits(others, masks, weight)
+    return entropy + (dice[present].mean() if present.any() else dice.mean() * 0) + MASKS_WEIGHT * aside
 
 
 @torch.no_grad()
 def validate(network: SliceUNet, pool: Path) -> dict[str, dict[str, float]]:
-    """Dice over all validation voxels, and volume ratio, by subtype. Synthetic images: no clinical accuracy."""
+    """Dice and volume ratio over all cases kept from learning, by subtype. Synthetic images: no clinical accuracy."""
     network.eval()
     overlap, found, truth = (np.zeros(CLASSES) for _ in range(3))
-    for case in Cases(pool, "validation").items:
+    for case in Cases(pool, "evidence").items:
         last = len(case.hu) - 1
         order = np.arange(len(case.hu))
         stack = np.stack([case.hu[np.clip(order - 1, 0, last)], case.hu, case.hu[np.clip(order + 1, 0, last)]], axis=1)
         images = normalise(torch.from_numpy(stack.astype(np.float32)))
-        labels = torch.cat([network(part).argmax(1) for part in images.split(8)]).numpy()
+        labels = torch.cat([network(part)[:, :CLASSES].argmax(1) for part in images.split(8)]).numpy()
         for value in range(CLASSES):
             overlap[value] += ((labels == value) & (case.labels == value)).sum()
             found[value] += (labels == value).sum()

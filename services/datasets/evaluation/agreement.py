@@ -44,8 +44,8 @@ def icc(ratings: NDArray[np.float64]) -> Estimate:
     above = f_distribution.ppf(_TAIL, freedom, n - 1)
     lower = n * (between - below * error) / (below * rest + n * between)
     upper = n * (above * between - error) / (rest + n * above * between)
-    least = -1 / (k - 1)  # no ICC lies below; of few subjects the formula's bound may
-    return Estimate(float(value), max(least, float(lower)), float(upper), n)
+    least = -1 / (k - 1)  # no ICC lies below; of few subjects the formulas' results may
+    return Estimate(max(least, float(value)), max(least, float(lower)), float(upper), n)
 
 
 @dataclass(frozen=True)

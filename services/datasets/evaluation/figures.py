@@ -76,6 +76,9 @@ class _Frame:
 _SHARE = (0.0, 1.0)
 
 
+NOTHING_ML = 1e-9
+
+
 def roc_figure(label: str, curve: Sequence[Point], operating: Point) -> Markup:
     """The curve, chance, and where the operating point lies, all as (1 - specificity, sensitivity)."""
     frame = _Frame(_SHARE, _SHARE)
@@ -149,8 +152,8 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten; 1 for nothing."""
-    if value <= 0:
+    """The next of 1, 2, 2.5, 5 times a power of ten; 1 for nothing, which is less than any voxel."""
+    if value <= NOTHING_ML:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= value * (1 - 1e-9))

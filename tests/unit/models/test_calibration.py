@@ -62,6 +62,9 @@ def test_the_card_gets_the_line_and_the_point_in_use(tmp_path: Path) -> None:
     assert small_card().labels[0].calibration == Calibration()
     other = calibrate_card(small_card(), read(tmp_path, use="high sensitivity"))
     assert other.labels[0].operating_point.probability == 0.2
+    # Other answers are other results: the version that everything is named after says so.
+    assert len({small_card().version, card.version, other.version}) == 3
+    assert card.version == calibrate_card(small_card(), read(tmp_path)).version
 
 
 @pytest.mark.parametrize(

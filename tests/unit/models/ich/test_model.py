@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.cards import plain_ich_card
 from support.tiny_network import write_broken_network, write_threshold_network
 
 from models.card import Card
@@ -12,7 +13,6 @@ from models.errors import EngineFailure, MissingInput
 from models.ich.model import ICHModel, create
 from models.ich.postprocess import urgency_of
 from models.prediction import Urgency
-from models.registry import load_card
 from models.volume import Volume
 
 SIZE = 192
@@ -20,7 +20,7 @@ SIZE = 192
 
 @pytest.fixture(scope="module")
 def card() -> Card:
-    return load_card("ich")
+    return plain_ich_card()
 
 
 def marking(card: Card, tmp_path: Path, label: str) -> ICHModel:

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.cards import plain_ich_card
 from support.tiny_network import write_threshold_network
 
 from models.engines import open_engine
 from models.ich.model import ICHModel, create
-from models.registry import load_card
 from models.volume import Vector, Volume
 
 BLOBS_MM = ((-30.0, 25.0), (38.0, -10.0))
@@ -18,7 +18,7 @@ BLOBS_MM = ((-30.0, 25.0), (38.0, -10.0))
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ICHModel:
-    card = load_card("ich")
+    card = plain_ich_card()
     network = write_threshold_network(tmp_path_factory.mktemp("network") / "tiny.onnx", size=card.preprocess.size)
     return create(card, open_engine(network, threads=1))
 

@@ -5,18 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.cards import plain_ich_card
 
 from models.card import Card
-from models.ich.postprocess import SMALLEST_ML, Reading, find, read_probabilities, urgency_of
+from models.ich.maps import Maps
+from models.ich.postprocess import SMALLEST_ML, Reading, find, read, urgency_of
 from models.ich.preprocess import prepare
 from models.prediction import Urgency
-from models.registry import load_card
 from models.volume import Volume
 
 
 @pytest.fixture(scope="module")
 def card() -> Card:
-    return load_card("ich")
+    return plain_ich_card()
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,18 @@ def probabilities_of(label: int, radius_mm: float, *, slab: int = 1, value: floa
     return given
 
 
+def maps_of(bleeds: NDArray[np.float32]) -> Maps:
+    shape = (len(bleeds), *bleeds.shape[2:])
+    nothing = np.zeros(shape, np.float32)
+    return Maps(bleeds, np.ones(shape, np.bool_), nothing, nothing)
+
+
+def read_probabilities(bleeds: NDArray[np.float32], volume: Volume, card: Card) -> Reading:
+    return read(maps_of(bleeds), prepare(volume, card.preprocess), volume, card)
+
+
 def test_voxels_volumes_and_slices_are_those_of_the_map(card: Card, volume: Volume) -> None:
-    reading = read_probabilities(probabilities_of(3, 20), prepare(volume, card.preprocess), volume, card)
+    reading = read_probabilities(probabilities_of(3, 20), volume, card)
     assert np.unique(reading.segmentation).tolist() == [0, 3]
     assert np.flatnonzero(reading.segmentation.any(axis=(1, 2))).tolist() == [1]
     assert volume.measure_ml(reading.segmentation == 3) == pytest.approx(np.pi * 20**2 * 5 / 1000, rel=0.03)
@@ -47,7 +58,7 @@ def test_voxels_volumes_and_slices_are_those_of_the_map(card: Card, volume: Volu
 
 
 def test_one_bright_pixel_makes_no_suspicious_slice(card: Card, volume: Volume) -> None:
-    reading = read_probabilities(probabilities_of(1, 1.0, value=1.0), prepare(volume, card.preprocess), volume, card)
+    reading = read_probabilities(probabilities_of(1, 1.0, value=1.0), volume, card)
     assert reading.probabilities["IPH"] < 0.2
     assert not reading.segmentation.any()
 
@@ -55,7 +66,7 @@ def test_one_bright_pixel_makes_no_suspicious_slice(card: Card, volume: Volume) 
 @pytest.mark.parametrize(("hu", "kept"), [(38.0, False), (60.0, True)])
 def test_what_is_no_denser_than_brain_is_no_blood(card: Card, volume: Volume, hu: float, kept: bool) -> None:
     pale = replace(volume, voxels=np.where(volume.voxels > 0, hu, volume.voxels).astype(np.float32))
-    reading = read_probabilities(probabilities_of(3, 20), prepare(pale, card.preprocess), pale, card)
+    reading = read_probabilities(probabilities_of(3, 20), pale, card)
     assert reading.segmentation.any() == kept
 
 
@@ -67,14 +78,14 @@ def test_a_rim_that_bone_brightens_is_no_blood(card: Card, volume: Volume) -> No
     given[:, 3] *= (y > -1.5) & (y < 0.5)
     given[:, 0] = 1 - given[:, 1:].sum(axis=1)
     beside_bone = replace(volume, voxels=voxels)
-    reading = read_probabilities(given, prepare(beside_bone, card.preprocess), beside_bone, card)
+    reading = read_probabilities(given, beside_bone, card)
     assert not reading.segmentation.any()
 
 
 @pytest.mark.parametrize(("factor", "kept"), [(0.6, False), (1.8, True)])
 def test_specks_are_dropped(card: Card, volume: Volume, factor: float, kept: bool) -> None:
     radius_mm = np.sqrt(SMALLEST_ML * factor * 1000 / 5 / np.pi)
-    reading = read_probabilities(probabilities_of(2, radius_mm), prepare(volume, card.preprocess), volume, card)
+    reading = read_probabilities(probabilities_of(2, radius_mm), volume, card)
     assert reading.segmentation.any() == kept
 
 
@@ -82,7 +93,7 @@ def test_neighbouring_subtypes_do_not_drop_each_other(card: Card, volume: Volume
     given = probabilities_of(2, 2.0) + probabilities_of(1, 15)
     given[1, 1][given[1, 2] > 0] = 0
     given[:, 0] = 1 - given[:, 1:].sum(axis=1)
-    reading = read_probabilities(given, prepare(volume, card.preprocess), volume, card)
+    reading = read_probabilities(given, volume, card)
     assert np.unique(reading.segmentation).tolist() == [0, 1, 2]
 
 
@@ -92,7 +103,7 @@ def reading_of(volume: Volume, voxels: dict[int, int], probability: float) -> Re
         segmentation[place].flat[:count] = value
     names = ("IPH", "IVH", "SDH", "EDH", "SAH")
     scores = {name: np.array([0.1, 0.2, 0.9, 0.1], np.float32) for name in names}
-    return Reading(segmentation, scores, dict.fromkeys(names, probability))
+    return Reading(segmentation, scores, dict.fromkeys(names, probability), dict.fromkeys(names, (0.5, 1.5)))
 
 
 def test_a_finding_reaches_both_limits_of_its_operating_point(card: Card, volume: Volume) -> None:

@@ -17,7 +17,7 @@ from models.synthesis.tissue import BRAIN, VOXEL_MM, Tissue
 def test_a_map_lies_upright_with_its_brain_in_the_middle(tmp_path: Path) -> None:
     anatomy = read_labelmap(write_labelmap(tmp_path / "head.nii.gz"))
     assert anatomy.tissue.shape == SHAPE
-    for tissue in (Tissue.AIR, Tissue.BONE, Tissue.CSF, Tissue.VENTRICLE, Tissue.GREY, Tissue.WHITE, Tissue.DURA):
+    for tissue in (Tissue.AIR, Tissue.BONE, Tissue.CSF, Tissue.LATERAL, Tissue.GREY, Tissue.WHITE, Tissue.DURA):
         assert anatomy.mask(tissue).any(), tissue
     brain = np.argwhere(anatomy.mask(*BRAIN))
     low, high = brain.min(axis=0), brain.max(axis=0)

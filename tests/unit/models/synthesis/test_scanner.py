@@ -54,7 +54,8 @@ def test_what_lies_in_the_head_lies_there_in_the_slices(
         rotation_deg=rotation_deg, noise_hu=0.01,
     )  # fmt: skip
     hu = np.where(inside, 100, -1000).astype(np.float32)
-    volume, labels = scan(hu, inside.astype(np.uint8), acquisition, np.random.default_rng(0))
+    scanned = scan(hu, inside.astype(np.uint8), acquisition, np.random.default_rng(0))
+    volume, labels = scanned.volume, scanned.labels
     expected = Rotation.from_euler("xyz", rotation_deg, degrees=True).apply(CENTRE_MM)
     assert np.linalg.norm(middle_mm(volume, (labels == 1).astype(float)) - expected) < 0.8
     assert np.linalg.norm(middle_mm(volume, volume.voxels + 1000.0) - expected) < 0.8
@@ -72,7 +73,7 @@ def test_slices_lie_at_the_steps_of_the_table_and_turned_by_the_gantry(steps_mm:
         tilt_deg=tilt_deg,
     )  # fmt: skip
     empty = np.full((4, 4, 4), -1000, np.float32)
-    volume, _ = scan(empty, np.zeros((4, 4, 4), np.uint8), acquisition, np.random.default_rng(0))
+    volume = scan(empty, np.zeros((4, 4, 4), np.uint8), acquisition, np.random.default_rng(0)).volume
     assert np.allclose(np.diff(volume.positions_mm, axis=0), [[0, 0, step] for step in steps_mm])
     assert np.allclose(np.diff(volume.offsets_mm), np.array(steps_mm) * np.cos(np.deg2rad(tilt_deg)))
     assert np.allclose(volume.normal, [0, -np.sin(np.deg2rad(tilt_deg)), np.cos(np.deg2rad(tilt_deg))])
@@ -94,7 +95,7 @@ def test_values_are_whole_hounsfield_units_within_twelve_bits_and_arguments_stay
     hu = np.where(ball(), 5000, -1000).astype(np.float32)
     before = hu.copy()
     acquisition = Acquisition(rows=32, columns=32, pixel_spacing_mm=2, slices=5, step_mm=4, noise_hu=8)
-    volume, _ = scan(hu, ball().astype(np.uint8), acquisition, np.random.default_rng(0))
+    volume = scan(hu, ball().astype(np.uint8), acquisition, np.random.default_rng(0)).volume
     assert volume.voxels.dtype == np.float32
     assert np.array_equal(volume.voxels, np.round(volume.voxels))
     assert (volume.voxels.min(), volume.voxels.max()) == (-1024, 3071)
@@ -109,7 +110,7 @@ def test_noise_has_the_strength_asked_for_and_a_sharp_kernel_more() -> None:
         acquisition = Acquisition(
             rows=40, columns=40, pixel_spacing_mm=0.6, slices=4, step_mm=2, noise_hu=4, **values  # type: ignore[arg-type]
         )  # fmt: skip
-        volume, _ = scan(water, labels, acquisition, np.random.default_rng(1))
+        volume = scan(water, labels, acquisition, np.random.default_rng(1)).volume
         return float(volume.voxels.std())
 
     assert spread(thickness_mm=5.0) == pytest.approx(4, rel=0.05)
