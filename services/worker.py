@@ -12,7 +12,7 @@ from typing import Any
 import procrastinate
 import psycopg
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
-from procrastinate.jobs import DeleteJobCondition, Job
+from procrastinate.jobs import DeleteJobCondition, Job, Status
 from psycopg_pool import PoolTimeout
 
 from services.context import Context
@@ -109,7 +109,11 @@ async def _recover(app: procrastinate.App, stalled_s: float) -> None:
     while True:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_s):
             logger.warning("A worker fell silent during %s; the job runs again.", job.task_name)
-            await app.job_manager.retry_job(job)
+            try:
+                await app.job_manager.retry_job(job)
+            except procrastinate.exceptions.UniqueViolation:
+                # It was asked for again meanwhile: the one in the queue does it, and waits only for this one to end.
+                await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
         await asyncio.sleep(min(stalled_s / 2, 5.0))
 
 

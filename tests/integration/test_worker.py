@@ -124,7 +124,8 @@ asyncio.run(worker.work(context, [Stage("route", die, die)]))
 """
 
 
-def test_the_job_of_a_killed_worker_runs_again(context: Context, database_url: str) -> None:
+@pytest.mark.parametrize("asked_again", [False, True])
+def test_the_job_of_a_killed_worker_runs_again(context: Context, database_url: str, asked_again: bool) -> None:
     queue(context, "1")
     dead = subprocess.run(
         [sys.executable, "-c", DYING_WORKER, database_url], check=False, capture_output=True, timeout=60
@@ -132,6 +133,8 @@ def test_the_job_of_a_killed_worker_runs_again(context: Context, database_url: s
     assert dead.returncode == -9, dead.stderr
     with connect(database_url) as connection:
         assert connection.execute("SELECT status::text FROM procrastinate_jobs").fetchall() == [{"status": "doing"}]
+    if asked_again:  # as the sweep does, before anybody noticed the death
+        queue(context, "1")
     recorder = Recorder()
     quick = context.settings.worker.model_copy(update={"stalled_s": 1.0, "heartbeat_s": 0.3})
     patient = Context(context.settings.model_copy(update={"worker": quick}), context.pool, context.store)
