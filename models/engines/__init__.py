@@ -3,8 +3,8 @@
 "auto" is OpenVINO where it can be loaded, else ONNX Runtime, by measurement: the ICH network 0.1.0 on slices of
 8 x 3 x 192 x 192, 2 threads, AMD EPYC with AVX-512, OpenVINO 2026.4.1 against ONNX Runtime 1.31.1, float32 in both.
 OpenVINO took 91 to 99 ms a batch, ONNX Runtime 97 to 106 ms; the process held 195 MB against 226 MB, and with 46 slices
-in one batch 605 MB against 964 MB. Logits differ by 2e-5. `make bench BENCH=ich` measures it again, on whole studies; with
-0.2.0 on a busy machine OpenVINO took 0.90 of the time on thick slices and 1.15 on thin ones.
+in one batch 605 MB against 964 MB. Logits differ by 2e-5. `make bench BENCH=ich` measures it again, on whole studies;
+with 0.2.0 on a busy machine OpenVINO took 0.90 of the time on thick slices and 1.15 on thin ones.
 """
 
 from collections.abc import Mapping
