@@ -97,9 +97,12 @@ CREATE TABLE study (
     last_instance_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     flagged_at timestamptz,                      -- first commit of a flag for the present instances
     analysed_at timestamptz,                     -- when the present answer was committed, flag or not
-    claimed_by text, claimed_at timestamptz
+    claimed_by text, claimed_at timestamptz,
+    handed_over_by text                          -- who held the claim before; NULL when its holder took it
 );
 CREATE INDEX study_worklist ON study (urgency, first_instance_at);
+CREATE INDEX study_patient ON study (patient_id);
+CREATE INDEX study_accession ON study (accession_number);
 CREATE INDEX study_key ON study (md5(study_uid));   -- pages call a study by this, never by its UID
 
 CREATE TABLE series (
@@ -241,6 +244,38 @@ CREATE TABLE audit (
     address text
 );
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- What readers say of an answer. Append-only; the latest row of an account is its opinion. A flag is dismissed while the
+-- latest row of all disagrees because it is a false positive, known or an artefact.
+CREATE TABLE opinion (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    study_uid text NOT NULL REFERENCES study,
+    analysis_id bigint NOT NULL REFERENCES analysis,
+    account text NOT NULL,
+    verdict text NOT NULL,
+    reason text,
+    CONSTRAINT opinion_verdict CHECK (verdict IN ('agree', 'disagree', 'withdrawn')),
+    CONSTRAINT opinion_reason CHECK (CASE WHEN verdict = 'disagree'
+        THEN coalesce(reason, '') IN ('false_positive', 'known', 'artefact', 'wrong_type', 'wrong_extent', 'missed')
+        ELSE reason IS NULL END)
+);
+CREATE INDEX opinion_study ON opinion (study_uid, id);
+CREATE TRIGGER opinion_append_only BEFORE UPDATE OR DELETE ON opinion FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE FUNCTION tell_listeners() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('nightjar_worklist', NEW.study_uid);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER opinion_told AFTER INSERT ON opinion FOR EACH ROW EXECUTE FUNCTION tell_listeners();
+
+-- Alerts somebody has heard and seen, each for themselves, at whichever station.
+CREATE TABLE acknowledgement (
+    account text NOT NULL,
+    alert text NOT NULL,                         -- as the worklist names it: study key and analysis
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (account, alert)
+);
 
 -- The parts that are alive: each writes its row every few seconds.
 CREATE TABLE heartbeat (

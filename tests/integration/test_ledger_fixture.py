@@ -39,8 +39,12 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         connection.execute(
             "UPDATE analysis SET state = 'analysed', segmentation_key = 's', analysed_at = clock_timestamp()"
         )
-        new = _columns(connection)
-        # As version 1 was: what version 2 added is not there.
+        new = _shape(connection)
+        # As version 1 was: what versions 2 and 3 added is not there.
+        connection.execute("DROP TABLE opinion, acknowledgement")
+        connection.execute("DROP FUNCTION tell_listeners")
+        connection.execute("DROP INDEX study_patient, study_accession")
+        connection.execute("ALTER TABLE study DROP COLUMN handed_over_by")
         connection.execute("ALTER TABLE analysis DROP COLUMN measurements")
         connection.execute(
             "ALTER TABLE finding DROP COLUMN volume_low_ml, DROP COLUMN volume_high_ml, DROP COLUMN abc2_ml"
@@ -50,7 +54,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
     migrate(database_url)
 
     with context.pool.connection() as connection:
-        assert _columns(connection) == new
+        assert _shape(connection) == new
         row = connection.execute("SELECT id FROM analysis").fetchone()
         assert row is not None
         answer = results.load(connection, row["id"])
@@ -67,11 +71,21 @@ def test_a_newer_ledger_is_left_alone(database_url: str, context: Context) -> No
         migrate(database_url)
 
 
-def _columns(connection: Connection) -> list[dict[str, Any]]:
-    return connection.execute(
-        """SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
-           WHERE table_name IN ('analysis', 'finding') ORDER BY table_name, column_name"""
-    ).fetchall()
+def _shape(connection: Connection) -> list[list[dict[str, Any]]]:
+    """Columns, constraints, indexes and triggers of the ledger's own tables, whatever order they came in."""
+    return [
+        connection.execute(query).fetchall()
+        for query in (
+            """SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+               WHERE table_schema = 'public' AND table_name NOT LIKE 'procrastinate%' ORDER BY 1, 2""",
+            """SELECT conrelid::regclass::text AS place, conname, pg_get_constraintdef(oid) AS says FROM pg_constraint
+               WHERE conrelid::regclass::text NOT LIKE 'procrastinate%' AND conrelid != 0 ORDER BY 1, 2, 3""",
+            """SELECT indexname, indexdef FROM pg_indexes
+               WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%' ORDER BY 1""",
+            """SELECT tgname, pg_get_triggerdef(oid) AS says FROM pg_trigger
+               WHERE NOT tgisinternal AND tgname NOT LIKE 'procrastinate%' ORDER BY 1""",
+        )
+    ]
 
 
 def test_a_waiting_job_for_the_same_identifier_is_enough(context: Context) -> None:

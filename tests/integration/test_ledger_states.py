@@ -85,14 +85,47 @@ def test_nothing_is_born_in_a_later_state(pool: Pool, entity: str, state: str) -
             connection.execute(f"INSERT INTO {entity} ({columns}, state) VALUES ({marks}, %s)", [*values, state])
 
 
-@pytest.mark.parametrize("table", ["event", "audit"])
+@pytest.mark.parametrize("table", ["event", "audit", "opinion"])
 @pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET at = now()"])
 def test_history_is_append_only(pool: Pool, table: str, change: str) -> None:
     with pool.connection() as connection:
         connection.execute("INSERT INTO event (entity, entity_id, kind) VALUES ('study', '1', 'test')")
         connection.execute("INSERT INTO audit (action) VALUES ('sign-in')")
+        keys = make_rows(connection)
+        connection.execute(
+            "INSERT INTO opinion (study_uid, analysis_id, account, verdict) VALUES (%s, %s, 'ana', 'agree')",
+            [keys["study"], keys["analysis"]],
+        )
         with pytest.raises(psycopg.errors.RaiseException, match="append-only"), connection.transaction():
             connection.execute(change.format(table))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "legal"),
+    [
+        ("agree", None, True),
+        ("disagree", "artefact", True),
+        ("withdrawn", None, True),
+        ("agree", "artefact", False),
+        ("disagree", None, False),
+        ("disagree", "because", False),
+        ("maybe", None, False),
+    ],
+)
+def test_only_a_disagreement_has_a_reason_and_a_known_one(
+    pool: Pool, verdict: str, reason: str | None, legal: bool
+) -> None:
+    with pool.connection() as connection:
+        keys = make_rows(connection)
+        insert = (
+            "INSERT INTO opinion (study_uid, analysis_id, account, verdict, reason) VALUES (%s, %s, 'ana', %s, %s)",
+            [keys["study"], keys["analysis"], verdict, reason],
+        )
+        if legal:
+            connection.execute(*insert)
+        else:
+            with pytest.raises(psycopg.errors.CheckViolation), connection.transaction():
+                connection.execute(*insert)
 
 
 def test_a_state_change_tells_the_pages(pool: Pool, database_url: str) -> None:
