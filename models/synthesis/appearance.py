@@ -11,14 +11,18 @@ from models.synthesis.tissue import DENSITY_HU, VENTRICLES, VOXEL_MM, Tissue
 
 # Density of fresh blood by subtype: mean and spread between bleeds, HU. CSF dilutes SAH and IVH.
 BLOOD_HU: dict[str, tuple[float, float]] = {
-    "IPH": (64, 8),
-    "IVH": (58, 9),
-    "SDH": (62, 8),
-    "EDH": (63, 8),
-    "SAH": (56, 9),
+    "IPH": (64, 7),
+    "IVH": (60, 7),
+    "SDH": (62, 7),
+    "EDH": (64, 7),
+    "SAH": (61, 6),
 }
 
-OLD_SDH_FROM_ML = 20.0
+FRESH_CONTRAST_HU = 12.0
+"""Above the brain. What nobody can see teaches nothing but to guess, and as a test it measures nothing."""
+
+OLD_SDH_FROM_ML, ISODENSE_FROM_ML = 20.0, 40.0
+"""Old collections, and those as dense as brain, are known by their mass."""
 
 
 def paint(bled: Bled, rng: np.random.Generator, *, fresh: bool = False) -> Field:
@@ -55,7 +59,7 @@ def _densities(rng: np.random.Generator) -> Field:
     for kind, (mean, spread) in DENSITY_HU.items():
         table[kind] = mean + rng.normal(0, spread)
     # One brain is denser than another as a whole; grey and white matter keep their order and distance.
-    table[Tissue.GREY] = rng.uniform(32.5, 41)
+    table[Tissue.GREY] = rng.uniform(31.5, 39.5)
     table[Tissue.DEEP_GREY] = table[Tissue.GREY] + rng.normal(0, 1)
     table[Tissue.CEREBELLUM] = table[Tissue.GREY] + rng.normal(0, 1.5)
     table[Tissue.WHITE] = table[Tissue.GREY] - rng.uniform(3.5, 10)
@@ -168,33 +172,44 @@ def _bleed(hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generat
     shape = hu.shape
     mean, spread = BLOOD_HU[label]
     density = rng.normal(mean, spread * (0.5 if fresh else 1))
-    density = float(np.clip(density, 48 if fresh else 44, 88))
+    density = float(np.clip(density, max(50, np.median(hu[bled.space.brain]) + FRESH_CONTRAST_HU), 88))
     noise = smooth_noise(shape, rng.uniform(3, 9), rng)[mask]
     blood = density + noise * rng.uniform(1, 5)
     height = _behind(mask)
     kind = 1.0 if fresh else rng.random()
-    # What is neither brighter nor darker than cortex can be seen by its mass alone: thin isodense films teach nothing
-    # but to mark every rim.
-    old = label == "SDH" and mask.sum() * VOXEL_ML > OLD_SDH_FROM_ML
-    if old and kind < 0.14:  # isodense: days to weeks old
-        blood = rng.uniform(32, 44) + noise * rng.uniform(1, 3)
-    elif old and kind < 0.3:  # chronic
-        blood = rng.uniform(17, 33) + noise * rng.uniform(1, 4)
-    elif old and kind < 0.5:  # mixed: cells settle behind, serum in front
-        pale = rng.uniform(16, 36)
+    size_ml = mask.sum() * VOXEL_ML if label == "SDH" else 0.0
+    old = size_ml > OLD_SDH_FROM_ML
+    if size_ml > ISODENSE_FROM_ML and kind < 0.08:  # days to weeks old
+        blood = _with_septa(rng.uniform(32, 44) + noise * rng.uniform(1, 3), density, mask, rng)
+    elif old and kind < 0.32:  # chronic
+        blood = _with_septa(rng.uniform(16, 29) + noise * rng.uniform(1, 4), density, mask, rng)
+    elif old and kind < 0.46:  # mixed: cells settle behind, serum in front
+        pale = rng.uniform(16, 34)
         blood = np.where(height > rng.uniform(0.3, 0.75), blood, pale + noise * 3)
-    elif old and kind < 0.62:  # fresh into old, with septa
-        blood = np.where(noise > rng.uniform(-0.3, 1.2), blood, rng.uniform(16, 34) + noise * 2)
+    elif old and kind < 0.6:  # fresh into old
+        clots = smooth_noise(shape, rng.uniform(8, 20), rng)[mask]
+        pale = _with_septa(rng.uniform(17, 34) + noise * 2, density, mask, rng)
+        blood = np.where(clots > rng.uniform(-0.3, 1.0), blood, pale)
     elif label in ("IPH", "EDH") and kind < 0.12:  # swirl of blood not yet clotted
         blood = np.where(noise > 0.9, rng.uniform(35, 48), blood)
     elif label == "IPH" and kind < 0.2:  # fluid level
         blood = np.where(height > rng.uniform(0.35, 0.7), blood, rng.uniform(25, 45))
     elif label in ("SAH", "IVH"):  # diluted
-        share = rng.uniform(0.6, 1.0) if not fresh else 1.0
-        blood = hu[mask] + (blood - hu[mask]) * np.clip(share + 0.15 * noise, 0.35, 1)
+        share = rng.uniform(0.78, 1.0) if not fresh else 1.0
+        blood = hu[mask] + (blood - hu[mask]) * np.clip(share + 0.1 * noise, 0.65, 1)
     hu[mask] = blood
     if label == "IPH":
         _oedema(hu, mask, bled, rng)
+
+
+def _with_septa(
+    fluid: NDArray[np.floating], density: float, mask: Mask, rng: np.random.Generator
+) -> NDArray[np.floating]:
+    """Membranes divide half of the old collections into chambers; fresh blood clings to them."""
+    if rng.random() < 0.5:
+        return fluid
+    walls = np.abs(smooth_noise(mask.shape, rng.uniform(8, 18), rng)[mask]) < rng.uniform(0.08, 0.25)
+    return np.where(walls, density, fluid)
 
 
 def _behind(mask: Mask) -> NDArray[np.float64]:
@@ -261,7 +276,7 @@ def _harden(hu: Field, bone: Mask, space: Space, rng: np.random.Generator) -> Fi
     share = ndimage.uniform_filter(bone[::2, ::2, ::2].astype(np.float32), (2, 13, 23))
     share = np.repeat(np.repeat(np.repeat(share, 2, 0), 2, 1), 2, 2)
     bands = smooth_noise(hu.shape, 8, rng)
-    rim = np.exp(-space.depth_mm / rng.uniform(3, 14)) * rng.uniform(-1, 11)
+    rim = np.exp(-space.depth_mm / rng.uniform(3, 14)) * rng.uniform(-1, 9)
     # The vault curves over the highest slices: every ray crosses bone at a slant, and the brain looks denser.
     levels = np.flatnonzero(space.intracranial.any(axis=(1, 2)))
     top = levels[-1] if levels.size else 0

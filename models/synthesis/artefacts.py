@@ -27,7 +27,7 @@ def spoil(voxels: Voxels, spacing_mm: float, rng: np.random.Generator) -> Voxels
 
 def _bars(voxels: Voxels, rng: np.random.Generator) -> None:
     """Dark and bright bars between the petrous bones: noise drawn out across the head, by how much bone is there."""
-    strength = rng.uniform(2, 14)
+    strength = rng.uniform(1, 9)
     lying = (0, rng.uniform(1, 3), rng.uniform(10, 30))
     bone = (voxels > BONE_HU).astype(np.float32).mean(axis=2)
     bone = ndimage.gaussian_filter1d(bone, 6, axis=1)

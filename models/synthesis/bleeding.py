@@ -26,10 +26,15 @@ VOXEL_ML = VOXEL_MM**3 / 1000
 
 _FROM_OUTSIDE: tuple[Subtype, ...] = ("EDH", "SDH", "IPH", "IVH", "SAH")
 
+CONTUSION_ML = 25.0
+
 THINNEST_MM = 1.9
 """Collections end where they would be thinner: no slice shows it, and a network told to mark it marks every rim."""
 
 SHIFT_MM_PER_ML = (0.03, 0.14)
+SDH_SHIFT_MM_PER_ML = (0.06, 0.14)
+"""A large old subdural collection as dense as brain is known by its shift alone, so it always has one."""
+
 LARGEST_SHIFT_MM = 18.0
 
 
@@ -58,12 +63,13 @@ class Bled:
 
 @dataclass(frozen=True, eq=False)
 class _Seat:
-    """Where a bleed may be, in which order it fills, and how thick a collection is relative to its middle."""
+    """Where a bleed may be, in which order it fills, how large it gets, and a collection's relative thickness."""
 
     allowed: Mask
     field: Field
     bump: Field | None = None
     at_skull: bool = False
+    most_ml: float = np.inf
 
 
 def bleed(space: Space, bleeds: Sequence[Bleed], rng: np.random.Generator, *, shift_share: float = 0.05) -> Bled:
@@ -78,10 +84,11 @@ def bleed(space: Space, bleeds: Sequence[Bleed], rng: np.random.Generator, *, sh
     # From the skull inwards: an epidural clot lies outside the dura, a subdural one below it.
     for entry in sorted(bleeds, key=lambda entry: _FROM_OUTSIDE.index(entry.label)):
         if entry.label in ("IPH", "SDH", "EDH"):
-            mask, push = _grow_mass(space, entry, labels == 0, rng)
+            mask, push = _grow_mass(space, entry, _free(space, labels, entry.label), rng)
             labels[mask] = SUBTYPES.index(entry.label) + 1
             to_left = -1 if (mask & space.anatomy.left).sum() * 2 > mask.sum() else 1
-            shift_mm += to_left * mask.sum() * VOXEL_ML * rng.uniform(*SHIFT_MM_PER_ML)
+            gives = SDH_SHIFT_MM_PER_ML if entry.label == "SDH" else SHIFT_MM_PER_ML
+            shift_mm += to_left * mask.sum() * VOXEL_ML * rng.uniform(*gives)
             pushes.append(push)
     if not bleeds and rng.random() < shift_share:
         shift_mm = rng.choice([-1, 1]) * rng.uniform(3, 10)
@@ -97,10 +104,20 @@ def bleed(space: Space, bleeds: Sequence[Bleed], rng: np.random.Generator, *, sh
     return Bled(space, labels, shift_mm)
 
 
+def _free(space: Space, labels: NDArray[np.uint8], label: Subtype) -> Mask:
+    """Where another bleed may go. Under an epidural clot no subdural one can be told from it: it lies opposite."""
+    free = labels == 0
+    epidural = labels == SUBTYPES.index("EDH") + 1
+    if label == "SDH" and epidural.any():
+        on_left = (epidural & space.anatomy.left).sum() * 2 > epidural.sum()
+        free &= ~space.anatomy.left if on_left else space.anatomy.left
+    return free
+
+
 def _grow_mass(space: Space, entry: Bleed, free: Mask, rng: np.random.Generator) -> tuple[Mask, Push]:
     grower = {"IPH": _iph, "SDH": _sdh, "EDH": _edh}[entry.label]
-    seat = grower(space, entry.volume_ml, rng)
-    mask, limit = _lowest(seat.field, seat.allowed & free, entry.volume_ml)
+    seat = grower(space, entry.volume_ml, free, rng)
+    mask, limit = _lowest(seat.field, seat.allowed & free, min(entry.volume_ml, seat.most_ml))
     if seat.bump is not None:
         thickness = np.asarray(limit * seat.bump, np.float32)
         thickness[thickness < THINNEST_MM] = 0
@@ -140,18 +157,18 @@ def _pick(mask: Mask, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.array(np.unravel_index(places[rng.integers(places.size)], mask.shape))
 
 
-def _iph(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
+def _iph(space: Space, volume_ml: float, free: Mask, rng: np.random.Generator) -> _Seat:
     anatomy, kind, shape = space.anatomy, rng.random(), space.brain.shape
-    radius = (volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
     if kind < 0.22:
-        return _contusion(space, radius, rng)
+        return _contusion(space, min(volume_ml, CONTUSION_ML), rng)
+    radius = _radius_mm(volume_ml)
     if kind < 0.55:
         seat = anatomy.mask(Tissue.DEEP_GREY)
     elif kind < 0.85:
         seat = anatomy.mask(Tissue.WHITE) & (space.depth_mm > min(6 + 2 * volume_ml ** (1 / 3), 25))
     else:
         seat = anatomy.mask(Tissue.CEREBELLUM, Tissue.BRAIN_STEM)
-    centre = _pick(seat if seat.any() else space.brain, rng)
+    centre = _pick((seat if seat.any() else space.brain) & free, rng)
     spread = np.full(shape, np.inf, np.float32)
     for lobe in range(int(rng.choice([1, 1, 2, 3]))):
         axes = _millimetres(shape, centre + (rng.normal(0, 0.6 * radius / VOXEL_MM, 3).astype(int) if lobe else 0))
@@ -161,7 +178,12 @@ def _iph(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
     return _Seat(space.brain & (space.depth_mm > 2), spread + rough)
 
 
-def _contusion(space: Space, radius: float, rng: np.random.Generator) -> _Seat:
+def _radius_mm(volume_ml: float) -> float:
+    """Of the sphere with this volume."""
+    return float((volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3))
+
+
+def _contusion(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
     """Several spots in the cortex of one region, most often where the brain meets the rough floor of the skull."""
     shape = space.brain.shape
     cortex = space.brain & (space.depth_mm > 2.5) & (space.depth_mm < 14)
@@ -175,8 +197,8 @@ def _contusion(space: Space, radius: float, rng: np.random.Generator) -> _Seat:
     near = cortex & (spread < 22)
     for _ in range(int(rng.integers(1, 6))):
         np.minimum(spread, _distance(shape, _pick(near, rng)) * rng.uniform(0.8, 1.8), out=spread)
-    rough = smooth_noise(shape, 4, rng) * rng.uniform(0.1, 0.35) * radius
-    return _Seat(space.brain & (space.depth_mm > 1.5), spread + rough)
+    rough = smooth_noise(shape, 4, rng) * rng.uniform(0.1, 0.35) * _radius_mm(volume_ml)
+    return _Seat(space.brain & (space.depth_mm > 1.5), spread + rough, most_ml=CONTUSION_ML)
 
 
 def _ivh(space: Space, rng: np.random.Generator) -> _Seat:
@@ -192,8 +214,8 @@ def _ivh(space: Space, rng: np.random.Generator) -> _Seat:
     return _Seat(ventricle, np.asarray(np.broadcast_to(field, ventricle.shape), np.float32))
 
 
-def _convexity(space: Space, rng: np.random.Generator, lowest: float) -> NDArray[np.int64]:
-    rim = space.intracranial & (space.depth_mm < 2)
+def _convexity(space: Space, free: Mask, rng: np.random.Generator, lowest: float) -> NDArray[np.int64]:
+    rim = space.intracranial & (space.depth_mm < 2) & free
     z, _, x = (np.arange(n) for n in rim.shape)
     levels = np.flatnonzero(rim.any(axis=(1, 2)))
     bottom = levels[0] + lowest * (levels[-1] - levels[0])
@@ -202,24 +224,33 @@ def _convexity(space: Space, rng: np.random.Generator, lowest: float) -> NDArray
     return _pick(rim & ((z > bottom) & (z < top))[:, None, None] & off_middle[None, None, :], rng)
 
 
+def _above_base(space: Space, level: float, over_mm: float) -> Field:
+    """0 below a level of the intracranial space's height, 1 from `over_mm` above it; (z, 1, 1)."""
+    levels = np.flatnonzero(space.intracranial.any(axis=(1, 2)))
+    bottom = levels[0] + level * (levels[-1] - levels[0])
+    height = (np.arange(len(space.intracranial)) - bottom) * VOXEL_MM
+    return np.clip(height / over_mm, 0, 1).astype(np.float32)[:, None, None]
+
+
 def _same_side(space: Space, centre: NDArray[np.int64]) -> Mask:
     left = space.anatomy.left
     return left if left[tuple(centre)] else ~left
 
 
-def _sdh(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
+def _sdh(space: Space, volume_ml: float, free: Mask, rng: np.random.Generator) -> _Seat:
     shape = space.intracranial.shape
     kind = rng.random()
-    if kind < 0.26:
-        seat = _along_dura(space, volume_ml, rng, tentorium=kind < 0.1)
+    if kind < 0.2:
+        seat = _along_dura(space, volume_ml, rng, tentorium=kind < 0.08)
         if seat is not None:
             return seat
-    centre = _convexity(space, rng, 0.25)
-    # Wide and thin: nothing but the falx stops a subdural, and it is 4 to 20 mm thick in its middle.
-    thick_mm = rng.uniform(4, 9) + rng.uniform(0, 0.12) * volume_ml
-    reach = float(np.clip(np.sqrt(volume_ml * 1000 / (0.55 * np.pi * thick_mm)), 16, 95))
+    centre = _convexity(space, free, rng, 0.4)
+    # Wide and thin: nothing but the falx stops a subdural, and it is 5 to 20 mm thick in its middle.
+    thick_mm = rng.uniform(4.5, 8) + rng.uniform(0, 0.1) * volume_ml
+    reach = float(np.clip(np.sqrt(volume_ml * 1000 / (0.55 * np.pi * thick_mm)), 22, 95))
     bump = np.clip(1 - (_distance(shape, centre) / reach) ** 2, 0, None) ** rng.uniform(0.4, 0.8)
     bump *= np.clip(1 + 0.22 * smooth_noise(shape, 22, rng), 0.3, None)
+    bump *= _above_base(space, 0.3, 18)
     allowed = space.intracranial & _same_side(space, centre) & (bump > 0.1) & (space.depth_mm < 30)
     return _Seat(
         allowed, np.asarray(space.depth_mm / (bump + 1e-3), np.float32), np.asarray(bump, np.float32), at_skull=True
@@ -239,7 +270,8 @@ def _along_dura(space: Space, volume_ml: float, rng: np.random.Generator, *, ten
         sheet[:cut] = False
     if sheet.sum() < 400:
         return None
-    away = ndimage.distance_transform_edt(~sheet[::2, ::2, ::2]).astype(np.float32) * (2 * VOXEL_MM)
+    coarse = ndimage.binary_dilation(sheet)[::2, ::2, ::2]  # a sheet one voxel thin must not fall through
+    away = ndimage.distance_transform_edt(~coarse).astype(np.float32) * (2 * VOXEL_MM)
     away = np.repeat(np.repeat(np.repeat(away, 2, 0), 2, 1), 2, 2)[: shape[0], : shape[1], : shape[2]]
     centre = _pick(sheet, rng)
     side = space.anatomy.left if rng.random() < 0.5 else ~space.anatomy.left
@@ -247,12 +279,13 @@ def _along_dura(space: Space, volume_ml: float, rng: np.random.Generator, *, ten
     bump = np.clip(1 - (_distance(shape, centre) / reach) ** 2, 0, None) ** 0.5
     bump *= np.clip(1 + 0.2 * smooth_noise(shape, 18, rng), 0.3, None)
     allowed = space.intracranial & side & (away < 10) & (bump > 0.1) & ~sheet
-    return _Seat(allowed, np.asarray(away / (bump + 1e-3), np.float32), np.asarray(bump, np.float32))
+    field = np.asarray(away / (bump + 1e-3), np.float32)
+    return _Seat(allowed, field, np.asarray(bump, np.float32), most_ml=25)
 
 
-def _edh(space: Space, volume_ml: float, rng: np.random.Generator) -> _Seat:
+def _edh(space: Space, volume_ml: float, free: Mask, rng: np.random.Generator) -> _Seat:
     shape = space.intracranial.shape
-    centre = _convexity(space, rng, 0.12)
+    centre = _convexity(space, free, rng, 0.15)
     # Sutures hold the dura, so the lens ends within a few centimetres and bulges instead.
     aspect = rng.uniform(0.38, 0.75)
     reach = (2 * volume_ml * 1000 / (np.pi * aspect)) ** (1 / 3) * rng.uniform(1.0, 1.15)
@@ -270,7 +303,7 @@ def _sah(space: Space, rng: np.random.Generator) -> _Seat:
     shape = csf.shape
     levels = np.flatnonzero(space.brain.sum(axis=(1, 2)) > 2000)
     csf[: levels[0] if levels.size else 0] = False  # not the spinal canal
-    if rng.random() < 0.45:
+    if rng.random() < 0.55:
         z, y, x = (np.arange(n) for n in shape)
         low = np.flatnonzero(csf.any(axis=(1, 2)))
         if not low.size:
@@ -283,5 +316,5 @@ def _sah(space: Space, rng: np.random.Generator) -> _Seat:
         centre = _pick(csf & basal, rng)
     else:
         centre = _pick(csf & (space.depth_mm < 22), rng)
-    patches = smooth_noise(shape, 16, rng) * rng.uniform(4, 16)
+    patches = smooth_noise(shape, 16, rng) * rng.uniform(4, 12)
     return _Seat(csf, _distance(shape, centre) + patches)

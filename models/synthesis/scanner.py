@@ -164,7 +164,7 @@ def _quantum_noise(shape: tuple[int, ...], acquisition: Acquisition, rng: np.ran
     grain_mm = 0.55 if acquisition.kernel == "soft" else 0.3
     sigma = grain_mm / acquisition.pixel_spacing_mm
     strength = acquisition.noise_hu * np.sqrt(5.0 / acquisition.thickness_mm)
-    strength *= 3.0 if acquisition.kernel == "bone" else 1.0
+    strength *= 2.2 if acquisition.kernel == "bone" else 1.0
     noise = rng.standard_normal(shape, dtype=np.float32)
     noise = ndimage.gaussian_filter(noise, (0, sigma, sigma)) if sigma > 0.3 else noise
     return np.asarray(noise / noise.std() * strength, np.float32)

@@ -27,11 +27,11 @@ CASES_A_PERSON = 5
 
 # Volumes in mL drawn log-uniformly between these.
 VOLUMES_ML: dict[Subtype, tuple[float, float]] = {
-    "IPH": (0.3, 70),
-    "IVH": (0.6, 40),
-    "SDH": (3, 120),
-    "EDH": (3, 90),
-    "SAH": (1.5, 45),
+    "IPH": (0.5, 70),
+    "IVH": (1, 40),
+    "SDH": (5, 120),
+    "EDH": (4, 90),
+    "SAH": (2, 45),
 }
 
 Part = Literal["train", "evidence"]
@@ -115,7 +115,7 @@ def make_case(space: Space, rng: np.random.Generator) -> Case:
         slices=int(165 / step),
         step_mm=step,
         thickness_mm=float(step * rng.choice([1.0, 1.0, 0.5])),
-        kernel="bone" if rng.random() < 0.12 else "soft",
+        kernel="bone" if rng.random() < 0.1 else "soft",
         noise_hu=float(rng.uniform(0.8, 4.0)),
         blur_mm=float(rng.uniform(0.3, 1.2)),
         **draw_pose(rng),
