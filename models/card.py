@@ -16,7 +16,7 @@ Colour = tuple[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class Input(_Part):
@@ -106,7 +106,7 @@ class Preprocess(_Part):
 
 
 class Weights(_Part):
-    """The network's file beside the card, and its SHA-256."""
+    """What the model decides by, a file beside the card, and its SHA-256: a network (.onnx) or a rule's numbers."""
 
     file: str
     sha256: Digest
@@ -131,9 +131,10 @@ class Card(_Part):
     inputs: tuple[Input, ...] = Field(min_length=1)
     labels: tuple[LabelCard, ...] = Field(min_length=1)
     measures: tuple[Measure, ...] = ()
-    preprocess: Preprocess
+    network_input: Preprocess | None = Field(None, alias="preprocess")
+    """None for a model that is no network."""
     batch: int = Field(8, ge=1)
-    tolerance: float = Field(gt=0)
+    tolerance: float = Field(1e-3, gt=0)
     weights: Weights
     limits: tuple[str, ...]
     measured: tuple[Measurement, ...]
@@ -149,6 +150,22 @@ class Card(_Part):
             if len(set(values)) < len(values):
                 raise ValueError(f"two {what} are the same")
         return self
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How images become the network's input.
+
+        Raises:
+            InvalidCard: the model is no network.
+        """
+        if self.network_input is None:
+            raise InvalidCard(f"The card of {self.name} lacks preprocess, which its network needs.")
+        return self.network_input
+
+    @property
+    def reference(self) -> Input:
+        """The input whose grid the answer is on."""
+        return self.inputs[0]
 
     def label(self, name: str) -> LabelCard:
         return next(label for label in self.labels if label.name == name)

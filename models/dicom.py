@@ -3,7 +3,7 @@
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.processing import apply_rescale
 
+from models.diffusion import b_value_of, choose_images, combine, is_trace
 from models.errors import InvalidVolume
 from models.volume import Volume
 
@@ -49,10 +50,12 @@ class _Frame:
     orientation: NDArray[np.float64]
     spacing_mm: tuple[float, float]
     source: str
+    b_value: float | None = None
+    trace: bool = False
 
 
 def read_series(datasets: Sequence[Dataset]) -> Volume:
-    """The slices of one series, sorted along their normal.
+    """The slices of one series, sorted along their normal; of a diffusion series one b-value, directions as their mean.
 
     Args:
         datasets: instances in any order, classic or enhanced, compressed or not.
@@ -63,7 +66,10 @@ def read_series(datasets: Sequence[Dataset]) -> Volume:
     """
     if not datasets:
         raise InvalidVolume("The series has no instance.")
-    frames = [frame for dataset in datasets for frame in _frames(dataset)]
+    return _arrange([frame for dataset in datasets for frame in _frames(dataset)])
+
+
+def _arrange(frames: Sequence[_Frame]) -> Volume:
     _check(frames)
     first = frames[0]
     for frame in frames:
@@ -75,6 +81,8 @@ def read_series(datasets: Sequence[Dataset]) -> Volume:
     offsets = np.array([frame.position_mm @ np.cross(row, column) for frame in frames])
     order = np.argsort(offsets, kind="stable")
     near = np.flatnonzero(np.diff(offsets[order]) < SAME_PLACE_MM)
+    if near.size and any(frame.b_value is not None for frame in frames):
+        return _arrange(_one_shell(frames, offsets))
     if near.size:
         raise InvalidVolume(
             f"{near.size} of {len(frames)} slices lie where another one lies, the first at "
@@ -89,6 +97,15 @@ def read_series(datasets: Sequence[Dataset]) -> Volume:
         spacing_mm=first.spacing_mm,
         sources=tuple(frame.source for frame in frames),
     )
+
+
+def _one_shell(frames: Sequence[_Frame], offsets_mm: NDArray[np.float64]) -> list[_Frame]:
+    """One image a place: a diffusion series' b-value near 1000, its directions averaged."""
+    order = np.argsort(offsets_mm, kind="stable")
+    places = np.empty(len(frames), int)
+    places[order] = np.cumsum(np.diff(offsets_mm[order], prepend=offsets_mm[order[0]]) >= SAME_PLACE_MM)
+    chosen = choose_images([f.b_value for f in frames], [f.trace for f in frames], places.tolist())
+    return [replace(frames[at[0]], pixels=combine([frames[k].pixels for k in at])) for at in chosen]
 
 
 def _check(frames: Sequence[_Frame]) -> None:
@@ -107,7 +124,7 @@ def read_folder(folder: Path, modality: str) -> Volume:
     """The axial series of a modality with most slices among the DICOM files below a folder.
 
     Raises:
-        InvalidVolume: there is none, or it cannot be read.
+        InvalidVolume: there is none, it cannot be read, or there are several of MR, where each shows something else.
     """
     groups: dict[str, list[Path]] = {}
     slices: Counter[str] = Counter()
@@ -125,6 +142,8 @@ def read_folder(folder: Path, modality: str) -> Volume:
             raise InvalidVolume(_DAMAGED.format(path)) from error
     if not groups:
         raise InvalidVolume(f"{folder} holds no axial {modality} series in DICOM.")
+    if modality == "MR" and len(groups) > 1:
+        raise InvalidVolume(f"{folder} holds {len(groups)} axial MR series. Name a folder that holds one.")
     datasets = []
     for path in groups[max(groups, key=lambda series: slices[series])]:
         try:
@@ -175,6 +194,8 @@ def _frames(dataset: Dataset) -> list[_Frame]:
                 np.array(dataset.ImageOrientationPatient, float),
                 _spacing(dataset.PixelSpacing),
                 str(dataset.SOPInstanceUID),
+                b_value_of(dataset),
+                is_trace(dataset),
             )
         ]
     except _UNREADABLE as error:
@@ -191,17 +212,21 @@ def _enhanced(dataset: Dataset) -> list[_Frame]:
     def group(frame: Dataset, keyword: str) -> Any:
         return (frame if keyword in frame else shared)[keyword].value[0]
 
+    def optional(frame: Dataset, keyword: str) -> Any:
+        return group(frame, keyword) if keyword in frame or keyword in shared else Dataset()
+
     frames = []
     for image, own in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
-        transformation = "PixelValueTransformationSequence"
-        has_rescale = transformation in own or transformation in shared
+        diffusion = optional(own, "MRDiffusionSequence")
         frames.append(
             _Frame(
-                _in_units(image, dataset, group(own, transformation) if has_rescale else Dataset()),
+                _in_units(image, dataset, optional(own, "PixelValueTransformationSequence")),
                 np.array(group(own, "PlanePositionSequence").ImagePositionPatient, float),
                 np.array(group(own, "PlaneOrientationSequence").ImageOrientationPatient, float),
                 _spacing(group(own, "PixelMeasuresSequence").PixelSpacing),
                 str(dataset.SOPInstanceUID),
+                b_value_of(diffusion),
+                is_trace(diffusion),
             )
         )
     return frames

@@ -9,22 +9,33 @@ from scipy import ndimage
 
 from models.volume import Volume
 
-WINDOW_WIDTH, WINDOW_LEVEL = 80.0, 40.0
+BRAIN_WINDOW = (0.0, 80.0)
+"""HU."""
+
+BRIGHTEST = 99.8
+"""Percentile of the tissue that an MR picture shows as white: a bright lesion keeps its form."""
+
 OUTLINE = (255, 196, 61)
 
 
 def render_preview(
-    volume: Volume, segmentation: NDArray[np.uint8], key_slice: int, *, size: int = 192, outlines: bool = True
+    volume: Volume,
+    segmentation: NDArray[np.uint8],
+    key_slice: int,
+    *,
+    modality: str = "CT",
+    size: int = 192,
+    outlines: bool = True,
 ) -> bytes:
-    """A square PNG of one slice in the brain window, findings outlined.
+    """A square PNG of one slice, findings outlined: CT in the brain window, MR in a window of its own.
 
     Args:
         segmentation: uint8 (slice, row, column) on the volume's grid.
         key_slice: 0-based, in the volume's order.
         size: edge of the picture in pixels; the slice's own proportions are kept.
     """
-    low = WINDOW_LEVEL - WINDOW_WIDTH / 2
-    grey = np.clip((volume.voxels[key_slice] - low) / WINDOW_WIDTH * 255, 0, 255).astype(np.uint8)
+    low, high = BRAIN_WINDOW if modality == "CT" else _window_of(volume)
+    grey = np.clip((volume.voxels[key_slice] - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     image = Image.fromarray(grey).convert("RGB")
     mask = Image.fromarray((segmentation[key_slice] > 0).astype(np.uint8) * 255)
     height, width = np.array(grey.shape) * volume.spacing_mm
@@ -39,3 +50,9 @@ def render_preview(
     buffer = BytesIO()
     square.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _window_of(volume: Volume) -> tuple[float, float]:
+    """From no signal to the brightest tissue; MR has no units."""
+    tissue = volume.voxels[volume.voxels > 0]
+    return 0.0, float(np.percentile(tissue, BRIGHTEST)) if tissue.size else 1.0

@@ -59,7 +59,7 @@ def load_model(
     engine: EngineChoice = "auto",
     calibration: ModelCalibration | None = None,
 ) -> Model:
-    """A model with its weights checked and its engine open.
+    """A model with its weights checked and, if it is a network, its engine open.
 
     Args:
         engine: see `models.engines.open_engine`.
@@ -78,7 +78,8 @@ def load_model(
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     if digest != card.weights.sha256:
         raise InvalidCard(f"{weights.name} is not the file its card describes (SHA-256 differs). Install {name} again.")
+    is_network = weights.suffix == ".onnx"
     model: Model = import_module(f"models.{name}.model").create(
-        card, open_engine(weights, threads=threads, engine=engine)
+        card, open_engine(weights, threads=threads, engine=engine) if is_network else weights
     )
     return model

@@ -64,9 +64,11 @@ class Replica:
 
     def _analyse(self, inputs: Mapping[str, Volume]) -> Answer:
         prediction = self._model.predict(inputs)
-        reference = next(iter(inputs.values()))
+        entry = self._model.card.reference
+        reference = inputs[entry.role]
         key_slice = prediction.findings[0].key_slice if prediction.findings else reference.voxels.shape[0] // 2
-        return Answer(prediction, render_preview(reference, prediction.segmentation, key_slice))
+        picture = render_preview(reference, prediction.segmentation, key_slice, modality=entry.modality)
+        return Answer(prediction, picture)
 
     def check_health(self) -> None:
         """Unhealthy when a request runs for longer than any analysis may; Serve then replaces the replica."""
