@@ -72,16 +72,20 @@ def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ServedMod
             runs.append(outcome)
         elif outcome is not None:
             (waiting if outcome[0] == "receiving" else parked).append(outcome[1])
+    lacking = _lacking(models, candidates)
     used = {uid for run in runs for uid in run.inputs.values()}
     open_series = sum(one.state == "receiving" for one in series)
     final = not runs and not parked and not open_series
     return Decision(
         roles=roles,
-        reasons={uid: _explain(uid, found, candidates.get(found.role or "", []), used) for uid, found in roles.items()},
+        reasons={
+            uid: _explain(uid, found, candidates.get(found.role or "", []), used, lacking)
+            for uid, found in roles.items()
+        },
         runs=tuple(runs),
         waiting=tuple(waiting),
         parked=tuple(parked),
-        not_applicable=_nothing_fits(series, roles, models) if final else "",
+        not_applicable=_nothing_fits(series, roles, models, lacking) if final else "",
     )
 
 
@@ -106,6 +110,20 @@ def _for_model(model: ServedModel, candidates: Mapping[str, list[_Candidate]]) -
     return Run(model, inputs, " ".join(_choice(role, one, candidates[role]) for role, one in chosen.items()))
 
 
+def _lacking(
+    models: Sequence[ServedModel], candidates: Mapping[str, list[_Candidate]]
+) -> dict[str, tuple[ServedModel, list[str]]]:
+    """By role that is there: a model that reads it and cannot work, and the roles it is missing."""
+    found: dict[str, tuple[ServedModel, list[str]]] = {}
+    for model in models:
+        missing = [role for role in model.roles if role not in candidates]
+        if missing:
+            for role in model.roles:
+                if role in candidates:
+                    found.setdefault(role, (model, missing))
+    return found
+
+
 def _best(role: str, ranked: Sequence[_Candidate]) -> _Candidate | tuple[str, str] | None:
     """The best complete series, unless a better one is still being received."""
     for candidate in ranked:
@@ -125,7 +143,13 @@ def _choice(role: str, chosen: _Candidate, ranked: Sequence[_Candidate]) -> str:
     return f"{role}: best score {chosen.found.score}{among}{merits}."
 
 
-def _explain(uid: str, found: Classification, ranked: Sequence[_Candidate], used: Set[str]) -> str:
+def _explain(
+    uid: str,
+    found: Classification,
+    ranked: Sequence[_Candidate],
+    used: Set[str],
+    lacking: Mapping[str, tuple[ServedModel, list[str]]],
+) -> str:
     if found.role is None:
         return found.reason
     merits = f": {', '.join(found.merits)}" if found.merits else ""
@@ -136,18 +160,28 @@ def _explain(uid: str, found: Classification, ranked: Sequence[_Candidate], used
     place = next((index for index, candidate in enumerate(usable) if candidate.series.series_uid == uid), None)
     if place is None:
         return f"{said} Not chosen: it is incomplete."
+    if place == 0 and found.role in lacking:
+        model, missing = lacking[found.role]
+        return f"{said} The best for {found.role}; {model.name} is missing {' and '.join(missing)}."
     if place == 0:
-        return f"{said} The best for {found.role}; no model uses it yet."
+        return f"{said} The best for {found.role}; no model reads {found.role}."
     best = usable[0].found.score
     better = f"another series scores {best}" if best > found.score else "an equal series comes first"
     return f"{said} Not chosen: {better}."
 
 
 def _nothing_fits(
-    series: Sequence[SeriesRow], roles: Mapping[str, Classification], models: Sequence[ServedModel]
+    series: Sequence[SeriesRow],
+    roles: Mapping[str, Classification],
+    models: Sequence[ServedModel],
+    lacking: Mapping[str, tuple[ServedModel, list[str]]],
 ) -> str:
     present = sorted({found.role for found in roles.values() if found.role is not None})
     needs = "; ".join(f"{model.name} needs {' and '.join(model.roles)}" for model in models)
+    if lacking:
+        wanting = {model.name: missing for model, missing in lacking.values()}
+        said = "; ".join(f"missing {' and '.join(missing)} for {name}" for name, missing in wanting.items())
+        return f"Not applicable: {said}. The study has {', '.join(present)}."
     if present:
         return f"No model applies: the study has {', '.join(present)}, but {needs}."
     if len(series) == 1:

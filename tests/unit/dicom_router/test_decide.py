@@ -83,6 +83,19 @@ def test_nothing_fits_is_final_only_when_all_is_closed() -> None:
     assert said == "No model applies: the study has CTA, but ich needs NCCT."
 
 
+def test_a_model_that_lacks_a_role_says_which() -> None:
+    decision = decide([_series("d", "DWI"), _series("f", "FLAIR")], RULES, [ICH, AIS])
+    assert decision.not_applicable == "Not applicable: missing ADC for ais. The study has DWI, FLAIR."
+    assert "The best for DWI; ais is missing ADC." in decision.reasons["d"]
+
+
+def test_series_that_no_model_reads_are_named_beside_a_run() -> None:
+    decision = decide([_series("n"), _series("a", "CTA"), _series("d", "DWI")], RULES, [ICH, AIS])
+    assert [run.model.name for run in decision.runs] == ["ich"]
+    assert "no model reads CTA" in decision.reasons["a"]
+    assert "ais is missing ADC" in decision.reasons["d"]
+
+
 _ROLES = ("NCCT", "CTA", "T1", "T1c", "T2", "FLAIR", "DWI", "ADC", "none")
 
 
