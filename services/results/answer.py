@@ -71,10 +71,11 @@ class Predecessor:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """One model's answer to one series, ready to be written.
+    """One model's answer to one series, or to several that belong together, ready to be written.
 
     Attributes:
         sources: headers of the source images (see `services.results.sources`), in the order of the slices.
+        further: headers of the images of the model's other inputs; they are evidence, the voxels lie on `sources`.
         segmentation: uint8, axes (slice, row, column), on the source images' own grid; values are the labels'.
         measurements: of the study, in the order of the card; only those that could be taken.
         analysed_at: when the answer was committed, with a time zone; the objects are dated by it.
@@ -94,6 +95,7 @@ class Answer:
     institution: str = ""
     site: Concept = BRAIN
     predecessors: tuple[Predecessor, ...] = ()
+    further: tuple[Dataset, ...] = ()
 
     @property
     def uids(self) -> ResultUIDs:

@@ -90,7 +90,9 @@ def encode(answer: Answer) -> dict[str, tuple[Dataset, bytes]]:
 def _answer(context: Context, committed: results.CommittedAnswer, earlier: results.DeliveredReport | None) -> Answer:
     try:
         card = load_card(committed.model.name)
-        sources = sources_of(_instances(context, committed.inputs[card.inputs[0].role]))
+        sources = sources_of(_instances(context, committed.inputs[card.reference.role]))
+        others = [uid for role, uid in sorted(committed.inputs.items()) if role != card.reference.role]
+        further = [header for uid in others for header in evidence_of(_instances(context, uid))]
     except ModelError as error:
         raise Reject(str(error)) from error
     try:
@@ -99,6 +101,7 @@ def _answer(context: Context, committed: results.CommittedAnswer, earlier: resul
         raise Retry("The model's segmentation is not in the store.") from error
     return Answer(
         sources=sources,
+        further=tuple(further),
         segmentation=segmentation,
         labels=labels_of(card),
         findings=committed.findings,
@@ -143,6 +146,16 @@ def sources_of(instances: Sequence[Dataset]) -> tuple[Dataset, ...]:
     order = read_series(instances).sources
     headers = {instance.SOPInstanceUID: prepare_header(instance) for instance in instances}
     return with_thickness([headers[uid] for uid in order])
+
+
+def evidence_of(instances: Sequence[Dataset]) -> list[Dataset]:
+    """Headers of the images a model saw of a further input, in the order it saw them.
+
+    Raises:
+        InvalidVolume: the model cannot have seen them.
+    """
+    headers = {instance.SOPInstanceUID: prepare_header(instance) for instance in instances}
+    return [headers[uid] for uid in dict.fromkeys(read_series(instances).sources)]
 
 
 def labels_of(card: Card) -> tuple[Label, ...]:

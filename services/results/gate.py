@@ -152,7 +152,7 @@ def _check_volumes(answer: Answer, numbers: NDArray[np.uint8]) -> None:
 
 def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None) -> None:
     _check_common(answer, dataset, ComprehensiveSRStorage, answer.uids.report_instance(), answer.uids.report_series())
-    allowed = {source.SOPInstanceUID for source in answer.sources}
+    allowed = {image.SOPInstanceUID for image in (*answer.sources, *answer.further)}
     if segmentation is not None:
         allowed.add(segmentation.SOPInstanceUID)
     evidence = {
@@ -165,6 +165,7 @@ def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None
     referenced = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in items if item.ValueType == "IMAGE"}
     _require(referenced <= allowed, "the report refers to an image that was not analysed")
     _require(referenced <= evidence, "the report refers to an image that is not in its evidence")
+    _require(allowed <= evidence, "an image that was analysed is not in the report's evidence")
     texts = " ".join(item.TextValue for item in items if item.ValueType == "TEXT")
     _require(NOTICE in texts, "the report lacks the notice")
 

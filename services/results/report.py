@@ -90,7 +90,10 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
     items.insert(len(items) - 1, _image_library(answer))
     items.append(_words(answer))
     report = ComprehensiveSR(
-        evidence=[*for_writer(answer.sources), *([segmentation] if segmentation is not None else [])],
+        evidence=[
+            *for_writer([*answer.sources, *answer.further]),
+            *([segmentation] if segmentation is not None else []),
+        ],
         content=content[0],
         series_instance_uid=answer.uids.report_series(),
         series_number=SERIES_NUMBER,
@@ -191,22 +194,26 @@ def _no_flag_group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:
 
 
 def _image_library(answer: Answer) -> ContainerContentItem:
-    """TID 1600 without the descriptors of each image, which the images themselves carry: they would take seconds."""
-    group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=RelationshipTypeValues.CONTAINS)
-    frame_of_reference = UIDRefContentItem(
-        codes.DCM.FrameOfReferenceUID,
-        answer.sources[0].FrameOfReferenceUID,
-        RelationshipTypeValues.HAS_ACQ_CONTEXT,
-    )
-    images = [
-        ImageContentItem(
-            SOURCE, source.SOPClassUID, source.SOPInstanceUID, relationship_type=RelationshipTypeValues.CONTAINS
+    """TID 1600, a group a series, without the images' own descriptors, which would take seconds."""
+    series: dict[str, list[Dataset]] = {}
+    for image in (*answer.sources, *answer.further):
+        series.setdefault(image.SeriesInstanceUID, []).append(image)
+    groups = []
+    for images in series.values():
+        group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=RelationshipTypeValues.CONTAINS)
+        frame_of_reference = UIDRefContentItem(
+            codes.DCM.FrameOfReferenceUID, images[0].FrameOfReferenceUID, RelationshipTypeValues.HAS_ACQ_CONTEXT
         )
-        for source in answer.sources
-    ]
-    group.ContentSequence = ContentSequence([frame_of_reference, *images])
+        references = [
+            ImageContentItem(
+                SOURCE, image.SOPClassUID, image.SOPInstanceUID, relationship_type=RelationshipTypeValues.CONTAINS
+            )
+            for image in images
+        ]
+        group.ContentSequence = ContentSequence([frame_of_reference, *references])
+        groups.append(group)
     library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=RelationshipTypeValues.CONTAINS)
-    library.ContentSequence = ContentSequence([group])
+    library.ContentSequence = ContentSequence(groups)
     return library
 
 

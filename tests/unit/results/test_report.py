@@ -10,8 +10,9 @@ from support.answers import answer
 from support.ct import as_bytes, blobs, tilted_ct
 
 from models.prediction import Finding, Urgency
+from services.errors import Reject
 from services.results.answer import NOTICE, Predecessor
-from services.results.encode import encode
+from services.results.encode import encode, evidence_of
 from services.results.equipment import part10
 from services.results.gate import check_results
 from services.results.report import encode_report
@@ -164,3 +165,22 @@ def test_what_the_standard_does_not_allow_goes_on_without_being_quoted() -> None
 
     with disable_value_validation():
         assert {dcmread(BytesIO(data)).PatientID for _, data in written.values()} == {"X" * 70}
+
+
+def test_the_images_of_further_inputs_are_evidence_but_not_sources_of_voxels() -> None:
+    series = tilted_ct()
+    other = tilted_ct(seed=8)  # of the same study, as an ADC map beside its DWI
+    made = replace(
+        answer(series, blobs(SHAPE, [1])), further=tuple(evidence_of([dcmread(BytesIO(as_bytes(d))) for d in other]))
+    )
+    encoded = encode(made)
+
+    [study] = encoded["sr"][0].CurrentRequestedProcedureEvidenceSequence
+    evidence = {item.SeriesInstanceUID: len(item.ReferencedSOPSequence) for item in study.ReferencedSeriesSequence}
+    assert evidence[other[0].SeriesInstanceUID] == len(other)
+    library = next(item for item in encoded["sr"][0].ContentSequence if item.ValueType == "CONTAINER")
+    assert len(library.ContentSequence) == 2
+    [sources] = encoded["seg"][0].ReferencedSeriesSequence
+    assert sources.SeriesInstanceUID == series[0].SeriesInstanceUID
+    with pytest.raises(Reject, match="not in the report's evidence"):
+        check_results(made, encoded["seg"][1], part10(encode_report(replace(made, further=()), encoded["seg"][0])))
