@@ -7,8 +7,11 @@ import socket
 import threading
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
+import psycopg
+from psycopg_pool import PoolTimeout
 from pydicom.dataset import Dataset
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, _config, evt
@@ -23,11 +26,15 @@ from dicom_router.persist import persist
 from services.context import Context
 from services.errors import NightjarError, SettingsError
 from services.ledger.intake import Sender, close_association, close_stale_associations, open_association
+from services.operations.instruments import ASSOCIATIONS, C_STORE_ANSWERS
+from services.operations.probes import Health
 
 _log = logging.getLogger(__name__)
 
 _WATCH_S = 1.0
 _NETWORK_TIMEOUT_S = 600.0  # a PACS may hold an association open for long between two studies
+_STALE_PERIOD_S = 60.0
+_STALE_AFTER = timedelta(seconds=_NETWORK_TIMEOUT_S + 60)
 
 
 class _Server(ThreadedAssociationServer):
@@ -63,6 +70,7 @@ class Listener:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._draining = False
 
     @property
     def port(self) -> int:
@@ -76,6 +84,17 @@ class Listener:
         """How many associations are running."""
         with self._lock:
             return sum(association.is_alive() for association in self._peers)
+
+    @property
+    def name(self) -> str:
+        """What the ledger calls this listener among several; the same in its next life."""
+        return f"{socket.gethostname()}:{self.port}"
+
+    def why_not_ready(self) -> str | None:
+        """Why a new association should go to another listener; None: it is welcome here."""
+        if self._server is None:
+            return "The listener is not started."
+        return "The listener is draining." if self._draining else None
 
     def start(self) -> None:
         """Close what an earlier life left open, then listen.
@@ -114,20 +133,20 @@ class Listener:
             raise SettingsError(f"{setting}: cannot listen there ({error.strerror}). Choose another.") from error
         entity._servers.append(server)
         self._server = server
-        with self._context.pool.connection() as connection:
-            stale = close_stale_associations(connection, self._context.now())
-        if stale:
-            _log.warning("%d associations of an earlier life are closed as lost.", stale)
+        self._close_stale(self.name)
+        ASSOCIATIONS.set_function(lambda: self.associations)
         threading.Thread(target=server.serve_forever, args=(0.1,), name="dicom-listener", daemon=True).start()
         self._watcher = threading.Thread(target=self._watch, name="dicom-watcher", daemon=True)
         self._watcher.start()
 
-    def stop(self, timeout_s: float = 15.0) -> None:
-        """Take no new association, wait for the running ones, abort those still there after `timeout_s`."""
+    def stop(self) -> None:
+        """Take no new association, wait for the running ones, abort those still there after `router.drain_s`."""
         if self._server is None or self._watcher is None:
             return
+        self._draining = True
         self._server.shutdown()
-        deadline = time.monotonic() + timeout_s
+        self._server.server_close()  # who knocks now is refused at once, and tries another listener
+        deadline = time.monotonic() + self._context.settings.router.drain_s
         while self.associations and time.monotonic() < deadline:
             time.sleep(0.05)
         with self._lock:
@@ -146,6 +165,7 @@ class Listener:
             calling_ae=str(association.requestor.ae_title),
             called_ae=str(association.requestor.primitive.called_ae_title),
             peer=f"{association.requestor.address}:{association.requestor.port}",
+            listener=self.name,
         )
         with self._lock:
             self._peers[association] = _Peer(sender)
@@ -157,6 +177,11 @@ class Listener:
             _log.exception("The row of an association could not be written.")
 
     def _on_store(self, event: Any) -> int | Dataset:
+        answer = self._store(event)
+        C_STORE_ANSWERS.labels(f"0x{answer if isinstance(answer, int) else answer.Status:04X}").inc()
+        return answer
+
+    def _store(self, event: Any) -> int | Dataset:
         with self._lock:
             peer = self._peers[event.assoc]
         request = event.request
@@ -199,22 +224,40 @@ class Listener:
 
     def _watch(self) -> None:
         """Close what ended without a word, or while the ledger was away."""
-        stopping = False
+        stopping, looked_at = False, time.monotonic()
         while not stopping:
             stopping = self._stopping.wait(_WATCH_S)
+            if time.monotonic() - looked_at > _STALE_PERIOD_S:
+                looked_at = time.monotonic()
+                self._close_stale(None)
             with self._lock:
                 ended = [(association, peer) for association, peer in self._peers.items() if not association.is_alive()]
             for association, peer in ended:
                 self._close(association, peer)
 
+    def _close_stale(self, name: str | None) -> None:
+        """Close what an earlier life of `name`, or a listener that is gone for good, left open."""
+        now = self._context.now()
+        try:
+            with self._context.pool.connection() as connection:
+                stale = close_stale_associations(connection, name, now - _STALE_AFTER, now)
+        except (psycopg.OperationalError, PoolTimeout):
+            if name is not None:
+                raise
+            return
+        if stale:
+            _log.warning("%d associations that no listener serves any more are closed as lost.", stale)
 
-def run(context: Context) -> None:
+
+def run(context: Context, health: Health | None = None) -> None:
     """Listen until SIGTERM or SIGINT, then end gracefully."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     listener = Listener(context)
     listener.start()
+    if health is not None:
+        health.why_not_ready = listener.why_not_ready
     _log.info("%s listens on port %d.", context.settings.router.ae_title, listener.port)
     try:
         stop.wait()

@@ -108,6 +108,22 @@ def web(config: Config = None) -> None:
     _part("web", config)
 
 
+@app.command()
+def metrics(config: Config = None) -> None:
+    """Serve the ledger's figures for Prometheus. Example: nightjar metrics --config site.yaml"""
+    _part("metrics", config)
+
+
+@app.command()
+def migrate(config: Config = None) -> None:
+    """Bring the ledger's schema up to date, before parts of a new version start. Example: nightjar migrate"""
+    from services.ledger.database import SCHEMA_VERSION
+    from services.ledger.database import migrate as bring_up_to_date
+
+    bring_up_to_date(load_settings(config).database_url)
+    out.print(f"The ledger has schema {SCHEMA_VERSION}.", highlight=False)
+
+
 def _running(config: Path | None) -> Settings:
     """The settings of a service that runs: those given, or those embedded mode wrote when it started."""
     settings = load_settings(config)

@@ -21,7 +21,7 @@ from services.errors import NightjarError, SettingsError
 from services.ledger import accounts
 from services.ledger.database import connect, migrate, open_pool
 from services.operations.heartbeat import FRESH_S
-from services.parts import PARTS, SUPERVISED, Part
+from services.parts import EVERY_PART, PARTS, SUPERVISED, Part
 from services.settings import Settings
 from services.storage.local import LocalStore
 
@@ -72,12 +72,15 @@ class Embedded:
         LocalStore(self.settings.store_path)
         _check_port("router.port", self.settings.router.host, self.settings.router.port)
         _check_port("web.port", self.settings.web.host, self.settings.web.port)
+        if self.settings.metrics.port is not None:
+            for offset in range(len(EVERY_PART)):
+                _check_port("metrics.port", self.settings.metrics.host, self.settings.metrics.port + offset)
         self._started_at = time.time()
         if self.settings.database.url is None:
             self._start_postgres(directory / "postgres")
         try:
             self._prepare_ledger()
-            for part in PARTS:
+            for part in PARTS if self.settings.metrics.port is None else EVERY_PART:
                 self._children[part] = _Child(part, self._spawn(part))
         except BaseException:
             self._stop()
@@ -171,8 +174,16 @@ class Embedded:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the parts in order
-                env=_environment(),
+                env=self._environment(part),
             )
+
+    def _environment(self, part: Part) -> dict[str, str]:
+        # The settings file written for the parts already holds what NIGHTJAR_ variables said.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTJAR_")}
+        own = {SUPERVISED: "1", "PYTHONUNBUFFERED": "1"}
+        if self.settings.metrics.port is not None:
+            own["NIGHTJAR_METRICS__PORT"] = str(self.settings.metrics.port + EVERY_PART.index(part))
+        return {**kept, **own}
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_PERIOD_S):
@@ -206,12 +217,6 @@ class Embedded:
         if self._postgres is not None:
             self._postgres.cleanup()
             self._postgres = None
-
-
-def _environment() -> dict[str, str]:
-    # The settings file written for the parts already holds what NIGHTJAR_ variables said.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTJAR_")}
-    return {**kept, SUPERVISED: "1", "PYTHONUNBUFFERED": "1"}
 
 
 def _kill_group(pid: int) -> None:

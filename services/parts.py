@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
@@ -23,14 +24,19 @@ from services.ledger import served_models
 from services.ledger.database import migrate, open_pool
 from services.ledger.jobs import Stage
 from services.operations.heartbeat import Heartbeat
+from services.operations.instruments import REGISTRY
+from services.operations.metrics import LedgerCollector
+from services.operations.probes import Health, serve_probes
 from services.results import encode
 from services.settings import Settings
 from services.storage.local import LocalStore
 
-Part = Literal["router", "worker", "inference", "web"]
-PARTS: tuple[Part, ...] = get_args(Part)
+Part = Literal["router", "worker", "inference", "web", "metrics"]
+EVERY_PART: tuple[Part, ...] = get_args(Part)
+PARTS: tuple[Part, ...] = tuple(part for part in EVERY_PART if part != "metrics")
+"""Those that work on studies; metrics only watches them."""
 
-POOL_SIZES: dict[Part, int] = {"router": 16, "worker": 8, "inference": 4, "web": 8}
+POOL_SIZES: dict[Part, int] = {"router": 16, "worker": 8, "inference": 4, "web": 8, "metrics": 2}
 PR_SET_PDEATHSIG = 1
 SUPERVISED = "NIGHTJAR_SUPERVISED"
 """Set for the parts that embedded mode starts: they must not outlive it."""
@@ -39,8 +45,12 @@ SUPERVISED = "NIGHTJAR_SUPERVISED"
 def run_part(part: Part, settings: Settings) -> None:
     """Run one part until SIGTERM or SIGINT."""
     signal.signal(signal.SIGTERM, _exit)
-    with open_context(settings, pool_size=POOL_SIZES[part]) as context:
-        _RUN[part](context)
+    health = Health()
+    with (
+        serve_probes(settings.metrics, health, REGISTRY),
+        open_context(settings, pool_size=POOL_SIZES[part]) as context,
+    ):
+        _RUN[part](context, health)
 
 
 @contextmanager
@@ -99,37 +109,49 @@ def _exit(number: int, frame: object) -> None:  # noqa: ARG001
     raise SystemExit(0)
 
 
-def _run_router(context: Context) -> None:
+def _run_router(context: Context, health: Health) -> None:
     with Heartbeat(context.pool, "router"):
-        listener.run(context)
+        listener.run(context, health)
 
 
-def _run_worker(context: Context) -> None:
+def _run_worker(context: Context, health: Health) -> None:
     register_models(context)
+    health.why_not_ready = lambda: None
     with Heartbeat(context.pool, "worker"):
-        asyncio.run(worker.work(context, stages(context.settings), sweep=assemble.sweep))
+        asyncio.run(worker.work(context, stages(context.settings), sweep=assemble.sweep, health=health))
 
 
-def _run_inference(context: Context) -> None:
+def _run_inference(context: Context, health: Health) -> None:
     if context.settings.inference.ray_address is None:
         # Ray turns 127.0.0.1 into the machine's address, and its processes listen on every one, unless it is told as on
         # other systems that there is no cluster; it reads this when it is imported.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     from services.inference import part  # Ray takes seconds to import, and only this part needs it.
 
-    part.run(context)
+    part.run(context, health)
 
 
-def _run_web(context: Context) -> None:
+def _run_web(context: Context, health: Health) -> None:
     from services.triage import app
 
+    health.why_not_ready = lambda: None  # for the pages themselves their own /readyz answers
     with Heartbeat(context.pool, "web"):
         app.run(context)
 
 
-_RUN: dict[Part, Callable[[Context], None]] = {
+def _run_metrics(context: Context, health: Health) -> None:
+    REGISTRY.register(LedgerCollector(context, PARTS))
+    health.why_not_ready = lambda: None
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+
+
+_RUN: dict[Part, Callable[[Context, Health], None]] = {
     "router": _run_router,
     "worker": _run_worker,
     "inference": _run_inference,
     "web": _run_web,
+    "metrics": _run_metrics,
 }

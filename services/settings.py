@@ -38,6 +38,9 @@ class RouterSettings(Section):
     fallback_s: Seconds = Field(
         60.0, description="A series without evidence of completion is closed after so long, seconds."
     )
+    drain_s: Seconds = Field(
+        15.0, description="When the router ends, associations still open after so long are aborted, seconds."
+    )
     rules: Path | None = Field(
         None, description="Routing rules (YAML). Without one, the rules that ship with Nightjar."
     )
@@ -75,6 +78,15 @@ class WebSettings(Section):
     secure_cookies: bool = Field(False, description="Send the session cookie over HTTPS only.")
     maximum_wait_minutes: float = Field(
         60.0, gt=0, description="A study waiting longer is promoted above its priority, minutes."
+    )
+
+
+class MetricsSettings(Section):
+    host: str = Field("127.0.0.1", description="Address of metrics and probes; they need no sign-in.")
+    port: Port | None = Field(
+        None,
+        description="Port of /metrics, /healthz and /readyz; without one there are none. Embedded mode uses this one "
+        "and the next four: router, worker, inference, web, metrics.",
     )
 
 
@@ -122,6 +134,7 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
+    metrics: MetricsSettings = MetricsSettings()
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
 
     @model_validator(mode="after")

@@ -18,18 +18,27 @@ from psycopg_pool import PoolTimeout
 from services.context import Context
 from services.errors import NightjarError, Reject, Retry
 from services.ledger.jobs import QUEUES, Stage
+from services.operations.probes import Health
 
 SWEEP_PERIOD_S = 1.0
+BEAT_PERIOD_S = 1.0
 LONGEST_WAIT_S = 3600.0
 
 logger = logging.getLogger(__name__)
 
 
-async def work(context: Context, served: Sequence[Stage], *, sweep: Callable[[Context], object] | None = None) -> None:
+async def work(
+    context: Context,
+    served: Sequence[Stage],
+    *,
+    sweep: Callable[[Context], object] | None = None,
+    health: Health | None = None,
+) -> None:
     """Run the jobs of some stages until SIGTERM or SIGINT, and recover those of dead workers.
 
     Args:
         sweep: called every second beside the jobs; closes series whose time has come.
+        health: beaten every second.
     """
     settings = context.settings.worker
     app = procrastinate.App(
@@ -41,6 +50,8 @@ async def work(context: Context, served: Sequence[Stage], *, sweep: Callable[[Co
         helpers = [asyncio.create_task(_recover(app, settings.stalled_s), name="recover")]
         if sweep is not None:
             helpers.append(asyncio.create_task(_sweep(context, sweep), name="sweep"))
+        if health is not None:
+            helpers.append(asyncio.create_task(_beat(health), name="beat"))
         worker = asyncio.create_task(
             app.run_worker_async(
                 queues=sorted({QUEUES[stage.task] for stage in served}),
@@ -115,6 +126,12 @@ async def _recover(app: procrastinate.App, stalled_s: float) -> None:
                 # It was asked for again meanwhile: the one in the queue does it, and waits only for this one to end.
                 await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
         await asyncio.sleep(min(stalled_s / 2, 5.0))
+
+
+async def _beat(health: Health) -> None:
+    while True:
+        health.beat()
+        await asyncio.sleep(BEAT_PERIOD_S)
 
 
 async def _sweep(context: Context, sweep: Callable[[Context], object]) -> None:

@@ -21,12 +21,17 @@ _STUDY_COLUMNS = (
 
 @dataclass(frozen=True)
 class Sender:
-    """Who sends: one DIMSE association, or one upload by REST (`peer` is then "rest")."""
+    """Who sends: one DIMSE association, or one upload by REST (`peer` is then "rest").
+
+    Attributes:
+        listener: which of several listeners received it.
+    """
 
     association_id: UUID
     calling_ae: str
     called_ae: str
     peer: str
+    listener: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,11 @@ def open_association(connection: Connection, sender: Sender, now: datetime) -> N
     """Write the row of an association; one that is there already is marked active and open again."""
     connection.execute(
         """
-        INSERT INTO association (id, calling_ae, called_ae, peer, opened_at, active_at) VALUES (%s, %s, %s, %s, %s, %s)
+        INSERT INTO association (id, calling_ae, called_ae, peer, listener, opened_at, active_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (id) DO UPDATE SET active_at = EXCLUDED.active_at, closed_at = NULL, ending = NULL
         """,
-        [sender.association_id, sender.calling_ae, sender.called_ae, sender.peer, now, now],
+        [sender.association_id, sender.calling_ae, sender.called_ae, sender.peer, sender.listener, now, now],
     )
 
 
@@ -87,9 +93,20 @@ def close_association(connection: Connection, association_id: UUID, ending: str,
         defer(connection, "assemble", row["series_uid"])
 
 
-def close_stale_associations(connection: Connection, now: datetime) -> int:
-    """Close as lost what an earlier life of the listener left open; an instance would open its row again."""
-    rows = connection.execute("SELECT id FROM association WHERE closed_at IS NULL AND peer <> 'rest'").fetchall()
+def close_stale_associations(
+    connection: Connection, listener: str | None, silent_since: datetime, now: datetime
+) -> int:
+    """Close as lost what nobody serves any more; an instance would open its row again.
+
+    Args:
+        listener: one that starts: what its earlier life left open is nobody's.
+        silent_since: any listener would have ended an association that sent nothing since then; its listener is gone.
+    """
+    rows = connection.execute(
+        """SELECT id FROM association WHERE closed_at IS NULL AND peer <> 'rest'
+           AND (listener = %s OR listener IS NULL OR active_at < %s)""",
+        [listener, silent_since],
+    ).fetchall()
     for row in rows:
         close_association(connection, row["id"], "lost", now)
     return len(rows)

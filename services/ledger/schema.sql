@@ -77,6 +77,7 @@ CREATE TABLE association (
     calling_ae text NOT NULL,
     called_ae text NOT NULL,
     peer text NOT NULL,                          -- host:port, or 'rest'
+    listener text,                               -- who received: host:port of one of several listeners
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     active_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     closed_at timestamptz,
@@ -85,6 +86,7 @@ CREATE TABLE association (
     ending text                                  -- released, aborted, lost
 );
 CREATE INDEX association_open ON association (opened_at) WHERE closed_at IS NULL;
+CREATE INDEX association_closed ON association (closed_at) WHERE closed_at IS NOT NULL;
 
 CREATE TABLE study (
     study_uid text PRIMARY KEY,
@@ -103,6 +105,7 @@ CREATE TABLE study (
 CREATE INDEX study_worklist ON study (urgency, first_instance_at);
 CREATE INDEX study_patient ON study (patient_id);
 CREATE INDEX study_accession ON study (accession_number);
+CREATE INDEX study_unanswered ON study (state) WHERE state != 'analysed' AND state != 'not_applicable';
 CREATE INDEX study_key ON study (md5(study_uid));   -- pages call a study by this, never by its UID
 
 CREATE TABLE series (
@@ -185,6 +188,7 @@ CREATE TABLE analysis (
     UNIQUE (model, model_version, weights_digest, input_digest)
 );
 CREATE INDEX analysis_study ON analysis (study_uid);
+CREATE INDEX analysis_waiting ON analysis (queued_at) WHERE state IN ('queued', 'running');
 
 CREATE TABLE finding (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -225,6 +229,7 @@ CREATE TABLE delivery (
     delivered_at timestamptz,
     UNIQUE (result_id, destination)
 );
+CREATE INDEX delivery_undelivered ON delivery (created_at) WHERE state IN ('pending', 'parked');
 
 CREATE TABLE account (
     name text PRIMARY KEY,

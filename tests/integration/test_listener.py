@@ -11,8 +11,10 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from pydicom.dataset import Dataset
@@ -29,6 +31,7 @@ from support.jobs import waiting
 from dicom_router.listener import Listener
 from services.context import Context
 from services.errors import SettingsError
+from services.ledger.intake import Sender, open_association
 
 
 def _with(context: Context, **router: object) -> Context:
@@ -362,3 +365,83 @@ def _wait_for_port(port: int) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the listener did not come up")
+
+
+def test_sigterm_drains_what_is_running_and_refuses_what_is_new(
+    context: Context, database_url: str, tmp_path: Path
+) -> None:
+    port = _free_port()
+    arguments = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(_SERVER),
+        database_url,
+        str(context.settings.data_dir),
+        str(port),
+    ]
+    server = subprocess.Popen(arguments)
+    try:
+        _wait_for_port(port)
+        from pynetdicom import AE
+
+        entity = AE(ae_title="SCANNER")
+        entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
+        association = entity.associate("127.0.0.1", port)
+        instances = [ct(index) for index in range(4)]
+        for index, instance in enumerate(instances):
+            write(instance, tmp_path / f"{index}.dcm")
+        assert association.send_c_store(instances[0]).Status == 0
+        server.send_signal(signal.SIGTERM)
+        while _reachable(port):
+            time.sleep(0.05)
+        for instance in instances[1:]:
+            assert association.send_c_store(instance).Status == 0
+        assert server.poll() is None, "it waits for the association"
+        association.release()
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.wait()
+    assert [row["ending"] for row in _rows(context, "SELECT ending FROM association WHERE stored > 0")] == ["released"]
+    assert _rows(context, "SELECT instances FROM series") == [{"instances": 4}]
+
+
+def test_an_association_that_does_not_end_is_aborted_when_draining_ends(context: Context, tmp_path: Path) -> None:
+    listener = Listener(_with(context, port=_free_port(), low_disk_mb=0, drain_s=0.2))
+    listener.start()
+    from pynetdicom import AE
+
+    entity = AE(ae_title="SCANNER")
+    entity.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
+    association = entity.associate("127.0.0.1", listener.port)
+    dataset = ct()
+    write(dataset, tmp_path / "a.dcm")
+    assert association.send_c_store(dataset).Status == 0
+    listener.stop()
+    association.join(10)
+    assert association.is_aborted
+    _until_closed(context)
+    assert waiting(context, "assemble") == [dataset.SeriesInstanceUID]
+
+
+def test_a_listener_that_starts_closes_its_own_earlier_life_and_leaves_the_others_alone(context: Context) -> None:
+    port = _free_port()
+    own = f"{socket.gethostname()}:{port}"
+    now = context.now()
+    with context.pool.connection() as connection:
+        for number, (name, age_s) in enumerate([(own, 5), ("other:11112", 5), ("gone:11112", 3600), (None, 5)]):
+            sender = Sender(UUID(int=number), "SCANNER", "NIGHTJAR", "10.0.0.1:1", name)
+            open_association(connection, sender, now - timedelta(seconds=age_s))
+    listener = Listener(_with(context, port=port))
+    assert listener.why_not_ready() is not None
+    listener.start()
+    assert listener.why_not_ready() is None
+    listener.stop()
+    assert listener.why_not_ready() is not None
+    still_open = _rows(context, "SELECT listener FROM association WHERE closed_at IS NULL")
+    assert still_open == [{"listener": "other:11112"}]
+
+
+def _reachable(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

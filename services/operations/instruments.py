@@ -1,0 +1,15 @@
+"""What a process counts of itself; the ledger's figures are in `metrics`. No label names a person or an instance."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+C_STORE_ANSWERS = Counter(
+    "nightjar_c_store_answers",
+    "C-STORE requests answered by this listener, by DIMSE status.",
+    ["status"],
+    registry=REGISTRY,
+)
+ASSOCIATIONS = Gauge("nightjar_listener_associations", "Associations this listener serves now.", registry=REGISTRY)
