@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=600, help="size of the pool")
     parser.add_argument("--threads", type=int, default=1, help="of the network; the pool has a process of its own")
     parser.add_argument("--learning-rate", type=float, default=Plan.learning_rate, help="at the start of the budget")
+    parser.add_argument("--compiled", action="store_true", help="compile the network first; wants a C++ compiler")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--start", type=Path, help="begin with the weights of this checkpoint")
@@ -46,7 +47,7 @@ def main() -> None:
     checkpoint = train(
         pool,
         arguments.out,
-        Plan(arguments.minutes, arguments.seed, learning_rate=arguments.learning_rate),
+        Plan(arguments.minutes, arguments.seed, learning_rate=arguments.learning_rate, compiled=arguments.compiled),
         resume=arguments.resume,
         start=arguments.start,
     )
