@@ -3,6 +3,7 @@
 NightjarError
 |-- SettingsError    the configuration is wrong: fix it and start again (exit code 2)
 |-- Retry            the same work may succeed later
+|   `-- Interrupted  the part that did it was asked to end
 `-- Reject           it never will: the work ends in its named failed or parked state
 """
 
@@ -21,3 +22,7 @@ class Retry(NightjarError):
 
 class Reject(NightjarError):
     """This work can never succeed; trying again would not help."""
+
+
+class Interrupted(Retry):
+    """The part was asked to end: nobody's fault, so the work is never given up for it."""

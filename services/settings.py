@@ -60,6 +60,11 @@ class StorageSettings(Section):
 class InferenceSettings(Section):
     models: tuple[str, ...] = Field(("ich",), description="Models to serve.")
     replicas: int = Field(1, ge=1, description="Replicas a model.")
+    maximum_replicas: int | None = Field(
+        None,
+        ge=1,
+        description="A Ray cluster may grow a model to so many replicas under load. Without one, it does not.",
+    )
     threads: int = Field(2, ge=1, description="CPU threads of a replica's engine.")
     engine: Literal["auto", "onnxruntime", "openvino"] = Field(
         "auto", description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime."
@@ -68,7 +73,21 @@ class InferenceSettings(Section):
     calibrations: tuple[Path, ...] = Field(
         (), description="Calibration files (YAML) of this site, at most one a model; see docs/evaluation.md."
     )
-    ray_address: str | None = Field(None, description="Ray cluster to use. Without one, a local Ray is started.")
+    ray_address: str | None = Field(
+        None,
+        description="Ray cluster (host:port) that serves the models; see `nightjar model serve-config`. Without one, a "
+        "local Ray is started and serves them.",
+    )
+
+    @model_validator(mode="after")
+    def _growth(self) -> "InferenceSettings":
+        if self.maximum_replicas is None:
+            return self
+        if self.ray_address is None:
+            raise ValueError("maximum_replicas is for a Ray cluster; set ray_address too")
+        if self.maximum_replicas < self.replicas:
+            raise ValueError("maximum_replicas is below replicas")
+        return self
 
 
 class WebSettings(Section):

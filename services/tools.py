@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from services.console import AsJson, err, out, print_json
+from services.console import AsJson, Config, err, out, print_json
 from services.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -192,3 +192,18 @@ def model_list(as_json: AsJson = False) -> None:
             ", ".join(label.name for label in card.labels),
         )
     out.print(table)
+
+
+@model_app.command("serve-config")
+def model_serve_config(config: Config = None, as_json: AsJson = False) -> None:
+    """Print what a Ray cluster is to serve, for `serve deploy`. Example: nightjar model serve-config"""
+    import yaml
+
+    from services.inference.serve_config import serve_config
+    from services.settings import load_settings
+
+    content = serve_config(load_settings(config).inference)
+    if as_json:
+        print_json(content)
+    else:
+        print(yaml.safe_dump(content, sort_keys=False), end="")

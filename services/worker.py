@@ -16,7 +16,7 @@ from procrastinate.jobs import DeleteJobCondition, Job, Status
 from psycopg_pool import PoolTimeout
 
 from services.context import Context
-from services.errors import NightjarError, Reject, Retry
+from services.errors import Interrupted, NightjarError, Reject, Retry
 from services.ledger.jobs import QUEUES, Stage
 from services.operations.probes import Health
 
@@ -65,9 +65,15 @@ async def work(
             ),
             name="worker",
         )
+
+        def end() -> None:
+            if health is not None:
+                health.ending.set()
+            worker.cancel()
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.cancel)
+            loop.add_signal_handler(number, end)
         try:
             # A helper that ends has failed: the process must end too, so that whoever started it starts it again.
             done, _ = await asyncio.wait([worker, *helpers], return_when=asyncio.FIRST_COMPLETED)
@@ -89,6 +95,8 @@ def _register(app: procrastinate.App, context: Context, stage: Stage) -> None:
         except (psycopg.OperationalError, PoolTimeout):
             # Without the ledger no end can be written either: keep trying until it is back.
             logger.warning("The ledger does not answer; %s is tried again.", stage.task)
+            raise
+        except Interrupted:
             raise
         except Reject as error:
             stage.give_up(context, identifier, str(error))

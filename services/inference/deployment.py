@@ -24,10 +24,9 @@ from models.registry import load_model
 from models.volume import Volume
 from services.errors import Reject, Retry
 from services.inference.calibrations import read_calibrations
+from services.inference.serve_config import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
 from services.settings import InferenceSettings
 
-HEALTH_CHECK_PERIOD_S = 3.0
-HEALTH_CHECK_TIMEOUT_S = 5.0
 OBJECT_STORE_BYTES = 512 * 2**20
 
 
@@ -85,7 +84,7 @@ class ModelServer:
         self._handles: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Join or start Ray and deploy every model; returns once all replicas answered their health check.
+        """Start Ray and deploy every model; returns once all replicas answered their health check.
 
         Raises:
             SettingsError: a calibration cannot be used.
@@ -98,12 +97,7 @@ class ModelServer:
             "include_dashboard": False,
             "_node_ip_address": "127.0.0.1",
         }
-        ray.init(
-            address=self._settings.ray_address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **({} if self._settings.ray_address else local),
-        )
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
         for model in self._settings.models:
             deployment = serve.deployment(
@@ -121,8 +115,7 @@ class ModelServer:
             self._handles[model] = serve.run(application, name=model, route_prefix=None)
 
     def stop(self) -> None:
-        if not self._settings.ray_address:
-            serve.shutdown()
+        serve.shutdown()
         ray.shutdown()
 
     def healthy(self) -> bool:

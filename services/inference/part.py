@@ -1,10 +1,11 @@
-"""The inference part: serves the models and runs the infer jobs."""
+"""The inference part: serves the models, or calls those a Ray cluster serves, and runs the infer jobs."""
 
 import asyncio
 from typing import Any
 
 from services import worker
 from services.context import Context
+from services.inference.cluster import ClusterModels
 from services.inference.deployment import ModelServer
 from services.inference.infer import Infer
 from services.operations.heartbeat import Heartbeat
@@ -12,8 +13,9 @@ from services.operations.probes import Health
 
 
 def run(context: Context, health: Health) -> None:
-    """Deploy the models, then work until SIGTERM or SIGINT."""
-    server = ModelServer(context.settings.inference)
+    """Deploy the models or find them in the cluster, then work until SIGTERM or SIGINT."""
+    settings = context.settings.inference
+    server = ModelServer(settings) if settings.ray_address is None else ClusterModels(settings, health.ending)
     server.start()
 
     health.why_not_ready = lambda: None if server.healthy() else "A model has no running replica."

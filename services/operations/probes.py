@@ -25,9 +25,11 @@ class Health:
 
     Attributes:
         why_not_ready: a sentence, or None when work may come.
+        ending: set once the part was asked to end; what waits for something gives up waiting.
     """
 
     why_not_ready: Callable[[], str | None] = _starting
+    ending: threading.Event = field(default_factory=threading.Event)
     _clock: Callable[[], float] = time.monotonic
     _beaten_at: float | None = field(default=None, init=False)
 

@@ -1,0 +1,46 @@
+"""What a Ray cluster imports to serve a model: `import_path: services.inference.application:build`."""
+
+from pydantic import BaseModel, ConfigDict
+from ray import serve
+from ray.serve import Application
+
+from models.calibration import ModelCalibration, calibrate_card
+from models.card import Digest
+from models.engines import EngineChoice
+from models.registry import load_card
+from services.errors import SettingsError
+from services.inference.deployment import Replica
+
+
+class BuildArguments(BaseModel):
+    """The `args` of one application, as `nightjar model serve-config` writes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    version: str
+    weights: Digest
+    threads: int
+    engine: EngineChoice
+    timeout_s: float
+    calibration: ModelCalibration | None = None
+
+
+def build(arguments: BuildArguments) -> Application:
+    """The Serve application of one model.
+
+    Raises:
+        SettingsError: this image holds another version or other weights than the configuration was written for.
+    """
+    card = load_card(arguments.model)
+    if (card.version, card.weights.sha256) != (arguments.version, arguments.weights):
+        raise SettingsError(
+            f"The configuration wants {arguments.model} {arguments.version}, weights {arguments.weights[:12]}; here is "
+            f"{card.version} with {card.weights.sha256[:12]}. Write it anew: nightjar model serve-config."
+        )
+    if arguments.calibration is not None:
+        calibrate_card(card, arguments.calibration)
+    deployment = serve.deployment(name=arguments.model, max_ongoing_requests=1)(Replica)
+    return deployment.bind(
+        arguments.model, arguments.threads, arguments.engine, arguments.timeout_s, arguments.calibration
+    )
