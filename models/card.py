@@ -7,6 +7,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from models.errors import InvalidCard
+from models.prediction import Urgency
+
+SIGN = "{sign}"
+"""Unit of a measure that is no quantity but a sign."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -56,6 +60,12 @@ class UrgencyRule(_Part):
     immediate_ml: float = Field(ge=0)
     urgent_ml: float = Field(0, ge=0)
 
+    def of(self, volume_ml: float) -> Urgency:
+        """How soon somebody should look."""
+        if volume_ml >= self.immediate_ml:
+            return Urgency.IMMEDIATE
+        return Urgency.URGENT if volume_ml >= self.urgent_ml else Urgency.STANDARD
+
 
 Weights4 = tuple[float, float, float, float]
 
@@ -89,7 +99,7 @@ class Measure(_Part):
 
     name: str
     unit: str
-    """UCUM."""
+    """UCUM; SIGN for what is present (1) or absent (0)."""
     meaning: str
     code: Code
 

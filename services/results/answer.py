@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from models.card import SIGN
 from models.prediction import Finding, ModelIdentity, Urgency
 from services.results.uids import ResultUIDs
 
@@ -50,13 +51,17 @@ class StudyMeasurement:
 
     Attributes:
         name: as in the model's card, such as "midline shift".
-        unit: UCUM.
+        unit: UCUM; of a sign, whose value is 1 (present) or 0 (absent), models.card.SIGN.
     """
 
     name: str
     code: Concept
     value: float
     unit: str
+
+    @property
+    def is_sign(self) -> bool:
+        return self.unit == SIGN
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,10 @@ def _check_measurements(answer: Answer, group: Dataset) -> None:
     for taken in answer.measurements:
         item = content.get(taken.code.value)
         _require(item is not None, f"the report lacks the measurement {taken.name}")
-        same = item is not None and abs(_value(item, taken.unit) - taken.value) < 1e-3
+        if item is not None and taken.is_sign:
+            same = item.ConceptCodeSequence[0].CodeMeaning == ("Present" if taken.value else "Absent")
+        else:
+            same = item is not None and abs(_value(item, taken.unit) - taken.value) < 1e-3
         _require(same, f"the report gives the measurement {taken.name} another value")
 
 

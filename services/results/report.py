@@ -71,6 +71,7 @@ PRIORITIES = {
     Urgency.URGENT: CodedConcept("103391001", "SCT", "Urgent"),
     Urgency.STANDARD: CodedConcept("50811001", "SCT", "Routine"),
 }
+PRESENT, ABSENT = CodedConcept("52101004", "SCT", "Present"), CodedConcept("2667000", "SCT", "Absent")
 SOURCE = CodedConcept("260753009", "SCT", "Source")
 QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
 
@@ -179,7 +180,14 @@ def _study_group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:
         measurements=[
             Measurement(coded(taken.code), round(taken.value, 3), CodedConcept(taken.unit, "UCUM", taken.unit))
             for taken in answer.measurements
+            if not taken.is_sign
         ],
+        qualitative_evaluations=[
+            QualitativeEvaluation(coded(taken.code), PRESENT if taken.value else ABSENT)
+            for taken in answer.measurements
+            if taken.is_sign
+        ]
+        or None,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from models.card import SIGN
 from models.prediction import Urgency
 from services.ledger.worklist import FindingFacts, StudyFacts
 
@@ -199,7 +200,13 @@ def format_range(range_ml: tuple[float, float]) -> str:
 
 
 def format_measurement(value: float, unit: str) -> str:
-    """One decimal, as far as these mean anything, and the UCUM unit."""
+    """One decimal, as far as these mean anything, and the UCUM unit as people write it; a sign is a word."""
+    if unit == SIGN:
+        return "present" if value else "absent"
+    if unit.startswith("{"):  # UCUM's annotations: counts and ratios
+        return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+    if unit == "10*-6.mm2/s":
+        return f"{value:.0f}\u00a0×\u00a010⁻⁶\u00a0mm²/s"
     return f"{value:.1f}\u00a0{unit}"
 
 

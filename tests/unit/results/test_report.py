@@ -6,12 +6,13 @@ import pytest
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
-from support.answers import answer
+from support.answers import MEASUREMENTS, answer
 from support.ct import as_bytes, blobs, tilted_ct
 
+from models.card import SIGN
 from models.prediction import Finding, Urgency
 from services.errors import Reject
-from services.results.answer import NOTICE, Predecessor
+from services.results.answer import NOTICE, Concept, Predecessor, StudyMeasurement
 from services.results.encode import encode, evidence_of
 from services.results.equipment import part10
 from services.results.gate import check_results
@@ -184,3 +185,14 @@ def test_the_images_of_further_inputs_are_evidence_but_not_sources_of_voxels() -
     assert sources.SeriesInstanceUID == series[0].SeriesInstanceUID
     with pytest.raises(Reject, match="not in the report's evidence"):
         check_results(made, encoded["seg"][1], part10(encode_report(replace(made, further=()), encoded["seg"][0])))
+
+
+def test_a_sign_is_an_evaluation_and_no_number() -> None:
+    sign = StudyMeasurement("mismatch", Concept("DWIFLAIRMISMATCH", "99NIGHTJAR", "DWI-FLAIR mismatch sign"), 1, SIGN)
+    made = answer(tilted_ct(), blobs(SHAPE, [1]))
+    made = replace(made, measurements=(sign, *MEASUREMENTS))
+    report = encode(made)["sr"][0]
+    assert "Present" in _values(report)
+    absent = encode_report(replace(made, measurements=(replace(sign, value=0), *MEASUREMENTS)), encode(made)["seg"][0])
+    with pytest.raises(Reject, match="the measurement mismatch another value"):
+        check_results(made, encode(made)["seg"][1], part10(absent))

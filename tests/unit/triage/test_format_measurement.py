@@ -1,0 +1,21 @@
+"""Measurements as people read them."""
+
+import pytest
+
+from models.card import SIGN
+from services.triage.rows import format_measurement
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (6.25, "mm", "6.2\u00a0mm"),
+        (1.0, SIGN, "present"),
+        (0.0, SIGN, "absent"),
+        (3.0, "{lesions}", "3"),
+        (1.274, "{ratio}", "1.27"),
+        (551.6, "10*-6.mm2/s", "552\u00a0×\u00a010⁻⁶\u00a0mm²/s"),
+    ],
+)
+def test_units_are_words_people_use(value: float, unit: str, shown: str) -> None:
+    assert format_measurement(value, unit) == shown
