@@ -1,4 +1,4 @@
-"""What the worklist shows: a snapshot of studies, current analyses and undelivered results; and claims."""
+"""What the worklist shows: a snapshot of studies, current analyses, undelivered results and what readers said."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from services.ledger.database import Connection
-from services.ledger.jobs import record_event
+from services.ledger.opinions import Opinion, read_opinions
 
 CHANNEL = "nightjar_worklist"
 HEARTBEAT_FRESH = timedelta(seconds=15)
@@ -24,6 +24,7 @@ class FindingFacts:
     urgency: int
     key_slice: int
     volume_range_ml: tuple[float, float] | None = None
+    abc2_ml: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class AnalysisFacts:
 
     Attributes:
         measurements: of the study, by the names of the model's measures, in their units.
+        opinions: of readers, those that stand, oldest first.
     """
 
     id: int
@@ -44,6 +46,7 @@ class AnalysisFacts:
     analysed_at: datetime | None
     findings: tuple[FindingFacts, ...]
     measurements: dict[str, float] = field(default_factory=dict)
+    opinions: tuple[Opinion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class StudyFacts:
     last_instance_at: datetime
     claimed_by: str | None
     claimed_at: datetime | None
+    handed_over_by: str | None
     analyses: tuple[AnalysisFacts, ...]
     parked: tuple[ParkedDelivery, ...]
 
@@ -211,32 +215,6 @@ def find_study_uid(connection: Connection, key: str) -> str | None:
     return row["study_uid"] if row else None
 
 
-def claim(connection: Connection, study_uid: str, account: str, now: datetime) -> str:
-    """Take a study for a reader unless somebody has it; returns who has it afterwards."""
-    row = connection.execute("SELECT claimed_by FROM study WHERE study_uid = %s FOR UPDATE", [study_uid]).fetchone()
-    holder = row["claimed_by"] if row else None
-    if holder is not None:
-        return str(holder)
-    connection.execute(
-        "UPDATE study SET claimed_by = %s, claimed_at = %s WHERE study_uid = %s", [account, now, study_uid]
-    )
-    record_event(connection, "study", study_uid, "claimed", study_uid=study_uid, account=account)
-    return account
-
-
-def release(connection: Connection, study_uid: str, account: str, *, of_others: bool) -> bool:
-    """Give a claim back; False when it belongs to somebody else and `of_others` is not allowed."""
-    row = connection.execute("SELECT claimed_by FROM study WHERE study_uid = %s FOR UPDATE", [study_uid]).fetchone()
-    holder = row["claimed_by"] if row else None
-    if holder is None:
-        return True
-    if holder != account and not of_others:
-        return False
-    connection.execute("UPDATE study SET claimed_by = NULL, claimed_at = NULL WHERE study_uid = %s", [study_uid])
-    record_event(connection, "study", study_uid, "released", study_uid=study_uid, account=account)
-    return True
-
-
 def _take_snapshot(connection: Connection) -> None:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
@@ -266,6 +244,7 @@ def _studies(connection: Connection, condition: sql.Composable, parameter: Any) 
             last_instance_at=row["last_instance_at"],
             claimed_by=row["claimed_by"],
             claimed_at=row["claimed_at"],
+            handed_over_by=row["handed_over_by"],
             analyses=tuple(analyses[row["study_uid"]]),
             parked=tuple(parked[row["study_uid"]]),
         )
@@ -276,7 +255,8 @@ def _studies(connection: Connection, condition: sql.Composable, parameter: Any) 
 def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, list[AnalysisFacts]]:
     findings: dict[int, list[FindingFacts]] = defaultdict(list)
     for row in connection.execute(
-        """SELECT f.analysis_id, f.label, f.volume_ml, f.urgency, f.key_slice, f.volume_low_ml, f.volume_high_ml
+        """SELECT f.analysis_id, f.label, f.volume_ml, f.urgency, f.key_slice, f.volume_low_ml, f.volume_high_ml,
+                  f.abc2_ml
            FROM finding f JOIN analysis a ON a.id = f.analysis_id
            WHERE a.study_uid = ANY(%s) AND a.state != 'superseded' ORDER BY f.urgency, f.volume_ml DESC, f.label""",
         [list(study_uids)],
@@ -288,8 +268,10 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
                 row["urgency"],
                 row["key_slice"],
                 None if row["volume_low_ml"] is None else (row["volume_low_ml"], row["volume_high_ml"]),
+                row["abc2_ml"],
             )
         )
+    opinions = read_opinions(connection, study_uids)
     analyses: dict[str, list[AnalysisFacts]] = defaultdict(list)
     for row in connection.execute(
         """SELECT id, study_uid, model, model_version, state, reason, preview_key, queued_at, analysed_at,
@@ -309,6 +291,7 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
                 analysed_at=row["analysed_at"],
                 findings=tuple(findings[row["id"]]),
                 measurements=row["measurements"],
+                opinions=opinions.get(row["id"], ()),
             )
         )
     return analyses

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 
 from services.ledger import worklist
 from services.operations.status import collect_status
-from services.triage.pages import look_at_worklist, maximum_wait, read_filters
+from services.triage.lists import look_at_worklist, maximum_wait, read_filters
 from services.triage.rows import Filters, Row, describe_study
 from services.triage.site import FIXED_LINE, SiteDependency, Viewer, audit
 

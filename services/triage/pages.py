@@ -1,59 +1,23 @@
-"""The worklist page, a study's page, pictures and claims."""
+"""The worklist page, a study's page and pictures."""
 
-from datetime import timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from sse_starlette import EventSourceResponse
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from models.card import Card
 from models.errors import InvalidCard
 from models.prediction import Urgency
 from models.registry import load_card
 from services.ledger import worklist
-from services.ledger.accounts import Account, Role
-from services.ledger.database import Connection
+from services.ledger.accounts import Role
 from services.triage.history import describe_history
-from services.triage.rows import AiState, Filters, Sort, Worklist, build_worklist, describe_study
-from services.triage.site import LIVE_HEADER, Reader, Site, SiteDependency, Viewer, address_of, audit
-
-# The list looks back so far, and says so.
-WINDOW = timedelta(hours=72)
-ROWS_SHOWN = 500
+from services.triage.lists import WINDOW, address_with, look_at_worklist, maximum_wait, read_filters
+from services.triage.rows import AiState, Filters, describe_study
+from services.triage.site import LIVE_HEADER, SiteDependency, Viewer, audit
 
 router = APIRouter(include_in_schema=False)
-
-
-def read_filters(
-    priority: Annotated[str | None, Query(max_length=20)] = None,
-    state: Annotated[str | None, Query(max_length=20)] = None,
-    sort: Annotated[str | None, Query(max_length=20)] = None,
-) -> Filters:
-    """Filters from an address; what is no filter is left out, for an old bookmark must still open the list."""
-    urgencies = {urgency.name.lower(): urgency for urgency in Urgency}
-    states = {known.slug: known for known in AiState}
-    return Filters(
-        urgency=urgencies.get(priority or ""),
-        state=states.get(state or ""),
-        sort=Sort.ARRIVAL if sort == Sort.ARRIVAL else Sort.PRIORITY,
-    )
-
-
-def look_at_worklist(request: Request, site: Site, account: Account, filters: Filters) -> Worklist:
-    """The list as of now; the look is in the audit trail before anything is shown."""
-    now = site.context.now()
-    if site.looks.is_new(account.name, address_of(request), now):
-        with site.connection() as connection:
-            audit(connection, request, "worklist", account)
-    with site.connection() as connection:
-        studies = worklist.list_studies(connection, now - WINDOW)
-    return build_worklist(studies, filters, now, maximum_wait(site), ROWS_SHOWN)
-
-
-def maximum_wait(site: Site) -> timedelta:
-    return timedelta(minutes=site.context.settings.web.maximum_wait_minutes)
 
 
 @router.get("/")
@@ -73,7 +37,7 @@ def show_worklist(
         "_list.html" if LIVE_HEADER in request.headers else "worklist.html",
         worklist=listed,
         filters=filters,
-        address=lambda **changes: _address(filters, **changes),
+        address=lambda **changes: address_with(filters, **changes),
         urgencies=tuple(Urgency),
         states=tuple(AiState),
         version=version,
@@ -126,32 +90,6 @@ def show_preview(request: Request, site: SiteDependency, account: Viewer, analys
     return Response(picture, media_type="image/png")
 
 
-@router.post("/studies/{key}/claim")
-def claim(request: Request, site: SiteDependency, account: Reader, key: str) -> Response:
-    with site.connection() as connection:
-        study_uid = _study_uid(connection, key)
-        holder = worklist.claim(connection, study_uid, account.name, site.context.now())
-        if holder == account.name:
-            audit(connection, request, "claim", account, study_uid=study_uid)
-    if holder != account.name:
-        raise HTTPException(409, f"{holder} has claimed this study.")
-    return _done(request)
-
-
-@router.post("/studies/{key}/release")
-def release(request: Request, site: SiteDependency, account: Viewer, key: str) -> Response:
-    """Give a claim back: one's own, or as administrator anybody's."""
-    with site.connection() as connection:
-        study_uid = _study_uid(connection, key)
-        of_others = Role.ADMINISTRATOR in account.roles
-        released = worklist.release(connection, study_uid, account.name, of_others=of_others)
-        if released:
-            audit(connection, request, "release", account, study_uid=study_uid)
-    if not released:
-        raise HTTPException(409, "Somebody else has claimed this study.")
-    return _done(request)
-
-
 def _card(model: str, version: str) -> Card | None:
     """The card of exactly this version; a past version's limits are not today's."""
     try:
@@ -159,29 +97,3 @@ def _card(model: str, version: str) -> Card | None:
     except InvalidCard:
         return None
     return card if card.version == version else None
-
-
-def _study_uid(connection: Connection, key: str) -> str:
-    study_uid = worklist.find_study_uid(connection, key)
-    if study_uid is None:
-        raise HTTPException(404, "There is no such study here.")
-    return study_uid
-
-
-def _done(request: Request) -> Response:
-    return Response(status_code=204) if LIVE_HEADER in request.headers else RedirectResponse("/", status_code=303)
-
-
-def _address(filters: Filters, **changes: Urgency | AiState | Sort | None) -> str:
-    """The list's address with some filters changed; None takes a filter away."""
-    urgency = changes.get("urgency", filters.urgency)
-    state = changes.get("state", filters.state)
-    sort = changes.get("sort", filters.sort)
-    query = {}
-    if isinstance(urgency, Urgency):
-        query["priority"] = urgency.name.lower()
-    if isinstance(state, AiState):
-        query["state"] = state.slug
-    if sort is Sort.ARRIVAL:
-        query["sort"] = Sort.ARRIVAL.value
-    return f"/?{urlencode(query)}" if query else "/"

@@ -13,12 +13,13 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from services.context import Context
 from services.ledger.accounts import Account, Role, record_audit
 from services.ledger.database import Connection
+from services.triage.images import Shelf
 from services.triage.live import LiveFeed
 from services.triage.rows import (
     format_date,
@@ -36,6 +37,9 @@ LIVE_HEADER = "x-nightjar-live"
 CONNECTION_WAIT_S = 4.0
 # A live list refetches at every change; one row a minute and reader says that they were looking.
 LOOK_PERIOD = timedelta(minutes=1)
+
+# Decoded series in this process; the last ones looked at open again at once.
+SHELF_BYTES = 384 * 2**20
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Site:
     feed: LiveFeed
     templates: Jinja2Templates
     looks: Looks = field(default_factory=Looks)
+    shelf: Shelf = field(default_factory=lambda: Shelf(SHELF_BYTES))
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -108,6 +113,11 @@ def audit(
     connection: Connection, request: Request, action: str, account: Account, *, study_uid: str | None = None
 ) -> None:
     record_audit(connection, action, account=account.name, address=address_of(request), study_uid=study_uid)
+
+
+def done(request: Request, target: str = "/") -> Response:
+    """What a change answers: nothing to a script, the page it was made on to a form."""
+    return Response(status_code=204) if LIVE_HEADER in request.headers else RedirectResponse(target, status_code=303)
 
 
 def wants_json(path: str, headers: Headers) -> bool:

@@ -231,6 +231,8 @@ def test_keys(context: Context, new_page: NewPage, looks_fine: LooksFine) -> Non
     assert focused(page) == "SECOND, FLAGGED"
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="SECOND, FLAGGED")).to_be_visible()
+    page.get_by_role("link", name="Series, deliveries and history").click()
+    expect(page.get_by_role("heading", name="History")).to_be_visible()
     looks_fine(page, "study")
     page.set_viewport_size({"width": 390, "height": 844})
     looks_fine(page, "study-390")

@@ -1,16 +1,13 @@
 // Keys of the worklist. Single letters are ignored while typing and can be switched off.
 
-const SWITCH = "nightjar.single-keys";
+import { initSwitch } from "./single-keys.js";
+
 const SEQUENCE_MS = 1200;
 
 export function initKeys({ main, find, sortBy, claim }) {
   const dialog = document.getElementById("keys");
-  const box = document.getElementById("single-keys");
+  const areOn = initSwitch();
   let pressedG = 0;
-
-  box.checked = localStorage.getItem(SWITCH) !== "off";
-  box.addEventListener("change", () => localStorage.setItem(SWITCH, box.checked ? "on" : "off"));
-  document.getElementById("show-keys").addEventListener("click", () => dialog.showModal());
 
   const links = () => [...main.querySelectorAll("tr[data-key]:not([hidden]) a.open")];
   const currentRow = () => document.activeElement?.closest("tr[data-key]");
@@ -38,7 +35,7 @@ export function initKeys({ main, find, sortBy, claim }) {
       move(event.key === "ArrowDown" ? 1 : -1);
       return;
     }
-    if (!box.checked) return;
+    if (!areOn()) return;
     const key = event.key.toLowerCase();
     const afterG = Date.now() - pressedG < SEQUENCE_MS;
     pressedG = key === "g" ? Date.now() : 0;

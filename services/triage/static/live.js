@@ -284,7 +284,10 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("pageshow", (event) => event.persisted && reconnect());
 addEventListener("online", reconnect);
-addEventListener("pagehide", () => source?.close());
+addEventListener("pagehide", () => {
+  source?.close();
+  sessionStorage.setItem("nightjar.list", location.search); // the viewer goes on to the next study of this list
+});
 
 initKeys({ main, find, sortBy, claim: postClaim });
 remember(main);

@@ -68,6 +68,7 @@ def study(minutes: float = 1.0, urgency: int = 3, **changes: object) -> StudyFac
         last_instance_at=NOW,
         claimed_by=None,
         claimed_at=None,
+        handed_over_by=None,
         analyses=(),
         parked=(),
     )

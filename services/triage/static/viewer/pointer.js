@@ -1,0 +1,106 @@
+// Wheel, mouse and touch on the pictures and on the track of slices.
+
+const CLICK_PX = 4;
+const WHEEL_PX = 60; // of a touchpad, for one slice
+
+/** Wheel: slices, or zoom with Ctrl. Right drag: window. Left drag: move when zoomed. Click: go there. Touch: slices. */
+export function initPane(pane, name, view) {
+  const { canvas } = pane;
+  let wheeled = 0;
+  let drag = null;
+
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      if (event.ctrlKey) {
+        pane.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15, [event.offsetX, event.offsetY]);
+        view.request();
+        return;
+      }
+      if (event.deltaMode === 0 && Math.abs(event.deltaY) < WHEEL_PX) {
+        wheeled += event.deltaY;
+        if (Math.abs(wheeled) < WHEEL_PX) return;
+      }
+      wheeled = 0;
+      view.goTo(view.slice + Math.sign(event.deltaY));
+    },
+    { passive: false },
+  );
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 && event.button !== 2) return;
+    canvas.setPointerCapture(event.pointerId);
+    drag = { button: event.button, x: event.offsetX, y: event.offsetY, way: 0, slice: view.slice };
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const [dx, dy] = [event.offsetX - drag.x, event.offsetY - drag.y];
+    drag.way = Math.max(drag.way, Math.hypot(dx, dy));
+    if (drag.button === 2) {
+      view.changeWindow(dx, dy);
+      Object.assign(drag, { x: event.offsetX, y: event.offsetY });
+    } else if (event.pointerType === "touch") {
+      if (name === "slice") view.goTo(drag.slice + Math.round((dy / canvas.clientHeight) * view.stack.slices));
+    } else if (pane.zoom > 1 && drag.way > CLICK_PX) {
+      pane.pan = [pane.pan[0] + dx, pane.pan[1] + dy];
+      Object.assign(drag, { x: event.offsetX, y: event.offsetY });
+      view.request();
+    }
+  });
+  const end = (event) => {
+    if (drag?.button === 0 && drag.way <= CLICK_PX && event.type === "pointerup") {
+      const point = pane.pointAt(event.offsetX, event.offsetY);
+      if (name === "slice") view.goTo(view.slice, point);
+      else view.goToPoint(point);
+    }
+    drag = null;
+  };
+  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointercancel", end);
+}
+
+/** The track beside the slice: a slider with a tick for every slice that shows a finding. */
+export function initTrack(track, view) {
+  const knob = track.querySelector(".knob");
+  const { slices } = view.stack;
+  const place = (slice) => `${(100 * (slice + 0.5)) / slices}%`;
+  track.setAttribute("aria-valuemax", slices);
+  const pick = (event) => {
+    const { top, height } = track.getBoundingClientRect();
+    view.goTo(Math.floor(((event.clientY - top) / height) * slices));
+  };
+  track.addEventListener("pointerdown", (event) => {
+    track.setPointerCapture(event.pointerId);
+    pick(event);
+  });
+  track.addEventListener("pointermove", (event) => track.hasPointerCapture(event.pointerId) && pick(event));
+  return {
+    mark(names) {
+      for (const tick of track.querySelectorAll("svg")) tick.remove();
+      for (const [slice, marks] of view.labels) {
+        const present = [...new Set(marks)].filter(Boolean).sort((a, b) => a - b);
+        const tick = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+        tick.setAttribute("viewBox", `0 0 ${present.length} 1`);
+        tick.setAttribute("preserveAspectRatio", "none");
+        tick.setAttribute("aria-hidden", "true");
+        present.forEach((label, n) => {
+          const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+          for (const [key, value] of Object.entries({ x: n, width: 1, height: 1, fill: view.colours.get(label) ?? "#fff" })) rect.setAttribute(key, value);
+          tick.append(rect);
+        });
+        tick.style.top = place(slice);
+        track.append(tick);
+      }
+      this.names = names;
+      this.update();
+    },
+    update() {
+      knob.style.top = place(view.slice);
+      track.setAttribute("aria-valuenow", view.slice + 1);
+      const here = new Set(view.labels.get(view.slice) ?? []);
+      const said = [...here].map((label) => this.names?.get(label)).filter(Boolean);
+      track.setAttribute("aria-valuetext", `Slice ${view.slice + 1} of ${slices}${said.length ? `, suspected ${said.join(", ")}` : ""}`);
+    },
+  };
+}
