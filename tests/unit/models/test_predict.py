@@ -107,5 +107,5 @@ def test_what_cannot_be_done_is_said_with_the_path_or_role(tmp_path: Path) -> No
 
 def test_an_unknown_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.undo()
-    with pytest.raises(InvalidCard, match="no model ais"):
-        predict("ais", {None: tmp_path}, tmp_path)
+    with pytest.raises(InvalidCard, match="no model nothing"):
+        predict("nothing", {None: tmp_path}, tmp_path)

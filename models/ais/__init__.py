@@ -1,0 +1,1 @@
+"""Ischaemic core on diffusion-weighted MR: voxels, volume, side, lesions, and the DWI-FLAIR mismatch sign."""

@@ -1,0 +1,1 @@
+"""Synthetic diffusion studies for demonstration, evaluation and training. The anatomy is that of `models.synthesis`."""

@@ -1,0 +1,110 @@
+"""Whole synthetic studies: a person, perhaps a stroke, what is taken for one, a scanner. Seeds give the same study."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from models.ais.train.lesions import Infarct, Mimic, add_mimic, draw_infarcts, infarct
+from models.ais.train.scanner import DiffusionScan, DiffusionSequence, Grid, scan_diffusion, scan_flair
+from models.ais.train.tissue import draw_maps
+from models.synthesis.anatomy import draw_head
+from models.synthesis.labelmaps import read_labelmap
+from models.synthesis.space import Space, vary
+from models.volume import Volume
+
+HELD_OUT = 3
+"""Label maps that training never sees: the last ones by name, as for the other models."""
+
+MIMICS: tuple[tuple[Mimic, float], ...] = (("shine-through", 0.3), ("old", 0.35), ("leukoaraiosis", 0.5))
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One synthetic study.
+
+    Attributes:
+        scan: diffusion, with the truth.
+        flair: on a grid of its own; None where none was acquired.
+        infarcts: what was put in.
+    """
+
+    scan: DiffusionScan
+    flair: Volume | None
+    infarcts: tuple[Infarct, ...]
+
+
+def labelmap_files(folder: Path, *, held_out: bool) -> list[Path]:
+    """Label maps for training, or those kept from it."""
+    files = sorted(folder.glob("*.nii*"))
+    return files[-HELD_OUT:] if held_out else files[:-HELD_OUT]
+
+
+def draw_person(files: list[Path], rng: np.random.Generator, *, drawn_share: float = 0.2) -> Space:
+    """A head from a label map, bent into another person's, or now and then one from formulas."""
+    if not files or rng.random() < drawn_share:
+        return Space.of(draw_head(rng))
+    return vary(read_labelmap(files[rng.integers(len(files))]), rng)
+
+
+def draw_study(space: Space, rng: np.random.Generator, *, stroke: bool, flair: bool = True) -> Study:
+    """A study of a person with everything else drawn."""
+    infarcts = draw_infarcts(rng) if stroke else []
+    mimics = [mimic for mimic, share in MIMICS if rng.random() < share]
+    return make_study(space, infarcts, mimics, *draw_acquisition(rng), rng, flair=flair)
+
+
+def make_study(
+    space: Space,
+    infarcts: list[Infarct],
+    mimics: list[Mimic],
+    grid: Grid,
+    sequence: DiffusionSequence,
+    rng: np.random.Generator,
+    *,
+    flair: bool = True,
+) -> Study:
+    """A study of a person, a stroke and a scanner."""
+    maps = draw_maps(space, rng)
+    maps, core = infarct(maps, space, infarcts, rng)
+    for mimic in mimics:
+        maps = add_mimic(maps, space, mimic, rng, core)
+    scanned = scan_diffusion(maps, space, core, grid, sequence, rng)
+    if not flair:
+        return Study(scanned, None, tuple(infarcts))
+    # The patient moved a little; FLAIR has a matrix of its own.
+    finer = replace(
+        grid,
+        rows=256,
+        columns=256,
+        spacing_mm=0.9,
+        resolution_mm=1.0,
+        rotation_deg=tuple(float(a + rng.normal(0, 0.6)) for a in grid.rotation_deg),
+        shift_mm=tuple(float(rng.normal(0, 0.6)) for _ in range(3)),
+    )
+    return Study(scanned, scan_flair(maps, space, finer, rng), tuple(infarcts))
+
+
+def draw_acquisition(rng: np.random.Generator) -> tuple[Grid, DiffusionSequence]:
+    """Slices of 2 to 6.5 mm, matrices of 1 to 2.2 mm, weighted at b 800 to 1200, quiet or noisy."""
+    step = float(rng.choice([2.0, 3.0, 4.0, 5.0, 5.5, 6.5]))
+    spacing = float(rng.uniform(1.0, 2.2))
+    matrix = int(np.ceil(228 / spacing / 2)) * 2
+    grid = Grid(
+        rows=matrix,
+        columns=matrix,
+        spacing_mm=spacing,
+        slices=int(144 / step),
+        step_mm=step,
+        thickness_mm=step * float(rng.uniform(0.8, 1.0)),
+        rotation_deg=tuple(float(angle) for angle in rng.normal(0, (5, 4, 5))),
+        shift_mm=(float(rng.normal(0, 3)), float(rng.normal(0, 3)), float(rng.normal(4, 4))),
+        resolution_mm=float(rng.uniform(1.6, 2.4)),
+    )
+    sequence = DiffusionSequence(
+        b_value=float(rng.choice([800.0, 1000.0, 1000.0, 1000.0, 1200.0])),
+        echo_time_ms=float(rng.uniform(58, 100)),
+        snr=float(rng.uniform(8, 30)),
+        distortion_mm=float(rng.uniform(0, 7)),
+    )
+    return grid, sequence
