@@ -58,7 +58,7 @@ class StorageSettings(Section):
 
 
 class InferenceSettings(Section):
-    models: tuple[str, ...] = Field(("ich",), description="Models to serve.")
+    models: tuple[str, ...] = Field(("ich", "ais"), description="Models to serve.")
     replicas: int = Field(1, ge=1, description="Replicas a model.")
     maximum_replicas: int | None = Field(
         None,

@@ -117,8 +117,7 @@ def test_the_whole_service_starts_survives_a_dead_worker_and_leaves_nothing(site
 
     status = site.status()
     assert status["parts"] == {"inference": 1, "router": 1, "web": 1, "worker": 1}
-    [model] = status["models"]
-    assert (model["name"], model["loaded"]) == ("ich", True)
+    assert {model["name"]: model["loaded"] for model in status["models"]} == {"ich": True, "ais": True}
 
     # Serve's replicas take calls of other deployments on every address; Ray has no setting for it.
     assert {owner for owner in _reachable_from_elsewhere(site).values() if "ServeReplica" not in owner} == set()

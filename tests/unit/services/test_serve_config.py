@@ -10,7 +10,7 @@ from services.settings import InferenceSettings
 
 def test_an_application_a_model_from_its_card() -> None:
     card = load_card("ich")
-    [application] = serve_config(InferenceSettings(threads=3, replicas=2))["applications"]
+    [application] = serve_config(InferenceSettings(models=("ich",), threads=3, replicas=2))["applications"]
     assert application["name"] == "ich"
     assert application["args"] == {
         "model": "ich", "version": card.version, "weights": card.weights.sha256, "threads": 3, "engine": "auto",
@@ -23,7 +23,7 @@ def test_an_application_a_model_from_its_card() -> None:
 
 
 def test_growth_is_between_replicas_and_maximum_replicas() -> None:
-    settings = InferenceSettings(ray_address="ray:6379", replicas=2, maximum_replicas=6)
+    settings = InferenceSettings(models=("ich",), ray_address="ray:6379", replicas=2, maximum_replicas=6)
     [application] = serve_config(settings)["applications"]
     [deployment] = application["deployments"]
     assert "num_replicas" not in deployment
