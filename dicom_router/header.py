@@ -34,7 +34,8 @@ _PATIENT = {
 }
 _SERIES = {"modality": "Modality", "description": "SeriesDescription", "body_part": "BodyPartExamined"}
 _ROUTING = (
-    "ImageType", "Manufacturer", "ProtocolName", "SequenceName", "ScanningSequence", "SequenceVariant", "ScanOptions",
+    "ImageType", "Manufacturer", "ManufacturerModelName", "ProtocolName", "SequenceName", "ScanningSequence",
+    "SequenceVariant", "ScanOptions",
     "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime", "EchoTrainLength", "FlipAngle",
     "DiffusionBValue", "ContrastBolusAgent", "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient",
     "ConvolutionKernel", "KVP", "GantryDetectorTilt", "ReconstructionDiameter", "Rows", "Columns", "PixelSpacing",

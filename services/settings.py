@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.errors import SettingsError
@@ -90,6 +90,11 @@ class InferenceSettings(Section):
         return self
 
 
+Column = Literal[
+    "priority", "waiting", "arrived", "preview", "patient", "accession", "study", "finding", "ai", "reader"
+]
+
+
 class WebSettings(Section):
     host: str = Field("127.0.0.1", description="Address the pages bind to.")
     port: Port = Field(8080, description="Port of the pages.")
@@ -98,6 +103,23 @@ class WebSettings(Section):
     maximum_wait_minutes: float = Field(
         60.0, gt=0, description="A study waiting longer is promoted above its priority, minutes."
     )
+    columns: tuple[Column, ...] = Field(
+        ("priority", "waiting", "preview", "patient", "study", "finding", "ai", "reader"),
+        description="The worklist's columns in their order; priority, patient and ai are always among them.",
+    )
+    preview_outlines: bool = Field(
+        True, description="Outline findings in the worklist's pictures; each reader may change it with O."
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _complete_columns(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        missing = [name for name in ("priority", "patient", "ai") if name not in columns]
+        if missing:
+            raise ValueError(f"the worklist cannot do without {' and '.join(missing)}")
+        if len(set(columns)) < len(columns):
+            raise ValueError("a column stands there twice")
+        return columns
 
 
 class MetricsSettings(Section):

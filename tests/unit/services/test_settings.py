@@ -30,6 +30,21 @@ def test_every_mistake_is_listed_with_its_value(tmp_path: Path) -> None:
     assert "surprise: unknown setting." in lines
 
 
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ("[priority, patient]", "cannot do without ai"),
+        ("[priority, patient, ai, ai]", "a column stands there twice"),
+        ("[priority, patient, ai, probability]", "web.columns.3 = probability"),
+    ],
+)
+def test_the_worklists_columns_are_known_and_never_hide_what_the_ai_says(
+    tmp_path: Path, columns: str, sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        load_settings(written(tmp_path, f"web: {{columns: {columns}}}\n"))
+
+
 def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, "router: {port: 104, ae_title: NIGHT}\n")
     monkeypatch.setenv("NIGHTJAR_ROUTER__PORT", "11113")
