@@ -94,6 +94,7 @@ def _bias(label: LabelSummary) -> tuple[float | None, int]:
 
 
 _AT_LEAST: dict[str, Callable[[LabelSummary], tuple[float | None, int]]] = {
+    "lesion_f1": _median(lambda label: label.overlap.lesion_f1 if label.overlap else Quartiles()),
     "dice": _median(lambda label: label.overlap.dice if label.overlap else Quartiles()),
     "nsd": _median(lambda label: label.overlap.nsd if label.overlap else Quartiles()),
 }

@@ -98,7 +98,18 @@ def as_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
-_FIGURES = ("truth", "finding", "probability", "truth mL", "answer mL", "ABC/2 mL", "Dice", "NSD", "HD95 mm")
+_FIGURES = (
+    "truth",
+    "finding",
+    "probability",
+    "truth mL",
+    "answer mL",
+    "ABC/2 mL",
+    "Dice",
+    "NSD",
+    "HD95 mm",
+    "lesion F1",
+)
 
 
 def _row(case: Case) -> dict[str, object]:
@@ -120,7 +131,11 @@ def _row(case: Case) -> dict[str, object]:
             _cell(measured.truth_ml),
             _cell(measured.answer_ml),
             _cell(measured.abc2_ml),
-            *(("", "", "") if overlap is None else map(_cell, (overlap.dice, overlap.nsd, overlap.hd95_mm))),
+            *(
+                ("", "", "", "")
+                if overlap is None
+                else map(_cell, (overlap.dice, overlap.nsd, overlap.hd95_mm, overlap.lesion_f1))
+            ),
         )
         row |= {f"{name} {figure}": value for figure, value in zip(_FIGURES, figures, strict=True)}
     return row

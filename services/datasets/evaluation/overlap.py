@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from models.volume import Volume
+from services.datasets.evaluation.lesions import lesion_f1
 
 TOLERANCE_MM = 2.0
 PERCENTILE = 0.95
@@ -27,11 +28,13 @@ class Overlap:
     dice: 2 |A and B| / (|A| + |B|), by volume.
     nsd: normalised surface distance (surface Dice) at TOLERANCE_MM, by area.
     hd95_mm: the larger of the two directed 95th percentiles of surface distance; None when one mask is empty.
+    lesion_f1: F1 over lesions (see `services.datasets.evaluation.lesions`).
     """
 
     dice: float
     nsd: float
     hd95_mm: float | None
+    lesion_f1: float = 0.0
 
 
 def measure_overlap(truth: Mask, answer: Mask, volume: Volume) -> Overlap | None:
@@ -51,6 +54,7 @@ def measure_overlap(truth: Mask, answer: Mask, volume: Volume) -> Overlap | None
         dice=2 * volume.measure_ml(truth & answer) / (truth_ml + answer_ml),
         nsd=float(near / (area_a.sum() + area_b.sum())),
         hd95_mm=max(_percentile(from_a, area_a), _percentile(from_b, area_b)),
+        lesion_f1=lesion_f1(truth, answer) or 0.0,
     )
 
 

@@ -1,7 +1,7 @@
 """Many cases to the figures of a paper's tables; pure functions of the cases."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -52,11 +52,12 @@ class VolumeAgreement:
 
 @dataclass(frozen=True)
 class OverlapSummary:
-    """Of studies whose truth shows the label. A missed one counts 0 in Dice and NSD, and has no HD95."""
+    """Of studies whose truth shows the label. A missed one counts 0 in Dice, NSD and lesion F1, and has no HD95."""
 
     dice: Quartiles
     nsd: Quartiles
     hd95_mm: Quartiles
+    lesion_f1: Quartiles = field(default_factory=Quartiles)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class LabelSummary:
 
     Attributes:
         volume: None without label maps that show it.
+        false_ml: volume marked in studies whose label map does not show it; None without any.
+        largest_false_ml: the largest of these volumes.
         beside_abc2: (voxels, ABC/2) on the same studies: those where the model measured ABC/2; None without any.
     """
 
@@ -72,6 +75,8 @@ class LabelSummary:
     volume: VolumeAgreement | None = None
     beside_abc2: tuple[VolumeAgreement, VolumeAgreement] | None = None
     overlap: OverlapSummary | None = None
+    false_ml: Quartiles | None = None
+    largest_false_ml: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,7 @@ def summarize(cases: Sequence[Case], labels: Sequence[str]) -> Summary:
 
 def _label(cases: Sequence[Case], name: str) -> LabelSummary:
     shown = [case.labels[name] for case in cases if case.labels[name].truth_ml]
+    false_ml = [_answer(case.labels[name]) for case in cases if case.labels[name].truth_ml == 0]
     ruled = [m for m in shown if m.abc2_ml is not None]
     overlaps = [m.overlap for m in shown if m.overlap is not None]
     return LabelSummary(
@@ -143,9 +149,12 @@ def _label(cases: Sequence[Case], name: str) -> LabelSummary:
             dice=quartiles([o.dice for o in overlaps]),
             nsd=quartiles([o.nsd for o in overlaps]),
             hd95_mm=quartiles([o.hd95_mm for o in overlaps if o.hd95_mm is not None]),
+            lesion_f1=quartiles([o.lesion_f1 for o in overlaps]),
         )
         if overlaps
         else None,
+        false_ml=quartiles(false_ml) if false_ml else None,
+        largest_false_ml=max(false_ml, default=None),
     )
 
 

@@ -34,7 +34,9 @@ def label(of: int = 50) -> LabelSummary:
         BlandAltman(bias=Estimate(-1.5, -2, -1, of)),
         Quartiles(2, 1, 3, of),
     )
-    overlap = OverlapSummary(Quartiles(0.8, 0.7, 0.9, of), Quartiles(0.85, 0.7, 0.9, of), Quartiles(4, 3, 5, of))
+    overlap = OverlapSummary(
+        *(Quartiles(*values, of) for values in ((0.8, 0.7, 0.9), (0.85, 0.7, 0.9), (4, 3, 5), (0.75, 0.6, 0.9)))
+    )
     return LabelSummary(detection, volume, None, overlap)
 
 
@@ -57,6 +59,7 @@ VALUES = {
     "dice": 0.8,
     "nsd": 0.85,
     "hd95_mm": 4,
+    "lesion_f1": 0.75,
     "absolute_error_ml": 2,
     "bias_ml": 1.5,
 }

@@ -39,7 +39,7 @@ UNEVEN = [0.0, 2.5, 5.0, 7.5, 12.5, 20.0, 25.0, 30.0]
 def test_a_mask_coincides_with_itself(offsets: list[float]) -> None:
     grid = volume(offsets)
     mask = block(grid, slice(2, 5), slice(3, 9), slice(4, 12))
-    assert measured(mask, mask, grid) == Overlap(1.0, 1.0, 0.0)
+    assert measured(mask, mask, grid) == Overlap(1.0, 1.0, 0.0, 1.0)
 
 
 def test_a_shift_within_the_plane_is_the_distance() -> None:

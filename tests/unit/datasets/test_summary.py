@@ -140,3 +140,10 @@ def test_every_read_study_is_counted_once(rows: list[tuple[bool, bool, float]]) 
         weights = np.array([found.positives, found.negatives]) / len(rows)
         parts = np.array([found.sensitivity.value or 0, found.specificity.value or 0])
         assert found.accuracy.value == pytest.approx(float(weights @ parts))
+
+
+def test_what_is_marked_where_there_is_none_is_said() -> None:
+    found = summary_of(case("p", seen(10, 12)), case("n", clear()), case("f", clear(0.8, found=True))).labels["blot"]
+    assert found.false_ml is not None
+    assert (found.false_ml.median, found.false_ml.of, found.largest_false_ml) == (1.0, 2, 2.0)
+    assert summary_of(case("p", seen(10, 12))).labels["blot"].false_ml is None
