@@ -1,9 +1,10 @@
-"""Demonstration studies: DICOM as scanners write it, with known bleeds put into synthetic heads.
+"""Demonstration studies: DICOM as scanners write it, with known bleeds and infarcts put into synthetic heads.
 
     studies = write_phantoms(Path("phantoms"))
 
-Every study has a localiser, an axial series, a dose report and, in some, a second reconstruction. What is in them
-is written beside them as `phantom.json`. The same seed writes the same bytes.
+Every CT study has a localiser, an axial series, a dose report and, in some, a second reconstruction; an MR study has
+a diffusion series, its ADC map and a FLAIR. What is in them is written beside them as `phantom.json`. The same seed
+writes the same bytes.
 """
 
 import json
@@ -24,6 +25,7 @@ from services.demonstration.dose_report import IrradiationEvent, dose_report
 from services.demonstration.header import StudyHeader, write_part10
 from services.demonstration.kernel import sharpen
 from services.demonstration.localiser import project
+from services.demonstration.mr import mr_series, synthesize_stroke
 from services.demonstration.plan import DEMONSTRATION, PhantomPlan, PlannedBleed, State
 from services.demonstration.trunk import synthesize_trunk
 from services.errors import SettingsError
@@ -71,7 +73,7 @@ def write_phantoms(
     Args:
         seed: shapes, noise and UIDs follow from it.
         only: names of the studies to write; None: all.
-        matrix: rows and columns of the axial images.
+        matrix: rows and columns of axial CT images.
         progress: called with (name, written, of) as studies are done.
 
     Raises:
@@ -112,8 +114,18 @@ def _write_study(out: Path, seed: int, matrix: int, name: str) -> PhantomStudy:
     number, plan = next((n, plan) for n, plan in enumerate(DEMONSTRATION, start=1) if plan.name == name)
     header = StudyHeader(plan, seed, number)
     directory = out / f"{number:02d}-{name}"
-    soft, bone, bleeds = _anatomy(plan, seed * 1000 + number, matrix)
-    for ds in _objects(header, soft, bone):
+    bleeds: tuple[PlannedBleed, ...] = ()
+    objects: Iterator[Dataset]
+    if plan.anatomy == "stroke":
+        study = synthesize_stroke(list(plan.infarcts), seed * 1000 + number, rotation_deg=plan.rotation_deg)
+        core_ml = round(study.scan.dwi.measure_ml(study.scan.core > 0), 1)
+        if plan.infarcts:
+            bleeds = (PlannedBleed("ischaemic core", core_ml),)
+        objects = mr_series(header, study)
+    else:
+        soft, bone, bleeds = _anatomy(plan, seed * 1000 + number, matrix)
+        objects = _objects(header, soft, bone)
+    for ds in objects:
         if ds.SeriesNumber == 2 and ds.InstanceNumber in plan.missing:
             continue
         write_part10(ds, directory / f"series{ds.SeriesNumber}" / f"IM{ds.InstanceNumber:04d}.dcm")
@@ -142,7 +154,7 @@ def _anatomy(plan: PhantomPlan, seed: int, matrix: int) -> tuple[Volume, Volume 
         tilt_deg=-plan.tilt_deg,
         rotation_deg=plan.rotation_deg,
     )
-    asked = [Bleed(bleed.label, bleed.volume_ml) for bleed in plan.bleeds]
+    asked = [Bleed(bleed.label, bleed.volume_ml) for bleed in plan.bleeds if bleed.label != "ischaemic core"]
     head = synthesize_head(acquisition, asked, seed)
     bone = sharpen(head.volume, seed) if plan.bone else None
     return head.volume, bone, _measured(plan, head)

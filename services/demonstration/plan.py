@@ -3,17 +3,18 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from services.demonstration.scanner import ALBATROSS, BUSSARD, CORMORAN, DORSAL, Scanner
+from models.ais.train.lesions import Infarct
+from services.demonstration.scanner import ALBATROSS, BUSSARD, CORMORAN, DORSAL, EIDER, FULMAR, Scanner
 
 State = Literal["analysed", "not_applicable", "failed", "parked"]
-BleedLabel = Literal["IPH", "IVH", "SDH", "EDH", "SAH"]
+Label = Literal["IPH", "IVH", "SDH", "EDH", "SAH", "ischaemic core"]
 
 
 @dataclass(frozen=True)
 class PlannedBleed:
-    """What is put into a head; the volume is what was asked for, the manifest gives what came out."""
+    """What is put into a head, a bleed or an ischaemic core; the manifest gives the volume that came out."""
 
-    label: BleedLabel
+    label: Label
     volume_ml: float
 
 
@@ -24,8 +25,9 @@ class PhantomPlan:
     Attributes:
         name: folder, and the word `only` takes.
         patient: an invented name, in Person Name form.
-        anatomy: a head, or a trunk that no head model is meant for.
-        bleeds: what is put in.
+        anatomy: a head in a CT or (stroke) in an MR scanner, or a trunk that no head model is meant for.
+        bleeds: what is put into a head in CT.
+        infarcts: what is put into a head in MR.
         tilt_deg: gantry tilt; positive: the back of each slice lies lower, as along the orbitomeatal line.
         rotation_deg: how the head lies in the scanner, degrees about the three axes.
         bone: the same acquisition is reconstructed once more with the bone kernel.
@@ -41,8 +43,9 @@ class PhantomPlan:
     sex: Literal["F", "M"]
     scanner: Scanner
     expected: State
-    anatomy: Literal["head", "trunk"] = "head"
+    anatomy: Literal["head", "trunk", "stroke"] = "head"
     bleeds: tuple[PlannedBleed, ...] = ()
+    infarcts: tuple[Infarct, ...] = ()
     tilt_deg: float = 0.0
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     bone: bool = False
@@ -164,5 +167,32 @@ DEMONSTRATION: tuple[PhantomPlan, ...] = (
         scanner=BUSSARD,
         expected="analysed",
         rotation_deg=(5.0, 0.0, -9.0),
+    ),
+    PhantomPlan(
+        name="stroke",
+        description="MR: infarct in a territory with two fragments, a few hours old",
+        patient="Phantom^Ingrid",
+        birth_date="19560914",
+        sex="F",
+        scanner=EIDER,
+        expected="analysed",
+        anatomy="stroke",
+        infarcts=(
+            Infarct("territory", 28.0, adc_ratio=0.55, age=0.1, left=True),
+            Infarct("embolic", 1.2, adc_ratio=0.6, age=0.1, left=True),
+            Infarct("embolic", 0.8, adc_ratio=0.6, age=0.1, left=True),
+        ),
+        rotation_deg=(3.0, 2.0, -4.0),
+    ),
+    PhantomPlan(
+        name="no-stroke",
+        description="MR: no infarct",
+        patient="Phantom^Núria",
+        birth_date="19630227",
+        sex="F",
+        scanner=FULMAR,
+        expected="analysed",
+        anatomy="stroke",
+        rotation_deg=(-2.0, 0.0, 3.0),
     ),
 )

@@ -1,14 +1,14 @@
 """How different scanners write the same head: words, pixel encoding, order, counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-SeriesKind = Literal["localiser", "soft", "bone", "dose"]
+SeriesKind = Literal["localiser", "soft", "bone", "dose", "dwi", "adc", "flair"]
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """One way of writing CT.
+    """One way of writing CT, or the words and units of an MR scanner.
 
     Attributes:
         model: Manufacturer's Model Name; the manufacturer is always the phantom itself.
@@ -25,6 +25,7 @@ class Scanner:
         counts_images: Images in Acquisition is written.
         numbers_acquisitions: each slice is an acquisition of its own (step and shoot), numbered.
         windows: (centre, width) of the soft reconstruction, first is the default.
+        adc_slope: Rescale Slope of ADC maps, whose stored values are in 1e-6 mm2/s.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Scanner:
     counts_images: bool
     numbers_acquisitions: bool
     windows: tuple[tuple[int, int], ...]
+    adc_slope: float = 1.0
 
     @property
     def signed(self) -> bool:
@@ -143,4 +145,25 @@ DORSAL = Scanner(
     counts_images=True,
     numbers_acquisitions=False,
     windows=((40, 80), (50, 150)),
+)
+
+EIDER = replace(
+    ALBATROSS,
+    model="Eider 3T",
+    station="MR01",
+    software="XA60",
+    protocol="MR Schädel Schlaganfall",
+    descriptions={"dwi": "ep2d_diff_b0_b1000_TRACEW", "adc": "ep2d_diff_ADC", "flair": "t2_tirm_tra_dark-fluid"},
+)
+
+FULMAR = replace(
+    ALBATROSS,
+    model="Fulmar 3.0",
+    station="RM2",
+    software="5.7.1",
+    character_set="ISO_IR 192",
+    protocol="RM cráneo ictus",
+    descriptions={"dwi": "DWI difusión b1000", "adc": "dADC", "flair": "AX FLAIR"},
+    # In 1e-3 mm2/s by its slope, as some scanners write.
+    adc_slope=1e-3,
 )

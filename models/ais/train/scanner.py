@@ -83,7 +83,7 @@ def scan_diffusion(
     ].mean()
     unweighted, weighted = (_rician(image, float(white) / sequence.snr, rng) for image in images)
     ratio = np.log(np.maximum(unweighted, 1e-6) / np.maximum(weighted, 1e-6))
-    adc = np.clip(ratio / sequence.b_value * 1e6, 0, 4000)
+    adc: Field = np.clip(ratio / sequence.b_value * 1e6, 0, 4000).astype(np.float32)
     # Scanners leave the map empty where there is no signal.
     adc[unweighted < 0.06] = 0
     place = _place(grid)
@@ -139,7 +139,7 @@ def _place(grid: Grid) -> NDArray[np.float64]:
     """Centres of the first voxels of the slices, LPS mm around the head's middle, (slices, 3)."""
     heights = (np.arange(grid.slices) - (grid.slices - 1) / 2) * grid.step_mm
     corner = -np.array([(grid.columns - 1) / 2, (grid.rows - 1) / 2, 0.0]) * grid.spacing_mm
-    return corner[None] + heights[:, None] * np.array([0.0, 0.0, 1.0])[None]
+    return np.asarray(corner[None] + heights[:, None] * np.array([0.0, 0.0, 1.0])[None], np.float64)
 
 
 def _sample(field: Field, grid: Grid, *, blur: bool = True) -> Field:
@@ -160,7 +160,7 @@ def _sample(field: Field, grid: Grid, *, blur: bool = True) -> Field:
         for offset in offsets:
             start = (turn @ (position + np.array([0, 0, offset])) + centre)[::-1]
             result[k] += ndimage.affine_transform(field, matrix, start, shape, order=1, output=np.float32)[0]
-    return result / layers
+    return np.asarray(result / layers, np.float32)
 
 
 def _rician(signal: Field, sigma: float, rng: np.random.Generator) -> Field:

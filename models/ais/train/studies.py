@@ -1,5 +1,6 @@
 """Whole synthetic studies: a person, perhaps a stroke, what is taken for one, a scanner. Seeds give the same study."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,8 +80,8 @@ def make_study(
         columns=256,
         spacing_mm=0.9,
         resolution_mm=1.0,
-        rotation_deg=tuple(float(a + rng.normal(0, 0.6)) for a in grid.rotation_deg),
-        shift_mm=tuple(float(rng.normal(0, 0.6)) for _ in range(3)),
+        rotation_deg=_three(a + rng.normal(0, 0.6) for a in grid.rotation_deg),
+        shift_mm=_three(rng.normal(0, 0.6) for _ in range(3)),
     )
     return Study(scanned, scan_flair(maps, space, finer, rng), tuple(infarcts))
 
@@ -97,7 +98,7 @@ def draw_acquisition(rng: np.random.Generator) -> tuple[Grid, DiffusionSequence]
         slices=int(144 / step),
         step_mm=step,
         thickness_mm=step * float(rng.uniform(0.8, 1.0)),
-        rotation_deg=tuple(float(angle) for angle in rng.normal(0, (5, 4, 5))),
+        rotation_deg=_three(rng.normal(0, (5, 4, 5))),
         shift_mm=(float(rng.normal(0, 3)), float(rng.normal(0, 3)), float(rng.normal(4, 4))),
         resolution_mm=float(rng.uniform(1.6, 2.4)),
     )
@@ -108,3 +109,8 @@ def draw_acquisition(rng: np.random.Generator) -> tuple[Grid, DiffusionSequence]
         distortion_mm=float(rng.uniform(0, 7)),
     )
     return grid, sequence
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third

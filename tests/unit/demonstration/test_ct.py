@@ -105,6 +105,8 @@ def test_the_demonstration_covers_what_it_promises():
     labels = {bleed.label for plan in DEMONSTRATION for bleed in plan.bleeds}
     assert labels == {"IPH", "IVH", "SDH", "EDH", "SAH"}
     assert {plan.expected for plan in DEMONSTRATION} == {"analysed", "not_applicable", "parked"}
-    assert sum(plan.expected == "analysed" and not plan.bleeds for plan in DEMONSTRATION) == 2
+    analysed = [plan for plan in DEMONSTRATION if plan.expected == "analysed"]
+    assert sum(plan.anatomy == "head" and not plan.bleeds for plan in analysed) == 2
+    assert [bool(plan.infarcts) for plan in analysed if plan.anatomy == "stroke"] == [True, False]
     assert len({plan.name for plan in DEMONSTRATION}) == len(DEMONSTRATION)
     assert all(plan.patient.startswith("Phantom^") for plan in DEMONSTRATION)

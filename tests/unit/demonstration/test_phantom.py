@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from models.dicom import read_folder
+from models.registry import load_model
 from services.demonstration.phantom import MANIFEST, PhantomStudy, write_phantoms
 from services.errors import SettingsError
 
@@ -78,3 +80,21 @@ def test_the_same_seed_writes_the_same_bytes(abdomen: PhantomStudy, tmp_path: Pa
 def test_an_unknown_name_is_refused(tmp_path: Path):
     with pytest.raises(SettingsError, match="no phantom called knee"):
         write_phantoms(tmp_path, only=["knee"])
+
+
+def test_an_mr_study_has_b0_and_trace_in_one_series_an_adc_map_and_a_flair(tmp_path: Path):
+    [study] = write_phantoms(tmp_path, only=["no-stroke"])
+    headers = [dcmread(path, stop_before_pixels=True) for path in sorted(study.directory.rglob("*.dcm"))]
+    series = {number: [ds for ds in headers if ds.SeriesNumber == number] for number in (2, 3, 4)}
+    assert {number: len(group) for number, group in series.items()} == {2: 56, 3: 28, 4: 28}
+    assert sorted({ds.DiffusionBValue for ds in series[2]}) == [0, 1000]
+    assert {ds.RescaleSlope for ds in series[3]} == {0.001}
+    for group in series.values():
+        done = subprocess.run([DCIODVFY, group[0].filename], check=False, capture_output=True, timeout=60)
+        lines = (done.stdout + done.stderr).decode("latin-1").splitlines()
+        assert "MRImage" in lines
+        assert [line for line in lines if line.startswith("Error")] == []
+    dwi, adc, flair = (read_folder(study.directory / f"series{number}", "MR") for number in (2, 3, 4))
+    prediction = load_model("ais").predict({"DWI": dwi, "ADC": adc, "FLAIR": flair})
+    assert prediction.findings == ()
+    assert prediction.parameters["ADC unit"] == "1e-3 mm2/s"
