@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from models.errors import InvalidVolume
 
@@ -40,7 +41,8 @@ def b_value_of(dataset: Dataset) -> float | None:
             value = value.decode("ascii", "replace").split("\\")
         break
     try:
-        return None if value is None else float(value if np.isscalar(value) else value[0]) % _GE_OFFSET
+        first = value[0] if isinstance(value, list | MultiValue) else value
+        return None if first is None else float(first) % _GE_OFFSET
     except (TypeError, ValueError, IndexError):
         return None
 

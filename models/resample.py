@@ -28,9 +28,10 @@ def resample(source: Volume, target: Volume, *, outside: float = 0.0) -> NDArray
     """
     if same_grid(source, target):
         return source.voxels
-    result = np.empty(target.voxels.shape, np.float32)
-    rows = np.arange(result.shape[1])[:, None, None] * target.spacing_mm[0] * np.array(target.column_direction)
-    columns = np.arange(result.shape[2])[None, :, None] * target.spacing_mm[1] * np.array(target.row_direction)
+    slices, height, width = target.voxels.shape
+    result = np.empty((slices, height, width), np.float32)
+    rows = np.arange(height)[:, None, None] * target.spacing_mm[0] * np.array(target.column_direction)
+    columns = np.arange(width)[None, :, None] * target.spacing_mm[1] * np.array(target.row_direction)
     plane = rows + columns
     for k, position in enumerate(target.positions_mm):
         result[k] = ndimage.map_coordinates(
