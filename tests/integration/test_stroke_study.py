@@ -1,0 +1,136 @@
+"""An MR stroke study on a real ledger, from its instances to SEG and SR, by the AIS model itself."""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from support.instances import data_set_of
+from support.jobs import drain
+
+from dicom_router import assemble, route
+from dicom_router.persist import persist
+from models.prediction import Prediction
+from models.preview import render_preview
+from models.registry import load_card, load_model
+from models.volume import Volume
+from services import parts
+from services.context import Context
+from services.demonstration.phantom import PhantomStudy, write_phantoms
+from services.inference.infer import Infer
+from services.ledger.intake import Sender, close_association, open_association
+from services.results import encode
+
+DCIODVFY = Path(sys.executable).with_name("dciodvfy")
+
+
+@dataclass(frozen=True)
+class Answer:
+    prediction: Prediction
+    preview: bytes
+
+
+class Models:
+    """The AIS model without Ray."""
+
+    def analyse(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
+        prediction = load_model(model).predict(inputs)
+        key_slice = prediction.findings[0].key_slice
+        return Answer(prediction, render_preview(inputs["DWI"], prediction.segmentation, key_slice, modality="MR"))
+
+
+@pytest.fixture(scope="module")
+def stroke(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
+    [study] = write_phantoms(tmp_path_factory.mktemp("phantoms"), only=["stroke"])
+    return study
+
+
+@pytest.fixture
+def site(context: Context) -> Context:
+    router = context.settings.router.model_copy(update={"low_disk_mb": 0})
+    context = replace(context, settings=context.settings.model_copy(update={"router": router}))
+    parts.register_models(context)
+    return context
+
+
+def _push(context: Context, study: PhantomStudy, series: Iterable[int]) -> None:
+    sender = Sender(uuid4(), "MR", "NIGHTJAR", "127.0.0.1:1")
+    with context.pool.connection() as connection:
+        open_association(connection, sender, context.now())
+    for number in series:
+        for path in sorted((study.directory / f"series{number}").iterdir()):
+            persist(context, data_set_of(path.read_bytes()), "1.2.840.10008.1.2.1", sender)
+    with context.pool.connection() as connection:
+        close_association(connection, sender.association_id, "released", context.now())
+    drain(context, {"assemble": assemble.STAGE, "route": route.STAGE})
+
+
+def _rows(context: Context, query: str) -> list[dict[str, Any]]:
+    with context.pool.connection() as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def _result(context: Context, kind: str, tmp_path: Path) -> Dataset:
+    [row] = _rows(context, f"SELECT digest FROM result WHERE kind = '{kind}' AND superseded_at IS NULL")
+    data = context.store.get(row["digest"])
+    (tmp_path / kind).write_bytes(data)
+    done = subprocess.run([DCIODVFY, tmp_path / kind], capture_output=True, check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    assert {b"Segmentation", b"ComprehensiveSR"} & set(lines)
+    assert [line for line in lines if line.startswith(b"Error")] == []
+    return dcmread(BytesIO(data))
+
+
+def test_without_its_adc_map_the_study_says_so_and_is_analysed_when_it_comes(
+    site: Context, stroke: PhantomStudy
+) -> None:
+    _push(site, stroke, [2, 4])
+    [study] = _rows(site, "SELECT state, reason FROM study")
+    assert study["state"] == "not_applicable"
+    assert study["reason"].startswith("Not applicable: missing ADC for ais.")
+
+    _push(site, stroke, [3])
+    [analysis] = _rows(site, "SELECT inputs FROM analysis")
+    assert set(analysis["inputs"]) == {"DWI", "ADC", "FLAIR"}
+    [study] = _rows(site, "SELECT state FROM study")
+    assert study["state"] == "analysing"
+
+
+def test_a_stroke_is_flagged_and_goes_back_on_the_dwi_with_adc_and_flair_as_evidence(
+    site: Context, stroke: PhantomStudy, tmp_path: Path
+) -> None:
+    _push(site, stroke, [2, 3])
+    _push(site, stroke, [4])
+    drain(site, {"infer": Infer(Models()).stage(attempts=1), "encode": encode.STAGE})
+
+    analyses = _rows(site, "SELECT state, inputs, measurements, reason FROM analysis ORDER BY id")
+    assert [row["state"] for row in analyses] == ["superseded", "analysed"], analyses[-1]["reason"]
+    [finding] = _rows(site, "SELECT label, volume_ml, f.urgency FROM finding f JOIN analysis a ON a.id = analysis_id")
+    [put_in] = stroke.bleeds
+    assert finding["label"] == put_in.label
+    assert finding["volume_ml"] == pytest.approx(put_in.volume_ml, rel=0.3)
+    assert finding["urgency"] == 1
+    assert set(analyses[-1]["measurements"]) == {measure.name for measure in load_card("ais").measures}
+
+    headers = [dcmread(path, stop_before_pixels=True) for path in stroke.directory.rglob("*.dcm")]
+    weighted = {ds.SOPInstanceUID for ds in headers if ds.get("DiffusionBValue") == 1000}
+    segmentation, report = _result(site, "seg", tmp_path), _result(site, "sr", tmp_path)
+    [series] = segmentation.ReferencedSeriesSequence
+    assert {item.ReferencedSOPInstanceUID for item in series.ReferencedInstanceSequence} == weighted
+    [segment] = segmentation.SegmentSequence
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "432504007"
+    [evidence] = report.CurrentRequestedProcedureEvidenceSequence
+    named = {
+        item.ReferencedSOPInstanceUID
+        for series in evidence.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    others = {ds.SOPInstanceUID for ds in headers if ds.SeriesNumber in (3, 4)}
+    assert named == weighted | others | {segmentation.SOPInstanceUID}
