@@ -4,6 +4,7 @@
 """
 
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -110,6 +111,24 @@ class WebSettings(Section):
     preview_outlines: bool = Field(
         True, description="Outline findings in the worklist's pictures; each reader may change it with O."
     )
+
+    pacs_url: str | None = Field(
+        None,
+        description="Address that opens a study in the PACS, with {study_uid}, {accession_number} or {patient_id} in "
+        "it; without one there is no link.",
+    )
+
+    @field_validator("pacs_url")
+    @classmethod
+    def _usable_address(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        names = {name for _, name, _, _ in Formatter().parse(address) if name is not None}
+        if not address.startswith(("https://", "http://")) or not names:
+            raise ValueError("the address begins with https:// or http:// and names the study")
+        if unknown := sorted(names - {"study_uid", "accession_number", "patient_id"}):
+            raise ValueError(f"nothing is known to put in for {', '.join(unknown)}")
+        return address
 
     @field_validator("columns")
     @classmethod

@@ -109,6 +109,14 @@ def find_account(connection: Connection, name: str) -> Account | None:
     )
 
 
+def list_readers(connection: Connection) -> list[str]:
+    """Names of the accounts that read studies."""
+    rows = connection.execute(
+        "SELECT name FROM account WHERE %s = ANY(roles) ORDER BY name", [Role.RADIOLOGIST]
+    ).fetchall()
+    return [row["name"] for row in rows]
+
+
 def record_audit(
     connection: Connection,
     action: str,

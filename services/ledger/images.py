@@ -64,6 +64,11 @@ class LabelFacts:
     is_current: bool
 
 
+def key_of(uid: str) -> str:
+    """What addresses call a study or series."""
+    return hashlib.md5(uid.encode(), usedforsecurity=False).hexdigest()
+
+
 def list_image_series(connection: Connection, study_uid: str) -> list[ImageSeries]:
     """The series of a study that hold images, in the scanner's order."""
     rows = connection.execute(

@@ -141,6 +141,16 @@ class StudyRecord:
     events: tuple[EventFacts, ...]
 
 
+@dataclass(frozen=True)
+class PictureFacts:
+    """The slice an answer's picture shows: of the middle where nothing was found, then `key_slice` is None."""
+
+    model: str
+    inputs: dict[str, str]
+    study_key: str
+    key_slice: int | None
+
+
 _KEY = sql.SQL("md5(s.study_uid)")
 
 _STUDIES = sql.SQL("""
@@ -160,6 +170,21 @@ def list_studies(connection: Connection, since: datetime) -> list[StudyFacts]:
     """
     _take_snapshot(connection)
     return _studies(connection, sql.SQL("s.first_instance_at > %s"), since)
+
+
+def search_studies(connection: Connection, text: str, limit: int) -> list[StudyFacts]:
+    """Studies of any time with this patient ID or accession number, the newest first.
+
+    Must be the first query of its transaction. Case is tried as typed, all upper and all lower.
+    """
+    _take_snapshot(connection)
+    rows = connection.execute(
+        """SELECT study_uid FROM study WHERE patient_id = ANY(%(words)s) OR accession_number = ANY(%(words)s)
+           ORDER BY first_instance_at DESC LIMIT %(limit)s""",
+        {"words": [text, text.upper(), text.lower()], "limit": limit},
+    ).fetchall()
+    found = _studies(connection, sql.SQL("s.study_uid = ANY(%s)"), [row["study_uid"] for row in rows])
+    return sorted(found, key=lambda study: study.arrived_at, reverse=True)
 
 
 def read_study(connection: Connection, key: str) -> StudyRecord | None:
@@ -207,6 +232,17 @@ def find_preview(connection: Connection, analysis_id: int) -> tuple[str, str] | 
         "SELECT preview_key, study_uid FROM analysis WHERE id = %s AND preview_key IS NOT NULL", [analysis_id]
     ).fetchone()
     return (row["preview_key"], row["study_uid"]) if row else None
+
+
+def find_picture(connection: Connection, analysis_id: int) -> PictureFacts | None:
+    """What an analysis's picture shows, to draw it anew; None when there is no such answer."""
+    row = connection.execute(
+        """SELECT a.model, a.inputs, md5(a.study_uid) AS study_key,
+                  (SELECT f.key_slice FROM finding f WHERE f.analysis_id = a.id ORDER BY f.id LIMIT 1) AS key_slice
+           FROM analysis a WHERE a.id = %s AND a.state = 'analysed'""",
+        [analysis_id],
+    ).fetchone()
+    return None if row is None else PictureFacts(**row)
 
 
 def find_study_uid(connection: Connection, key: str) -> str | None:

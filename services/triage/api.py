@@ -17,10 +17,12 @@ router = APIRouter(prefix="/api/v1")
 
 @dataclass(frozen=True)
 class FindingAnswer:
-    """A suspected finding above its operating point."""
+    """A suspected finding above its operating point; null where the model does not say."""
 
     label: str
     volume_ml: float
+    volume_range_ml: tuple[float, float] | None
+    abc2_ml: float | None
     urgency: int
 
 
@@ -45,6 +47,7 @@ class StudyAnswer:
         urgency: 1 immediate, 2 urgent, 3 standard.
         promoted: why it stands above its priority, or null.
         ai_state: the word shown on the page.
+        dismissed: why a reader dismissed every flag raised, or null.
     """
 
     id: str
@@ -62,6 +65,7 @@ class StudyAnswer:
     reason: str | None
     notes: tuple[str, ...]
     claimed_by: str | None
+    dismissed: str | None
     analyses: tuple[AnalysisAnswer, ...]
 
 
@@ -129,6 +133,7 @@ def _answer(row: Row) -> StudyAnswer:
         reason=study.reason,
         notes=row.notes,
         claimed_by=study.claimed_by,
+        dismissed=row.dismissed.reason if row.dismissed is not None else None,
         analyses=tuple(
             AnalysisAnswer(
                 model=analysis.model,
@@ -137,7 +142,13 @@ def _answer(row: Row) -> StudyAnswer:
                 reason=analysis.reason,
                 analysed_at=analysis.analysed_at,
                 findings=tuple(
-                    FindingAnswer(finding.label, round(finding.volume_ml, 2), finding.urgency)
+                    FindingAnswer(
+                        label=finding.label,
+                        volume_ml=round(finding.volume_ml, 2),
+                        volume_range_ml=finding.volume_range_ml,
+                        abc2_ml=finding.abc2_ml,
+                        urgency=finding.urgency,
+                    )
                     for finding in analysis.findings
                 ),
             )

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from services.context import Context
 from services.errors import SettingsError
 from services.operations.heartbeat import Heartbeat
-from services.triage import api, claiming, pages, sign_in, viewer
+from services.triage import api, burden, claiming, finding, pages, pictures, shift, sign_in, viewer
 from services.triage.guard import Guard
 from services.triage.live import LiveFeed
 from services.triage.sessions import FailureBrake, Sessions, load_key
@@ -72,8 +72,8 @@ def create_app(context: Context) -> FastAPI:
     app.state.site = site
     app.include_router(sign_in.router)
     app.include_router(pages.router)
-    app.include_router(viewer.router)
-    app.include_router(claiming.router)
+    for module in (viewer, pictures, claiming, finding, shift, burden):
+        app.include_router(module.router)
     app.include_router(api.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 

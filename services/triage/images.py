@@ -67,12 +67,28 @@ class Images:
 
     def picture(self, index: int) -> bytes:
         """One slice as a greyscale PNG in the opening window, a pixel a voxel."""
+        return _png(self._grey(index))
+
+    def thumbnail(self, index: int, size: int = 192) -> bytes:
+        """One slice in its own proportions on a square of so many pixels, PNG."""
+        grey = self._grey(index)
+        height, width = np.array(self.voxels.shape[1:]) * self.spacing_mm
+        scale = size / max(height, width)
+        shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+        square = Image.new("L", (size, size))
+        square.paste(grey.resize(shape, Image.Resampling.BILINEAR), ((size - shape[0]) // 2, (size - shape[1]) // 2))
+        return _png(square)
+
+    def _grey(self, index: int) -> Image.Image:
         width, level = self.window
         values = self.voxels[index].astype(np.float32) * self.slope + self.intercept
-        grey = np.clip((values - (level - width / 2)) / width * 255, 0, 255).astype(np.uint8)
-        buffer = BytesIO()
-        Image.fromarray(grey).save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+        return Image.fromarray(np.clip((values - (level - width / 2)) / width * 255, 0, 255).astype(np.uint8))
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 class Shelf:

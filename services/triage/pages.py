@@ -1,21 +1,34 @@
-"""The worklist page, a study's page and pictures."""
+"""The worklist page and a study's page."""
 
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Cookie, Depends, HTTPException, Request
 from sse_starlette import EventSourceResponse
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from models.card import Card
-from models.errors import InvalidCard
 from models.prediction import Urgency
-from models.registry import load_card
-from services.ledger import worklist
-from services.ledger.accounts import Role
+from services.ledger import claims, worklist
+from services.ledger.accounts import Role, list_readers
+from services.ledger.opinions import Reason
+from services.triage.cards import card_of_version
 from services.triage.history import describe_history
 from services.triage.lists import WINDOW, address_with, look_at_worklist, maximum_wait, read_filters
 from services.triage.rows import AiState, Filters, describe_study
 from services.triage.site import LIVE_HEADER, SiteDependency, Viewer, audit
+
+_TITLES = {
+    "priority": "Priority",
+    "waiting": "Waiting",
+    "arrived": "Arrived",
+    "preview": "Preview",
+    "patient": "Patient",
+    "accession": "Accession",
+    "study": "Study",
+    "finding": "Suspected finding",
+    "ai": "AI state",
+    "reader": "Reader",
+}
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,12 +39,16 @@ def show_worklist(
     site: SiteDependency,
     account: Viewer,
     filters: Annotated[Filters, Depends(read_filters)],
+    nightjar_outlines: Annotated[str, Cookie()] = "",
 ) -> Response:
     """The page; with the live header, only its changing part."""
     # Before the query: a change in between leads to one refetch too many, never to one too few.
     version = site.feed.version
     listed = look_at_worklist(request, site, account, filters)
-    settings = site.context.settings
+    settings, now = site.context.settings, site.context.now()
+    with site.connection() as connection:
+        acknowledged = claims.acknowledged(connection, account.name, now - WINDOW)
+        readers = list_readers(connection)
     return site.render(
         request,
         "_list.html" if LIVE_HEADER in request.headers else "worklist.html",
@@ -41,7 +58,13 @@ def show_worklist(
         urgencies=tuple(Urgency),
         states=tuple(AiState),
         version=version,
-        now=site.context.now(),
+        now=now,
+        acknowledged=acknowledged,
+        readers=readers,
+        reasons=tuple(Reason),
+        columns=settings.web.columns,
+        titles=_TITLES,
+        outlines=settings.web.preview_outlines if nightjar_outlines not in ("on", "off") else nightjar_outlines == "on",
         ai_running=site.feed.inference_alive,
         may_claim=Role.RADIOLOGIST in account.roles,
         router=settings.router,
@@ -69,31 +92,30 @@ def show_study(request: Request, site: SiteDependency, account: Viewer, key: str
         record=record,
         row=describe_study(record.study, now, maximum_wait(site)),
         history=describe_history(record),
-        cards={analysis.id: _card(analysis.model, analysis.model_version) for analysis in record.study.analyses},
+        cards={
+            analysis.id: card_of_version(analysis.model, analysis.model_version) for analysis in record.study.analyses
+        },
         now=now,
         may_claim=Role.RADIOLOGIST in account.roles,
+        has_pacs=site.context.settings.web.pacs_url is not None,
     )
 
 
-@router.get("/previews/{analysis_id}")
-def show_preview(request: Request, site: SiteDependency, account: Viewer, analysis_id: int) -> Response:
-    """The picture of an analysis, PNG."""
+@router.get("/studies/{key}/pacs")
+def open_in_pacs(request: Request, site: SiteDependency, account: Viewer, key: str) -> Response:
+    """On to the site's PACS. What names the study there stands in its address alone, never in one of ours."""
+    address = site.context.settings.web.pacs_url
     with site.connection() as connection:
-        found = worklist.find_preview(connection, analysis_id)
-        if found is None:
-            raise HTTPException(404, "There is no such picture here.")
-        audit(connection, request, "preview", account, study_uid=found[1])
-    try:
-        picture = site.context.store.get(found[0])
-    except KeyError:
-        raise HTTPException(404, "The picture is no longer in the store.") from None
-    return Response(picture, media_type="image/png")
-
-
-def _card(model: str, version: str) -> Card | None:
-    """The card of exactly this version; a past version's limits are not today's."""
-    try:
-        card = load_card(model)
-    except InvalidCard:
-        return None
-    return card if card.version == version else None
+        record = worklist.read_study(connection, key)
+        if record is None or address is None:
+            raise HTTPException(404, "There is no such study here.")
+        study = record.study
+        audit(connection, request, "pacs", account, study_uid=study.study_uid)
+    return RedirectResponse(
+        address.format(
+            study_uid=quote(study.study_uid, safe=""),
+            accession_number=quote(study.accession_number or "", safe=""),
+            patient_id=quote(study.patient_id or "", safe=""),
+        ),
+        status_code=303,
+    )

@@ -123,7 +123,7 @@ def _describe(
         else tuple(_label(label.value, label.name, label.meaning, label.colour) for label in card.labels)
     )
     by_name = {label.name: label for label in shown}
-    reference = _reference(labels, card)
+    reference = reference_series(labels.inputs, card) if labels is not None else None
     on = series.get(reference) if reference else None
     why_not = _why_not(analysis, labels, on)
     same = card is not None and card.version == analysis.model_version
@@ -150,13 +150,11 @@ def _describe(
     )
 
 
-def _reference(labels: LabelFacts | None, card: Card | None) -> str | None:
-    """Series whose grid the labels are on."""
-    if labels is None:
-        return None
-    if card is not None and card.inputs[0].role in labels.inputs:
-        return labels.inputs[card.inputs[0].role]
-    return next(iter(labels.inputs.values())) if len(labels.inputs) == 1 else None
+def reference_series(inputs: Mapping[str, str], card: Card | None) -> str | None:
+    """Series whose grid an answer's labels are on; None where nobody knows any more."""
+    if card is not None and card.inputs[0].role in inputs:
+        return inputs[card.inputs[0].role]
+    return next(iter(inputs.values())) if len(inputs) == 1 else None
 
 
 def _why_not(analysis: AnalysisFacts, labels: LabelFacts | None, on: ImageSeries | None) -> str | None:

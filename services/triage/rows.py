@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from models.card import SIGN
 from models.prediction import Urgency
+from services.ledger.opinions import Opinion, dismissal
 from services.ledger.worklist import FindingFacts, StudyFacts
 
 _ML = "\u00a0mL"
@@ -52,7 +53,8 @@ class Row:
         attention: an answer was expected and did not come, unlike for a study that no model fits.
         notes: what else went wrong, such as an undelivered result.
         preview: analysis whose picture to show, or None.
-        alert: names the Immediate result nobody claimed, for its banner; None when there is none.
+        alert: names the Immediate result nobody claimed or dismissed, for its banner; None when there is none.
+        dismissed: the reader's opinion that dismissed every flag raised, which takes the row to its place by arrival.
     """
 
     facts: StudyFacts
@@ -72,6 +74,7 @@ class Row:
     preview: int | None
     reader: str | None
     alert: str | None
+    dismissed: Opinion | None = None
 
     @property
     def key(self) -> str:
@@ -80,8 +83,9 @@ class Row:
     @property
     def order(self) -> tuple[int, int, datetime, str]:
         """Immediate first, then whoever waited too long, then by priority; the oldest first within each."""
-        group = 1 if self.urgency is Urgency.IMMEDIATE else 2 if self.promoted else 3
-        return group, int(self.urgency), self.waited_since, self.key
+        urgency = self.urgency if self.dismissed is None else Urgency.STANDARD
+        group = 1 if urgency is Urgency.IMMEDIATE else 2 if self.promoted else 3
+        return group, int(urgency), self.waited_since, self.key
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,9 @@ def build_worklist(
         hidden=max(0, len(matching) - limit),
         by_urgency=dict(Counter(row.urgency for row in every)),
         by_state=dict(Counter(row.ai_state for row in every)),
-        flags_unclaimed=sum(row.ai_state is AiState.FLAG and row.reader is None for row in every),
+        flags_unclaimed=sum(
+            row.ai_state is AiState.FLAG and row.reader is None and row.dismissed is None for row in every
+        ),
     )
 
 
@@ -134,7 +140,9 @@ def describe_study(study: StudyFacts, now: datetime, maximum_wait: timedelta) ->
     state = ai_state(study)
     urgency = Urgency(study.urgency)
     findings = current_findings(study)
-    overdue = study.claimed_by is None and urgency is not Urgency.IMMEDIATE and now - study.arrived_at > maximum_wait
+    dismissed = dismissal_of(study)
+    is_immediate = urgency is Urgency.IMMEDIATE and dismissed is None
+    overdue = study.claimed_by is None and not is_immediate and now - study.arrived_at > maximum_wait
     pictures = [analysis for analysis in study.analyses if analysis.has_preview and analysis.state == "analysed"]
     pictures.sort(key=lambda analysis: (min((f.urgency for f in analysis.findings), default=9), -analysis.id))
     newest = max((analysis.id for analysis in study.analyses), default=0)
@@ -155,7 +163,8 @@ def describe_study(study: StudyFacts, now: datetime, maximum_wait: timedelta) ->
         notes=_notes(study, findings),
         preview=pictures[0].id if pictures else None,
         reader=study.claimed_by,
-        alert=f"{study.key}-{newest}" if urgency is Urgency.IMMEDIATE and study.claimed_by is None else None,
+        alert=f"{study.key}-{newest}" if is_immediate and study.claimed_by is None else None,
+        dismissed=dismissed,
     )
 
 
@@ -180,6 +189,17 @@ def current_findings(study: StudyFacts) -> tuple[FindingFacts, ...]:
     """Findings of the analyses that stand, most urgent first, then largest."""
     findings = [finding for analysis in study.analyses if analysis.state == "analysed" for finding in analysis.findings]
     return tuple(sorted(findings, key=lambda finding: (finding.urgency, -finding.volume_ml, finding.label)))
+
+
+def dismissal_of(study: StudyFacts) -> Opinion | None:
+    """The opinion that dismissed the last of a study's flags; None while one stands, or none was raised."""
+    said = [
+        dismissal(analysis.opinions)
+        for analysis in study.analyses
+        if analysis.state == "analysed" and analysis.findings
+    ]
+    dismissals = [opinion for opinion in said if opinion is not None]
+    return max(dismissals, key=lambda opinion: opinion.at) if said and len(dismissals) == len(said) else None
 
 
 def suspected(finding: FindingFacts) -> str:

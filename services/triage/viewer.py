@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from models.card import Card
-from models.errors import InvalidCard, InvalidVolume
-from models.registry import load_card
+from models.errors import InvalidVolume
 from services.ledger import images as ledger_images
 from services.ledger import opinions, worklist
 from services.ledger.accounts import Account, Role
 from services.ledger.arrays import unpack_array
 from services.ledger.images import SeriesContent
 from services.ledger.opinions import Reason, Verdict
+from services.triage.cards import find_card
 from services.triage.images import Images, read_images, read_slice
 from services.triage.lists import look_at_worklist, maximum_wait, read_filters
 from services.triage.panel import choose_series, describe_analyses, largest_finding, why_no_result
@@ -60,6 +60,7 @@ def show_viewer(
         version=version,
         now=now,
         may_claim=Role.RADIOLOGIST in account.roles,
+        has_pacs=site.context.settings.web.pacs_url is not None,
     )
 
 
@@ -171,13 +172,8 @@ def say_opinion(
 
 
 def _cards(study: worklist.StudyFacts) -> dict[str, Card]:
-    cards = {}
-    for model in {analysis.model for analysis in study.analyses}:
-        try:
-            cards[model] = load_card(model)
-        except InvalidCard:
-            continue
-    return cards
+    cards = {model: find_card(model) for model in {analysis.model for analysis in study.analyses}}
+    return {model: card for model, card in cards.items() if card is not None}
 
 
 def _content(request: Request, site: Site, account: Account, key: str, series: str, action: str) -> SeriesContent:

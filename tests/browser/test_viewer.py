@@ -260,7 +260,7 @@ def test_the_mouse(context: Context, new_page: NewPage) -> None:
     assert beside is not None
     # A click high up in the sagittal plane leads to the slices at the top of the head.
     page.mouse.click(beside["x"] + beside["width"] / 2, beside["y"] + beside["height"] * 0.2)
-    page.wait_for_function("Number(document.querySelector('#track').ariaValueNow) > 11", polling=100)
+    page.wait_for_function("() => Number(document.querySelector('#track').ariaValueNow) > 11", polling=100)
 
 
 def test_opinions_are_stored_and_seen_by_others(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:

@@ -2,11 +2,17 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+from support.heads import head_instances, small_head
+from support.images import analyse, receive
 from support.triage import (
+    PASSWORD,
     ServedPages,
+    add_account,
     add_analysis,
     add_study,
     end_study,
@@ -14,9 +20,15 @@ from support.triage import (
     park_delivery,
     run_analysis,
     say_inference_lives,
+    served,
 )
 
+from models.prediction import Finding, Urgency
+from models.registry import load_card
 from services.context import Context
+from services.ledger import opinions
+from services.ledger.opinions import Reason, Verdict
+from services.settings import Settings, WebSettings
 
 NewPage = Callable[..., Page]
 LooksFine = Callable[[Page, str], None]
@@ -306,3 +318,208 @@ def test_a_patients_name_is_only_ever_text(context: Context, new_page: NewPage, 
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("<")
+
+
+def test_a_claim_is_handed_over(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE")
+    ana, bo = new_page("ana"), new_page("bo")
+    ana.keyboard.press("j")
+    ana.keyboard.press("c")
+    expect(ana.locator(".reader")).to_have_text("You")
+    ana.keyboard.press("h")
+    dialog = ana.get_by_role("dialog", name="DOE, JANE")
+    expect(dialog.get_by_label("To")).to_be_focused()
+    looks_fine(ana, "hand-over")
+    dialog.get_by_role("button", name="Hand over").click()
+    expect(ana.locator(".reader")).to_have_text("bo")
+    expect(bo.locator(".c-reader")).to_contain_text("from ana")
+    expect(bo.locator(".reader")).to_have_text("You")
+    assert focused(ana) == "DOE, JANE"
+
+
+def test_a_flag_is_dismissed_and_brought_back(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE", minutes_ago=2)
+    flag_study(context, 2, {}, urgency=3, name="ROE^RICHARD", minutes_ago=9)
+    ana, bo = new_page("ana"), new_page("bo")
+    expect(bo.locator(".alert")).to_be_visible()
+    ana.keyboard.press("j")
+    ana.keyboard.press("d")
+    expect(ana.get_by_role("button", name="False positive")).to_be_focused()
+    looks_fine(ana, "dismiss")
+    ana.get_by_role("button", name="Known finding").click()
+    row = bo.locator("tr", has_text="DOE, JANE")
+    expect(row).to_contain_text("Dismissed by ana: Known finding")
+    expect(bo.locator(".alert")).to_have_count(0)
+    expect(bo).to_have_title("Worklist · Nightjar")
+    assert patients(bo) == ["ROE, RICHARD", "DOE, JANE"]
+    looks_fine(bo, "dismissed")
+    row.get_by_role("button", name="More for DOE, JANE").click()
+    bo.get_by_role("button", name="I agree with the flag").click()
+    expect(bo.locator("a.open").first).to_have_text("DOE, JANE")
+    expect(ana.locator("tr", has_text="DOE, JANE")).not_to_contain_text("Dismissed")
+
+
+def test_the_sound_lasts_until_this_reader_acknowledges(context: Context, new_page: NewPage) -> None:
+    ana = new_page("ana")
+    sound = ana.get_by_role("button", name="Sound off")
+    sound.click()
+    sound = ana.get_by_role("button", name="Sound on")
+    expect(sound).to_have_attribute("aria-pressed", "true")
+    expect(sound).to_have_attribute("data-played", "1")
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE")
+    expect(sound).to_have_attribute("data-played", "2")
+    expect(sound).to_have_attribute("data-played", "3", timeout=12000)
+    elsewhere = new_page("ana")
+    elsewhere.get_by_role("button", name="Acknowledge").click()
+    ana.reload()  # at the other station too
+    expect(ana.locator("tr[data-key]")).to_have_count(1)
+    expect(ana.locator(".alert")).to_have_count(0)
+
+
+def test_outlines_of_the_pictures_go_and_come(context: Context, new_page: NewPage, pages: ServedPages) -> None:
+    study_uid, series_uid = receive(context, head_instances(small_head()))
+    labels = np.zeros((14, 128, 128), np.uint8)
+    analyse(context, study_uid, series_uid, labels, [Finding("IPH", 0.9, 12.0, Urgency.URGENT, 9)])
+    page = new_page()
+    picture = page.locator(".c-preview img")
+    outlined = picture.get_attribute("src")
+    page.keyboard.press("o")
+    expect(picture).to_have_attribute("src", f"{outlined}?outlines=off")
+    page.wait_for_function("() => document.querySelector('.c-preview img').naturalWidth === 192", polling=100)
+    page.reload()
+    expect(picture).to_have_attribute("src", f"{outlined}?outlines=off")
+    page.keyboard.press("o")
+    expect(picture).to_have_attribute("src", str(outlined))
+
+
+def test_a_patient_id_is_looked_for_in_every_study_and_in_no_address(
+    context: Context, new_page: NewPage, pages: ServedPages, looks_fine: LooksFine
+) -> None:
+    with context.pool.connection() as connection:
+        add_study(connection, 1, name="DOE^JANE", minutes_ago=60 * 24 * 30)
+        add_study(connection, 2, name="ROE^RICHARD", accession="ACC-77")
+    page = new_page()
+    expect(page.locator("tr[data-key]")).to_have_count(1)
+    page.keyboard.press("f")
+    page.keyboard.type("p00001")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="DOE, JANE")).to_be_visible()
+    assert page.url == f"{pages.url}/search"
+    looks_fine(page, "search")
+    page.get_by_label("Patient ID or accession number").fill("ACC-77")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="ROE, RICHARD")).to_be_visible()
+    page.get_by_label("Patient ID or accession number").fill("<b>nobody</b>")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No study with this")).to_be_visible()
+    looks_fine(page, "search-none")
+    page.set_viewport_size({"width": 390, "height": 844})
+    looks_fine(page, "search-390")
+
+
+def test_a_shift_is_summed_up_printed_and_handed_over(
+    context: Context, new_page: NewPage, pages: ServedPages, looks_fine: LooksFine
+) -> None:
+    fill(context)
+    page = new_page()
+    for name in ("EXAMPLE, MARGARET", "PHANTOM, OLIVER"):
+        page.locator("tr", has_text=name).get_by_role("button", name="Claim").click()
+        expect(page.locator("tr", has_text=name).locator(".reader")).to_have_text("You")
+    page.get_by_role("link", name="Shift summary").click()
+    expect(page.get_by_role("region", name="Flags nobody has taken")).to_contain_text("SAMPLE, THEO")
+    expect(page.get_by_role("region", name="Flags taken or dismissed")).to_contain_text("EXAMPLE, MARGARET")
+    expect(page.get_by_role("region", name="No answer where one was expected")).to_contain_text("FICTION, LEV")
+    looks_fine(page, "shift")
+    page.set_viewport_size({"width": 390, "height": 844})
+    looks_fine(page, "shift-390")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.emulate_media(media="print")
+    looks_fine(page, "shift-print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.emulate_media(media="screen")
+    page.get_by_label("Hand all of them over to").select_option("bo")
+    page.get_by_role("button", name="Hand over").click()
+    expect(page.get_by_role("heading", name="bo: 2")).to_be_visible()
+    page.get_by_role("link", name="8 h").click()
+    assert page.url == f"{pages.url}/shift?hours=8"
+
+
+def test_the_alarm_burden_and_another_threshold(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
+    card = load_card("ich")
+    point = card.label("SDH").operating_point.probability
+    for study, score in ((1, 0.95), (2, point + 0.01), (3, point + 0.02), (4, 0.1)):
+        study_uid, series_uid = receive(context, head_instances(small_head(), study=study))
+        found = [Finding("SDH", score, 12.0, Urgency.URGENT, 9)] if score > point else []
+        labels = np.zeros((14, 128, 128), np.uint8)
+        analysis_id = analyse(
+            context, study_uid, series_uid, labels, found, model_version=card.version, probabilities={"SDH": score}
+        )
+        if study == 2:
+            with context.pool.connection() as connection:
+                opinions.say(connection, study_uid, analysis_id, "bo", Verdict.DISAGREE, Reason.ARTEFACT)
+    page = new_page()
+    page.get_by_role("link", name="Alarm burden").click()
+    expect(page.locator(".headline")).to_contain_text(
+        "75.0 flags per 100 studies · 3 flags on 4 studies · 33 % dismissed"
+    )
+    expect(page.get_by_role("region", name="By scanner")).to_contain_text("SCANNER")
+    looks_fine(page, "burden")
+    page.get_by_label("Label").select_option(f"ich {card.version} SDH")
+    page.get_by_label("Probability").fill("0.9")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("p[role=status]")).to_contain_text("there would have been 1 flag instead of 3 on 4 studies")
+    expect(page.get_by_text("readers had dismissed 1, agreed with 0, and said nothing of 1")).to_be_visible()
+    looks_fine(page, "burden-replay")
+    page.set_viewport_size({"width": 390, "height": 844})
+    looks_fine(page, "burden-390")
+
+
+def test_no_answers_yet_is_said(new_page: NewPage, pages: ServedPages, looks_fine: LooksFine) -> None:
+    page = new_page()
+    page.goto(f"{pages.url}/burden")
+    expect(page.get_by_role("heading", name="No answers in these 30 days")).to_be_visible()
+    looks_fine(page, "burden-none")
+    page.goto(f"{pages.url}/shift")
+    expect(page.get_by_role("heading", name="No study arrived in these 12 hours")).to_be_visible()
+    looks_fine(page, "shift-none")
+
+
+@pytest.fixture
+def narrow(settings: Settings) -> Settings:
+    columns = ("ai", "priority", "patient", "accession", "arrived")
+    return settings.model_copy(update={"web": WebSettings(columns=columns, preview_outlines=False)})
+
+
+def test_a_site_chooses_its_columns(
+    context: Context, narrow: Settings, chromium: Browser, looks_fine: LooksFine
+) -> None:
+    flag_study(context, 1, {"IPH": 5.0}, name="DOE^JANE", accession="ACC-1")
+    add_account(context, "ana")
+    with served(replace(context, settings=narrow)) as pages:
+        page = chromium.new_page()
+        page.goto(f"{pages.url}/")
+        page.fill("#name", "ana")
+        page.fill("#password", PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.locator("th")).to_have_text(["AI state", "Priority", "Patient", "Accession", "Arrived"])
+        expect(page.locator("td.c-accession")).to_have_text("ACC-1")
+        looks_fine(page, "columns")
+        page.set_viewport_size({"width": 390, "height": 844})
+        looks_fine(page, "columns-390")
+        page.close()
+
+
+def test_500_rows_stay_fluid(context: Context, new_page: NewPage) -> None:
+    """A flag among 500 rows: what is not new stays the same element, and the focus where it is."""
+    with context.pool.connection() as connection:
+        for number in range(1, 501):
+            add_study(connection, number, name=f"OLD^{number:03d}", minutes_ago=50 - number / 20)
+    page = new_page()
+    expect(page.locator("tr[data-key]")).to_have_count(500)
+    page.evaluate("for (const row of document.querySelectorAll('tr[data-key]')) row.mark = 1")
+    page.keyboard.press("j")
+    place = focused(page)
+    flag_study(context, 999, {"SDH": 30.0}, name="NEW^BLEED")
+    expect(page.locator("a.open").first).to_have_text("NEW, BLEED")
+    assert page.evaluate("[...document.querySelectorAll('tr[data-key]')].filter(row => row.mark).length") == 499
+    assert focused(page) == place

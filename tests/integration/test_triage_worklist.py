@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -30,7 +31,8 @@ from models.registry import load_card
 from services.context import Context
 from services.ledger import worklist
 from services.ledger.accounts import Role
-from services.settings import Settings
+from services.ledger.images import key_of
+from services.settings import Settings, WebSettings
 from services.triage.app import bind
 
 LIVE = {"x-nightjar-live": "1"}
@@ -126,7 +128,7 @@ def test_the_api_answers_with_the_same_facts(context: Context, pages: ServedPage
         assert (study["urgency"], study["ai_state"], study["analyses"][0]["findings"]) == (
             1,
             "Flag",
-            [{"label": "IPH", "volume_ml": 12.34, "urgency": 1}],
+            [{"label": "IPH", "volume_ml": 12.34, "volume_range_ml": None, "abc2_ml": None, "urgency": 1}],
         )
         assert client.get(f"/api/v1/studies/{study['id']}").json() == study
         assert client.get("/api/v1/studies/none").status_code == 404
@@ -151,6 +153,64 @@ def test_a_claim_is_exclusive_and_given_back_by_its_holder_or_an_administrator(
         assert admin.post(f"/studies/{key}/release", headers=LIVE).status_code == 204
         assert bo.post(f"/studies/{key}/claim", headers=LIVE).status_code == 204
         assert ana.post("/studies/none/claim", headers=LIVE).status_code == 404
+
+
+def test_a_claim_is_handed_over_only_by_its_holder_and_only_to_a_reader(context: Context, pages: ServedPages) -> None:
+    with context.pool.connection() as connection:
+        uids = [add_study(connection, number) for number in (1, 2, 3)]
+    with client_of(pages) as ana, client_of(pages, "bo") as bo, client_of(pages, "admin") as admin:
+        keys = [key_of(uid) for uid in uids]
+        for key in keys[:2]:
+            ana.post(f"/studies/{key}/claim", headers=LIVE)
+        for to in ("admin", "nobody", ""):
+            assert ana.post(f"/studies/{keys[0]}/hand-over", data={"to": to}, headers=LIVE).status_code in (404, 422)
+        assert bo.post(f"/studies/{keys[0]}/hand-over", data={"to": "bo"}, headers=LIVE).status_code == 409
+        assert admin.post(f"/studies/{keys[0]}/hand-over", data={"to": "bo"}, headers=LIVE).status_code == 403
+        assert ana.post(f"/studies/{keys[2]}/hand-over", data={"to": "bo"}, headers=LIVE).status_code == 409
+        assert ana.post("/hand-over", data={"to": "bo"}, headers=LIVE).status_code == 204
+        held = {study["id"]: study["claimed_by"] for study in bo.get("/api/v1/worklist").json()["studies"]}
+        assert held == {keys[0]: "bo", keys[1]: "bo", keys[2]: None}
+        assert "handed over to bo by ana" in bo.get(f"/studies/{keys[0]}").text.lower()
+
+
+def test_an_acknowledgement_is_a_readers_own_and_names_an_alert(context: Context, pages: ServedPages) -> None:
+    study_uid, analysis_id = flag_study(context, 1, {"IPH": 5.0})
+    alert = f"{key_of(study_uid)}-{analysis_id}"
+    with client_of(pages) as ana, client_of(pages, "bo") as bo:
+        for wrong in ("", "x", f"{alert};--"):
+            assert ana.post("/acknowledge", data={"alert": wrong}, headers=LIVE).status_code in (404, 422)
+        assert ana.post("/acknowledge", data={"alert": [alert, alert]}, headers=LIVE).status_code == 204
+        assert "data-alert" not in ana.get("/").text
+        assert alert in bo.get("/").text
+
+
+def test_the_pacs_is_opened_with_the_study_escaped(context: Context) -> None:
+    add_account(context, "ana")
+    web = WebSettings(pacs_url="https://pacs.example/open?acc={accession_number}&id={patient_id}&uid={study_uid}")
+    elsewhere = replace(context, settings=context.settings.model_copy(update={"web": web}))
+    with context.pool.connection() as connection:
+        study_uid = add_study(connection, 1, accession="A&id=9 #")
+    with served(elsewhere) as running, client_of(running) as client:
+        for page in ("", "/view"):
+            assert "Open in PACS" in client.get(f"/studies/{key_of(study_uid)}{page}").text
+        answer = client.get(f"/studies/{key_of(study_uid)}/pacs", follow_redirects=False)
+    assert answer.headers["location"] == f"https://pacs.example/open?acc=A%26id%3D9%20%23&id=P00001&uid={study_uid}"
+    with served(context) as running, client_of(running) as client:
+        assert client.get(f"/studies/{key_of(study_uid)}/pacs").status_code == 404
+        assert "Open in PACS" not in client.get(f"/studies/{key_of(study_uid)}/view").text
+
+
+def test_a_search_is_audited_and_finds_whole_numbers_only(context: Context, pages: ServedPages) -> None:
+    with context.pool.connection() as connection:
+        study_uid = add_study(connection, 1, name="DOE^JANE", accession="ACC%1", minutes_ago=60 * 24 * 400)
+    with client_of(pages) as client:
+        for text in ("P00001", "p00001", " ACC%1 ", "acc%1"):
+            assert "DOE, JANE" in client.post("/search", data={"find": text}).text
+        for text in ("P0000", "%", "", "ACC_1"):
+            assert "DOE, JANE" not in client.post("/search", data={"find": text}).text
+    with context.pool.connection() as connection:
+        rows = connection.execute("SELECT study_uid FROM audit WHERE action = 'search' ORDER BY id").fetchall()
+    assert [row["study_uid"] for row in rows] == [None, study_uid] * 4 + [None] * 4
 
 
 def test_readers_claiming_at_once_leave_one_holder(context: Context, pages: ServedPages) -> None:

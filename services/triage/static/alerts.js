@@ -1,23 +1,8 @@
-// Banners for Immediate results that nobody claimed, until this reader acknowledges them.
+// Banners for Immediate results that nobody claimed, until this reader acknowledges them, at whichever station.
 
-const REMEMBERED = 400;
+const LIVE = { "x-nightjar-live": "1" };
 const box = document.getElementById("alerts");
-
-function storageKey(main) {
-  return `nightjar.acknowledged.${main.dataset.account}`;
-}
-
-function acknowledged(main) {
-  try {
-    return JSON.parse(localStorage.getItem(storageKey(main)) ?? "[]");
-  } catch {
-    return [];
-  }
-}
-
-function acknowledge(main, names) {
-  localStorage.setItem(storageKey(main), JSON.stringify([...acknowledged(main), ...names].slice(-REMEMBERED)));
-}
+const acknowledged = new Set(); // here, until the server's list says so too
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -25,11 +10,19 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+function acknowledge(names) {
+  for (const name of names) acknowledged.add(name);
+  const body = new URLSearchParams(names.map((name) => ["alert", name]));
+  fetch("/acknowledge", { method: "POST", headers: LIVE, body }).catch(() => {
+    // Without a connection it holds for this page; the banner comes back with the next one.
+  });
+}
+
 /** Show the first unacknowledged Immediate row and how many more there are; nothing when there is none. */
-export function raiseAlerts(main) {
-  const known = new Set(acknowledged(main));
-  const rows = [...main.querySelectorAll("tr[data-alert]")].filter((row) => !known.has(row.dataset.alert));
+export function raiseAlerts(main, call) {
+  const rows = [...main.querySelectorAll("tr[data-alert]")].filter((row) => !acknowledged.has(row.dataset.alert));
   const names = rows.map((row) => row.dataset.alert);
+  call(rows.length > 0);
   if (box.dataset.names === names.join(" ")) return;
   const hadFocus = box.contains(document.activeElement);
   box.dataset.names = names.join(" ");
@@ -47,8 +40,8 @@ export function raiseAlerts(main) {
   const open = element("a", { className: "button", href: patient.href, textContent: "Open" });
   const done = element("button", { type: "button", textContent: rows.length > 1 ? `Acknowledge all ${rows.length}` : "Acknowledge" });
   done.addEventListener("click", () => {
-    acknowledge(main, names);
-    raiseAlerts(main);
+    acknowledge(names);
+    raiseAlerts(main, call);
   });
   box.append(element("div", { className: "alert" }, shape, text, element("div", { className: "actions" }, open, done)));
   if (hadFocus) done.focus();

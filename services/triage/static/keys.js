@@ -4,7 +4,7 @@ import { initSwitch } from "./single-keys.js";
 
 const SEQUENCE_MS = 1200;
 
-export function initKeys({ main, find, sortBy, claim }) {
+export function initKeys({ main, find, sortBy, claim, openActions, switchOutlines }) {
   const dialog = document.getElementById("keys");
   const areOn = initSwitch();
   let pressedG = 0;
@@ -22,7 +22,7 @@ export function initKeys({ main, find, sortBy, claim }) {
   }
 
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || dialog.open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
     const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
     if (event.key === "Escape") {
       if (typing) (links()[0] ?? main.querySelector("a"))?.focus();
@@ -47,6 +47,9 @@ export function initKeys({ main, find, sortBy, claim }) {
         if (form) claim(form);
       },
       f: () => find.focus(),
+      h: () => openActions(currentRow(), "hand-over"),
+      d: () => openActions(currentRow(), "dismiss"),
+      o: () => switchOutlines(),
       "?": () => dialog.showModal(),
       ...(afterG && { p: () => sortBy("priority"), a: () => sortBy("arrival") }),
     };

@@ -4,8 +4,10 @@
 // version fetches the list anew and changes only the rows that differ. Whatever was missed while asleep, hidden or cut off
 // is therefore made good by the next message.
 import { setServerNow, tick } from "./clock.js";
+import { initActions } from "./actions.js";
 import { raiseAlerts } from "./alerts.js";
 import { initKeys } from "./keys.js";
+import { initSound } from "./sound.js";
 
 const LOST_AFTER_MS = 6000;
 const RETRY_MS = [500, 1000, 2000, 3000];
@@ -120,7 +122,7 @@ function settle() {
   setServerNow(now);
   document.title = `${Number(flags) ? `(${flags}) ` : ""}Worklist · Nightjar`;
   applyFind();
-  raiseAlerts(main);
+  raiseAlerts(main, call);
   tick();
 }
 
@@ -214,7 +216,7 @@ function applyFind() {
     const note = document.createElement("p");
     note.id = "find-none";
     note.className = "foot";
-    note.textContent = "No study on this list holds these words.";
+    note.textContent = "No study on this list holds these words. Enter looks for a patient ID or accession number in every study.";
     document.getElementById("part-rows").append(note);
   }
 }
@@ -253,11 +255,21 @@ async function postClaim(form) {
   return refetch();
 }
 
+// ---- pictures -------------------------------------------------------------------------------------------------------
+
+/** With or without outlines, remembered for this browser; the server draws them. */
+function switchOutlines() {
+  const isOn = document.getElementById("live").dataset.outlines !== "on";
+  document.cookie = `nightjar_outlines=${isOn ? "on" : "off"}; path=/; max-age=31536000; samesite=lax`;
+  said.textContent = isOn ? "Outlines are shown." : "Outlines are hidden.";
+  refetch({ isFilterChange: true });
+}
+
 // ---- start ----------------------------------------------------------------------------------------------------------
 
 main.addEventListener("submit", (event) => {
   if (!event.target.matches("form[data-claim]")) {
-    if (event.target.matches(".filters")) event.preventDefault();
+    if (event.target.matches(".filters") || (event.target.id === "search" && !find.value.trim())) event.preventDefault();
     return;
   }
   event.preventDefault();
@@ -274,6 +286,7 @@ main.addEventListener("click", (event) => {
   }
   // A click anywhere on a row opens it, as in every worklist; text can still be selected.
   const row = event.target.closest("tr[data-key]");
+  if (event.target.closest("[data-more]")) return openActions(row);
   if (row && !event.target.closest("a, button, form") && !getSelection().toString()) row.querySelector("a.open").click();
 });
 find.addEventListener("input", applyFind);
@@ -289,7 +302,12 @@ addEventListener("pagehide", () => {
   sessionStorage.setItem("nightjar.list", location.search); // the viewer goes on to the next study of this list
 });
 
-initKeys({ main, find, sortBy, claim: postClaim });
+const call = initSound(main.dataset.account);
+const openActions = initActions((what) => {
+  said.textContent = what;
+  refetch();
+});
+initKeys({ main, find, sortBy, claim: postClaim, openActions, switchOutlines });
 remember(main);
 settle();
 connect();

@@ -45,6 +45,14 @@ def test_the_worklists_columns_are_known_and_never_hide_what_the_ai_says(
         load_settings(written(tmp_path, f"web: {{columns: {columns}}}\n"))
 
 
+@pytest.mark.parametrize(
+    "address", ["javascript:alert('{study_uid}')", "https://pacs/", "https://pacs/?name={patient_name}", "https://{0}"]
+)
+def test_the_address_of_the_pacs_names_the_study_and_nothing_unknown(tmp_path: Path, address: str) -> None:
+    with pytest.raises(SettingsError, match=r"web\.pacs_url"):
+        load_settings(written(tmp_path, f'web: {{pacs_url: "{address}"}}\n'))
+
+
 def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, "router: {port: 104, ae_title: NIGHT}\n")
     monkeypatch.setenv("NIGHTJAR_ROUTER__PORT", "11113")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.prediction import Urgency
+from services.ledger.opinions import Opinion, Reason, Verdict
 from services.ledger.worklist import AnalysisFacts, FindingFacts, ParkedDelivery, StudyFacts
 from services.triage.rows import (
     AiState,
@@ -22,6 +23,7 @@ from services.triage.rows import (
     format_volume,
     format_wait,
 )
+from services.triage.shift import summarise
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 MAXIMUM = timedelta(minutes=60)
@@ -314,3 +316,58 @@ def test_age_is_that_on_the_day_of_the_study(born: str | None, seen: str | None,
 
 def test_dates_that_are_none_stay_as_they_came() -> None:
     assert (format_date("20261121"), format_date("2026"), format_date(None)) == ("2026-11-21", "2026", None)
+
+
+def opinion(reason: Reason | None, minutes: float = 1.0, account: str = "ana") -> Opinion:
+    verdict = Verdict.AGREE if reason is None else Verdict.DISAGREE
+    return Opinion(account, verdict, reason, NOW - timedelta(minutes=minutes))
+
+
+def flagged(*said: Opinion) -> AnalysisFacts:
+    return replace(analysis(findings=(BLEED,)), opinions=said)
+
+
+def test_a_dismissed_flag_takes_its_place_by_arrival_and_raises_no_alarm() -> None:
+    dismissed = study(5, urgency=1, state="analysed", analyses=(flagged(opinion(Reason.ARTEFACT)),))
+    older, younger = study(9), study(3)
+    listed = build_worklist((younger, dismissed, older), Filters(), NOW, MAXIMUM, 10)
+    assert [each.key for each in listed.rows] == [older.key, dismissed.key, younger.key]
+    shown = row(dismissed)
+    assert (shown.ai_state, shown.alert, shown.urgency) == (AiState.FLAG, None, Urgency.IMMEDIATE)
+    assert listed.flags_unclaimed == 0
+
+
+@pytest.mark.parametrize(
+    "analyses",
+    [
+        (flagged(),),
+        (flagged(opinion(None)),),
+        (flagged(opinion(Reason.ARTEFACT, 5), opinion(None, 1, "bo")),),  # somebody agreed later
+        (flagged(opinion(Reason.WRONG_TYPE)),),  # a bleed all the same
+        (flagged(opinion(Reason.KNOWN)), flagged()),  # a second flag stands
+    ],
+)
+def test_a_flag_stands_until_every_one_is_dismissed(analyses: tuple[AnalysisFacts, ...]) -> None:
+    shown = row(study(urgency=1, state="analysed", analyses=analyses))
+    assert shown.dismissed is None
+    assert shown.alert is not None
+
+
+def test_a_dismissed_study_that_waits_too_long_is_still_moved_up() -> None:
+    waiting = study(90, urgency=1, state="analysed", analyses=(flagged(opinion(Reason.KNOWN)),))
+    assert row(waiting).promoted is not None
+
+
+def test_a_shift_sorts_studies_by_what_is_left_to_do() -> None:
+    open_flag = study(4, urgency=1, state="analysed", analyses=(flagged(),))
+    taken = study(5, urgency=1, state="analysed", analyses=(flagged(),), claimed_by="bo", claimed_at=NOW)
+    settled = study(6, urgency=2, state="analysed", analyses=(flagged(opinion(Reason.KNOWN)),))
+    failed = study(50, state="failed")
+    plain = study(7, claimed_by="bo", claimed_at=NOW)
+    shift = summarise((plain, failed, settled, taken, open_flag), NOW, MAXIMUM)
+    assert [each.key for each in shift.open_flags] == [open_flag.key]
+    assert [each.key for each in shift.answered] == [taken.key, settled.key]
+    assert [each.key for each in shift.without_answer] == [failed.key]
+    assert {name: [each.key for each in rows] for name, rows in shift.held.items()} == {"bo": [taken.key, plain.key]}
+    assert (shift.total, shift.longest_wait) == (5, timedelta(minutes=50))
+    assert summarise((), NOW, MAXIMUM).longest_wait is None

@@ -157,6 +157,8 @@ async function start() {
     for (const type of ["wheel", "pointerdown", "keydown"]) addEventListener(type, () => (hasMoved = true), { once: true, passive: true });
     await showLabels();
     if (!hasMoved) goToFinding(largest());
+    view.draw();
+    performance.mark("nightjar:outlined");
     main.dataset.state = "ready";
   } catch (error) {
     main.dataset.state = "failed";
