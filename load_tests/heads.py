@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from models.synthesis import Acquisition, Bleed, synthesize_head
 from models.volume import Volume
@@ -54,3 +56,22 @@ def _write(volume: Volume, folder: Path, *, number: int, thickness_mm: float) ->
     for dataset in ct_series(header, whole, series_number=2, kernel="soft", thickness_mm=thickness_mm):
         write_part10(dataset, folder / f"IM{dataset.InstanceNumber:04d}.dcm")
     return folder
+
+
+def make_labelled_head(*, quick: bool) -> tuple[list[Dataset], NDArray[np.uint8]]:
+    """A tilted head CT of 32 x 512 x 512 with a bleed, as a scanner sends it, and its labels; smaller when quick."""
+    slices, step_mm, matrix = (14, 10.0, 128) if quick else (32, 5.0, 512)
+    acquisition = Acquisition(
+        rows=matrix,
+        columns=matrix,
+        pixel_spacing_mm=FIELD_OF_VIEW_MM / matrix,
+        slices=slices,
+        step_mm=step_mm,
+        thickness_mm=step_mm,
+        tilt_deg=-18.0,
+    )
+    head = synthesize_head(acquisition, [Bleed("IPH", 40.0), Bleed("SDH", 25.0)], seed=1)
+    header = StudyHeader(DEMONSTRATION[0], seed=0, number=1)
+    whole = replace(head.volume, voxels=np.round(head.volume.voxels))
+    datasets = ct_series(header, whole, series_number=2, kernel="soft", thickness_mm=step_mm)
+    return list(datasets), head.labels

@@ -19,6 +19,7 @@ _TITLES = {
     "intake": "Intake",
     "ich": "A head CT, step by step",
     "serving": "What serving costs",
+    "viewer": "The quick viewer",
 }
 
 
