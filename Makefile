@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich lock clean
+.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich evaluate-ais lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
@@ -69,6 +69,13 @@ evaluate-ich: $(VENV)/.train
 	$(BIN)/python -m models.ich.train.heldout --labelmaps "$(LABELMAPS)" --out evaluation-ich/data
 	$(BIN)/nightjar evaluate --task ich --synthetic --dataset "200 synthetic heads never seen in training" \
 	  --images evaluation-ich/data/images --truth evaluation-ich/data/truth --out evaluation-ich/report
+
+# The table of docs/models/ais.md, likewise.
+evaluate-ais: $(VENV)/.runtime
+	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make evaluate-ais LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.ais.train.heldout --studies 40 --labelmaps "$(LABELMAPS)" --out evaluation-ais/data
+	$(BIN)/nightjar evaluate --task ais --synthetic --dataset "40 synthetic diffusion studies never seen before" \
+	  --images evaluation-ais/data/images --truth evaluation-ais/data/truth --out evaluation-ais/report
 
 lock: $(VENV)/.dev
 	$(PIP) --quiet uv
