@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich evaluate-ais lock clean
+.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich evaluate-ais chart images lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
@@ -24,9 +24,10 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@$(PIP) --no-deps -e . $(MOVING)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt tests/install-kubernetes-tools
 	@echo "Installing the checks and tests"
 	@$(PIP) -r requirements/dev.txt $(MOVING)
+	@tests/install-kubernetes-tools $(BIN)
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.dev requirements/train.txt
@@ -76,6 +77,14 @@ evaluate-ais: $(VENV)/.runtime
 	$(BIN)/python -m models.ais.train.heldout --studies 40 --labelmaps "$(LABELMAPS)" --out evaluation-ais/data
 	$(BIN)/nightjar evaluate --task ais --synthetic --dataset "40 synthetic diffusion studies never seen before" \
 	  --images evaluation-ais/data/images --truth evaluation-ais/data/truth --out evaluation-ais/report
+
+# What the chart takes from the code, and the plain manifests of k8s/nightjar.
+chart: $(VENV)/.dev
+	$(BIN)/python helm/generate.py
+
+# Both images, with their lists of parts (SBOM), by the container engine named.
+images:
+	images/build $(ENGINE)
 
 lock: $(VENV)/.dev
 	$(PIP) --quiet uv

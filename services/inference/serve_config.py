@@ -27,7 +27,7 @@ def serve_config(settings: InferenceSettings) -> dict[str, Any]:
             "timeout_s": settings.timeout_s,
         }
         if model in calibrations:
-            arguments["calibration"] = calibrations[model].model_dump(mode="json")
+            arguments["calibration"] = calibrations[model].model_dump(mode="json", exclude_unset=True)
         applications.append(
             {
                 "name": model,

@@ -6,7 +6,7 @@ Labels are names that a site chose (models, destinations) or words of the ledger
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -25,6 +25,8 @@ URGENT_PRIORITY = 30
 """Models at or above it look for what cannot wait: haemorrhage and stroke."""
 FLAG_BUCKETS_S = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 REJECT_REASONS = {0xA900: "mismatch", 0xC000: "unreadable", 0xC001: "conflict"}
+ENDS = ("analysed", "failed", "superseded")
+END_STATES = ("analysed", "not_applicable", "failed", "parked")
 
 Key = tuple[str, ...]
 
@@ -146,22 +148,28 @@ class LedgerCollector(Collector):
                      {(): alive["inference"]["healthy"] if "inference" in alive else 0})  # fmt: skip
 
     def _happened(self, connection: Connection) -> Iterator[Metric]:
+        """Counters, from zero where a label can be foreseen: an increase from nothing at all is none to Prometheus."""
         now_s = self._clock()
+        models = [row["model"] for row in measures.analyses_waiting(connection)]
+        names = [entry.name for entry in self._context.settings.destinations]
         yield _counter("nightjar_instances", "Instances acknowledged; conflict: other bytes under a known UID.",
-                       ["outcome"], self._instances.read(connection, now_s))  # fmt: skip
+                       ["outcome"], self._instances.read(connection, now_s),
+                       [(outcome,) for outcome in ("kept", "conflict")])  # fmt: skip
         yield _counter("nightjar_rejects", "Instances refused for good and kept in quarantine.", ["status", "reason"],
-                       self._rejects.read(connection, now_s))  # fmt: skip
+                       self._rejects.read(connection, now_s),
+                       [(f"0x{status:04X}", reason) for status, reason in REJECT_REASONS.items()])  # fmt: skip
         yield _counter("nightjar_studies_ended", "Studies that came to an end state.", ["state"],
-                       self._studies.read(connection, now_s))  # fmt: skip
+                       self._studies.read(connection, now_s), [(state,) for state in END_STATES])  # fmt: skip
         yield _counter("nightjar_analyses", "Analyses ended, by model and state.", ["model", "state"],
-                       self._analyses.read(connection, now_s))  # fmt: skip
+                       self._analyses.read(connection, now_s),
+                       [(model, state) for model in models for state in ENDS])  # fmt: skip
         deliveries = self._deliveries.read(connection, now_s)
         yield _counter("nightjar_deliveries", "Deliveries ended, delivered or parked.", ["destination", "state"],
-                       Counter({key: n for key, n in deliveries.items() if key[1] != "retry"}))  # fmt: skip
-        yield _counter(
-            "nightjar_delivery_retries", "Tries of a delivery that its destination did not take.", ["destination"],
-            Counter({key[:1]: n for key, n in deliveries.items() if key[1] == "retry"}),
-        )  # fmt: skip
+                       {key: n for key, n in deliveries.items() if key[1] != "retry"},
+                       [(name, state) for name in names for state in ("delivered", "parked")])  # fmt: skip
+        yield _counter("nightjar_delivery_retries", "Tries of a delivery that its destination did not take.",
+                       ["destination"], {key[:1]: n for key, n in deliveries.items() if key[1] == "retry"},
+                       [(name,) for name in names])  # fmt: skip
         yield _histogram(self._answers.read(connection, now_s))
 
     def _disk(self) -> Iterator[Metric]:
@@ -209,9 +217,11 @@ def _gauge(name: str, says: str, labels: Sequence[str], values: dict[Any, float]
     return family
 
 
-def _counter(name: str, says: str, labels: Sequence[str], values: Counter[Key]) -> Metric:
+def _counter(
+    name: str, says: str, labels: Sequence[str], values: Mapping[Key, float], foreseen: Iterable[Key]
+) -> Metric:
     family = CounterMetricFamily(name, says, labels=labels)
-    for key, value in sorted(values.items()):
+    for key, value in sorted({**dict.fromkeys(foreseen, 0.0), **values}.items()):
         family.add_metric(list(key), value)
     return family
 

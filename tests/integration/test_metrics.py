@@ -101,7 +101,9 @@ def test_what_waits_and_what_happened(site: Context) -> None:
     collector = LedgerCollector(site, PARTS, Clock())
     before = scrape(collector)
     assert value(before, "nightjar_ledger_up") == 1
-    assert value(before, "nightjar_instances_total", outcome="kept") is None, "counting starts with the process"
+    assert value(before, "nightjar_instances_total", outcome="kept") == 0, "counting starts with the process"
+    assert value(before, "nightjar_studies_ended_total", state="parked") == 0, "from nothing at all nothing increases"
+    assert value(before, "nightjar_deliveries_total", destination="pacs", state="parked") == 0
     assert value(before, "nightjar_analyses_waiting", model="ich", urgency="urgent", state="queued") == 0
     assert value(before, "nightjar_analyses_oldest_seconds", model="enhance", urgency="routine") == 0
     assert value(before, "nightjar_parts_alive", part="router") == 0

@@ -1,0 +1,239 @@
+"""Files of the chart that follow from the code: `make chart` writes them, a test fails when they are stale.
+
+- `nightjar/files/models.yaml`: name, version and weights of every model, from the cards.
+- `nightjar/values.schema.json`: what values.yaml may say; `settings` is Nightjar's own schema of settings.
+- `../k8s/nightjar/rendered.yaml`: the chart rendered with its example of one machine, for those without Helm.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.calibration import ModelCalibration
+from models.registry import list_models
+from services.inference.serve_config import model_arguments
+from services.settings import InferenceSettings, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "helm" / "nightjar"
+MODELS, SCHEMA = CHART / "files" / "models.yaml", CHART / "values.schema.json"
+RENDERED = ROOT / "k8s" / "nightjar" / "rendered.yaml"
+WRITTEN_BY_THE_CHART = {"data_dir", "database", "storage", "inference", "metrics"}
+
+Json = dict[str, Any]
+
+
+def models() -> str:
+    """files/models.yaml."""
+    content = {card.name: model_arguments(card.name) for card in list_models()}
+    return "# Written by `make chart` from the models' cards.\n" + yaml.safe_dump(content, sort_keys=True)
+
+
+def rendered() -> str:
+    """The chart as `kubectl apply -k k8s/nightjar` gives it."""
+    return template(CHART / "examples" / "single-node-cpu.yaml")
+
+
+def template(values: Path, *arguments: str) -> str:
+    """`helm template` of the chart with one values file.
+
+    Raises:
+        CalledProcessError: Helm refused; its words are in stderr.
+    """
+    helm = Path(sys.executable).with_name("helm")
+    command = [helm, "template", "nightjar", CHART, "--namespace", "nightjar", "--values", values, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def schema() -> str:
+    """values.schema.json."""
+    content = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Values of the chart nightjar",
+        **_object(_properties(), additional=False),
+    }
+    content["properties"]["global"] = {"type": "object"}  # Helm adds it to every chart's values
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _properties() -> Json:
+    text, number, flag = {"type": "string"}, {"type": "integer", "minimum": 1}, {"type": "boolean"}
+    name = {"type": "string", "minLength": 1}
+    words = {"type": "object", "additionalProperties": {"type": "string"}}
+    free = {"type": "object"}
+    cidr = {"type": "string", "pattern": r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"}
+    port = {"type": "integer", "minimum": 1, "maximum": 65535}
+    peers = {"type": "array", "items": _object({"cidr": cidr, "port": port}, required=["cidr", "port"])}
+    quantity = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"}
+    amounts = _object({"cpu": quantity, "memory": quantity, "ephemeral-storage": quantity})
+    resources = _object({"requests": amounts, "limits": amounts}, required=["requests", "limits"])
+    image = _object({"repository": name, "tag": text, "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]}})
+    settings = Settings.model_json_schema()
+    inference = InferenceSettings.model_json_schema()["properties"]
+    definitions = settings.pop("$defs")
+    site = _inline({**settings, "properties": _site_settings(settings["properties"])}, definitions)
+    calibration = ModelCalibration.model_json_schema()
+    parts = {"replicas": number, "resources": resources}
+
+    def autoscaling(**targets: Json) -> Json:
+        return _object({"enabled": flag, "minReplicas": number, "maxReplicas": number, **targets})
+
+    return {
+        "image": image,
+        "inferenceImage": image,
+        "imagePullSecrets": {"type": "array", "items": _object({"name": name})},
+        "settings": site,
+        "existingSecret": text,
+        "rules": text,
+        "calibrations": {
+            "type": "object",
+            "additionalProperties": _inline(calibration, calibration.pop("$defs", {})),
+        },
+        "database": _object(
+            {
+                "existingSecret": name,
+                "key": name,
+                "cloudnativepg": _object(
+                    {"enabled": flag, "instances": number, "size": quantity, "storageClass": text}
+                ),
+            }
+        ),
+        "storage": _object(
+            {
+                "existingClaim": text,
+                "size": quantity,
+                "storageClass": text,
+                "accessMode": {"enum": ["ReadWriteMany", "ReadWriteOnce"]},
+            }
+        ),
+        "router": _object(
+            {
+                **parts,
+                "drainSeconds": number,
+                "service": _object(
+                    {
+                        "type": {"enum": ["LoadBalancer", "NodePort", "ClusterIP"]},
+                        "port": port,
+                        "annotations": words,
+                        "loadBalancerIP": text,
+                    }
+                ),
+            }
+        ),
+        "worker": _object({**parts, "autoscaling": autoscaling(jobsPerReplica=number)}),
+        "web": _object(
+            {
+                **parts,
+                "ingress": _object(
+                    {
+                        "enabled": flag,
+                        "className": text,
+                        "host": name,
+                        "annotations": words,
+                        "tls": _object({"secretName": name, "clusterIssuer": text}),
+                    }
+                ),
+            }
+        ),
+        "inference": _object(
+            {
+                **parts,
+                "models": {"type": "array", "minItems": 1, "items": name},
+                "engine": {"enum": inference["engine"]["enum"]},
+                "timeoutSeconds": number,
+                "autoscaling": autoscaling(analysesPerReplica=number, urgentSeconds=number),
+            }
+        ),
+        "ray": _object(
+            {
+                "version": name,
+                "authSecret": name,
+                "replicas": number,
+                "maximumReplicas": {"type": ["integer", "null"], "minimum": 1},
+                "threads": number,
+                "head": _object({"resources": resources}),
+                "workers": _object(
+                    {
+                        **parts,
+                        "maxReplicas": number,
+                        "nodeSelector": words,
+                        "tolerations": {"type": "array", "items": free},
+                    }
+                ),
+                "redis": _object({"address": text, "passwordSecret": text, "passwordKey": name}),
+            }
+        ),
+        "metrics": _object(
+            {
+                "resources": resources,
+                "serviceMonitor": _object({"enabled": flag, "interval": name, "labels": words}),
+                "rules": _object(
+                    {
+                        "enabled": flag,
+                        "labels": words,
+                        "quietMinutes": number,
+                        "workFrom": {"type": "integer", "minimum": 0, "maximum": 23},
+                        "workTo": {"type": "integer", "minimum": 1, "maximum": 24},
+                        "urgentSeconds": number,
+                    }
+                ),
+                "dashboard": _object({"enabled": flag, "labels": words}),
+            }
+        ),
+        "networkPolicy": _object(
+            {
+                "enabled": flag,
+                "dicomSources": {"type": "array", "minItems": 1, "items": cidr},
+                "destinations": peers,
+                "database": peers,
+                "ingressNamespace": name,
+                "monitoringNamespace": name,
+                "kuberayNamespace": name,
+            }
+        ),
+        "nodeSelector": words,
+        "tolerations": {"type": "array", "items": free},
+    }
+
+
+def _site_settings(properties: Json) -> Json:
+    return {name: value for name, value in properties.items() if name not in WRITTEN_BY_THE_CHART}
+
+
+def _object(properties: Json, *, required: list[str] | None = None, additional: bool = False) -> Json:
+    found: Json = {"type": "object", "additionalProperties": additional, "properties": properties}
+    return found | ({"required": required} if required else {})
+
+
+def _inline(content: Any, definitions: Json) -> Any:
+    """A schema with what it refers to put in its place; defaults, which Helm must not read as advice, left out."""
+    if isinstance(content, list):
+        return [_inline(entry, definitions) for entry in content]
+    if not isinstance(content, dict):
+        return content
+    if "$ref" in content:
+        return _inline(definitions[content["$ref"].rpartition("/")[2]], definitions)
+    return {
+        key: {name: _inline(entry, definitions) for name, entry in value.items()} if key == "properties"
+        else _inline(value, definitions)
+        for key, value in content.items()
+        if key not in ("default", "title") or (key == "title" and isinstance(value, dict))
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Write every file."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    for path, make in ((MODELS, models), (SCHEMA, schema), (RENDERED, rendered)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(make(), encoding="utf-8")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+{{- define "nightjar.name" -}}
+{{- if eq .Release.Name "nightjar" }}nightjar{{ else }}{{ printf "%s-nightjar" .Release.Name | trunc 24 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{/* Labels that select, of a release or, with (dict "root" . "part" "router"), of one part. */}}
+{{- define "nightjar.selector" -}}
+app.kubernetes.io/name: nightjar
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- with .part }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "nightjar.labels" -}}
+{{ include "nightjar.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "nightjar.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{- define "nightjar.claim" -}}
+{{ .Values.storage.existingClaim | default (printf "%s-store" (include "nightjar.name" .)) }}
+{{- end }}
+
+{{- define "nightjar.databaseSecret" -}}
+{{- if .Values.database.cloudnativepg.enabled -}}
+name: {{ include "nightjar.name" . }}-postgres-app
+key: uri
+{{- else -}}
+name: {{ .Values.database.existingSecret }}
+key: {{ .Values.database.key }}
+{{- end -}}
+{{- end }}
+
+{{- define "nightjar.databaseEnvironment" -}}
+- name: NIGHTJAR_DATABASE__URL
+  valueFrom:
+    secretKeyRef:
+      {{- include "nightjar.databaseSecret" . | nindent 6 }}
+{{- end }}
+
+{{- define "nightjar.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "nightjar.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "nightjar.spread" -}}
+{{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+- maxSkew: 1
+  topologyKey: {{ $key }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "nightjar.selector" $ | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{/* The settings file that every part reads: what the chart decides over what the site wrote. */}}
+{{- define "nightjar.settings" -}}
+{{- $inference := dict "models" .Values.inference.models "engine" .Values.inference.engine "timeout_s" .Values.inference.timeoutSeconds "threads" .Values.ray.threads "replicas" .Values.ray.replicas "ray_address" (printf "%s-head-svc:6379" (include "nightjar.rayName" .)) }}
+{{- with .Values.ray.maximumReplicas }}{{ $_ := set $inference "maximum_replicas" . }}{{ end }}
+{{- with .Values.calibrations }}
+{{- $files := list }}
+{{- range $model := keys . | sortAlpha }}{{ $files = append $files (printf "/etc/nightjar/%s.calibration.yaml" $model) }}{{ end }}
+{{- $_ := set $inference "calibrations" $files }}
+{{- end }}
+{{- $router := dict "host" "0.0.0.0" "port" 11112 "drain_s" .Values.router.drainSeconds }}
+{{- if .Values.rules }}{{ $_ := set $router "rules" "/etc/nightjar/rules.yaml" }}{{ end }}
+{{- $own := dict "data_dir" "/var/lib/nightjar" "router" $router "inference" $inference
+  "web" (dict "host" "0.0.0.0" "port" 8080 "secure_cookies" .Values.web.ingress.enabled)
+  "metrics" (dict "host" "0.0.0.0" "port" 9100) }}
+{{- range $section, $values := $own }}
+{{- if and (kindIs "map" $values) (hasKey $.Values.settings $section) }}
+{{- range $key := keys $values }}
+{{- if hasKey (index $.Values.settings $section) $key }}{{ fail (printf "settings.%s.%s is written by the chart; see values.yaml for its own value" $section $key) }}{{ end }}
+{{- end }}
+{{- else if hasKey $.Values.settings $section }}{{ fail (printf "settings.%s is written by the chart" $section) }}
+{{- end }}
+{{- end }}
+{{- mergeOverwrite (deepCopy .Values.settings) $own | toYaml }}
+{{- end }}
+
+{{- define "nightjar.configuration" -}}
+nightjar.yaml: |
+  {{- include "nightjar.settings" . | nindent 2 }}
+{{- with .Values.rules }}
+rules.yaml: |
+  {{- . | nindent 2 }}
+{{- end }}
+{{- range $model, $content := .Values.calibrations }}
+{{ $model }}.calibration.yaml: |
+  {{- toYaml $content | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A Deployment of one part: (dict "root" . "part" "router" "values" .Values.router "image" .Values.image ...). */}}
+{{- define "nightjar.deployment" -}}
+{{- $root := .root -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "nightjar.name" $root }}-{{ .part }}
+  labels:
+    {{- include "nightjar.labels" . | nindent 4 }}
+spec:
+  {{- if not (dig "autoscaling" "enabled" false .values) }}
+  replicas: {{ .values.replicas | default 1 }}
+  {{- end }}
+  revisionHistoryLimit: 3
+  strategy:
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  selector:
+    matchLabels:
+      {{- include "nightjar.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "nightjar.labels" . | nindent 8 }}
+        nightjar/metrics: "yes"
+        {{- if .ray }}
+        nightjar/ray: "yes"
+        {{- end }}
+      annotations:
+        checksum/configuration: {{ include "nightjar.configuration" $root | sha256sum }}
+    spec:
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: {{ .graceSeconds | default 30 }}
+      securityContext:
+        {{- include "nightjar.podSecurity" . | nindent 8 }}
+      {{- with $root.Values.imagePullSecrets }}
+      imagePullSecrets: {{ toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $root.Values.nodeSelector }}
+      nodeSelector: {{ toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $root.Values.tolerations }}
+      tolerations: {{ toYaml . | nindent 8 }}
+      {{- end }}
+      topologySpreadConstraints:
+        {{- include "nightjar.spread" . | nindent 8 }}
+      containers:
+        - name: {{ .part }}
+          image: {{ include "nightjar.image" . }}
+          imagePullPolicy: {{ .image.pullPolicy }}
+          args: [{{ .part }}, --config, /etc/nightjar/nightjar.yaml]
+          env:
+            {{- include "nightjar.databaseEnvironment" $root | nindent 12 }}
+            {{- with .environment }}
+            {{- . | nindent 12 }}
+            {{- end }}
+          {{- with $root.Values.existingSecret }}
+          envFrom:
+            - secretRef: {name: {{ . }}}
+          {{- end }}
+          ports:
+            - {name: metrics, containerPort: 9100}
+            {{- with .port }}
+            - {name: {{ .name }}, containerPort: {{ .number }}}
+            {{- end }}
+          startupProbe:
+            httpGet: {path: /healthz, port: metrics}
+            periodSeconds: 2
+            failureThreshold: 60
+          livenessProbe:
+            httpGet: {path: /healthz, port: metrics}
+            periodSeconds: 10
+            timeoutSeconds: 5
+            failureThreshold: 3
+          readinessProbe:
+            httpGet: {path: {{ .readyPath | default "/readyz" }}, port: {{ .readyPort | default "metrics" }}}
+            periodSeconds: 5
+            timeoutSeconds: 5
+          {{- with .preStopSeconds }}
+          lifecycle:
+            preStop: {sleep: {seconds: {{ . }}}}
+          {{- end }}
+          resources: {{ toYaml .values.resources | nindent 12 }}
+          securityContext:
+            {{- include "nightjar.containerSecurity" . | nindent 12 }}
+          volumeMounts:
+            - {name: configuration, mountPath: /etc/nightjar, readOnly: true}
+            - {name: store, mountPath: /var/lib/nightjar}
+            - {name: tmp, mountPath: /tmp}
+            {{- if .ray }}
+            - {name: shm, mountPath: /dev/shm}
+            {{- end }}
+      volumes:
+        - name: configuration
+          configMap: {name: {{ include "nightjar.name" $root }}}
+        - name: store
+          persistentVolumeClaim: {claimName: {{ include "nightjar.claim" $root }}}
+        - name: tmp
+          emptyDir: {sizeLimit: 2Gi}
+        {{- if .ray }}
+        - name: shm
+          emptyDir: {medium: Memory, sizeLimit: 1Gi}
+        {{- end }}
+{{- end }}
+
+{{/* A PodDisruptionBudget: one pod of a part at a time. */}}
+{{- define "nightjar.budget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "nightjar.name" .root }}-{{ .part }}
+  labels:
+    {{- include "nightjar.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "nightjar.selector" . | nindent 6 }}
+{{- end }}
