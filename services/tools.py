@@ -9,6 +9,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from models.card import SIGN
 from services.console import AsJson, Config, err, out, print_json
 from services.errors import SettingsError
 
@@ -94,7 +95,7 @@ def phantom(
         return
     table = Table("Study", "Shows", "Should end", "Folder")
     for study in studies:
-        shows = ", ".join(f"{bleed.label} {bleed.volume_ml:.1f} mL" for bleed in study.bleeds) or "no bleed"
+        shows = ", ".join(f"{bleed.label} {bleed.volume_ml:.1f} mL" for bleed in study.bleeds) or "nothing"
         table.add_row(study.name, shows, study.expected, str(study.directory))
     out.print(table)
 
@@ -147,7 +148,16 @@ def predict(
             str(finding["urgency"]),
         )
     out.print(table if report["findings"] else "No flag raised.")
+    for name, taken in report["measurements"].items():
+        out.print(f"{name}: {_words(taken['value'], taken['unit'])}", highlight=False, markup=False)
     out.print(f"Written to {out_dir}. Prioritisation only. Not for diagnosis.", highlight=False)
+
+
+def _words(value: float, unit: str) -> str:
+    """A measurement on the terminal; signs are words, counts and ratios bare."""
+    if unit == SIGN:
+        return "present" if value else "absent"
+    return f"{value:g}" if unit.startswith("{") else f"{value:g} {unit}"
 
 
 @rules_app.command("test")

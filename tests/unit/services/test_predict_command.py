@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from support.diffusion_head import Sphere, head
 from support.instances import ct, write
 from support.tiny_network import write_threshold_network
 
@@ -13,7 +14,8 @@ from models import predict as module
 from models.calibration import ModelCalibration, calibrate_card
 from models.engines import open_engine
 from models.ich.model import create
-from models.registry import Model, load_card
+from models.nifti import grid_of, read_nifti
+from models.registry import Model, load_card, load_model
 from services import cli
 
 
@@ -122,3 +124,24 @@ def test_a_sites_calibration_moves_the_operating_point(nightjar: Command, image:
     code, _, err = nightjar(image, "--calibration", "site.yaml")
     assert code == 1
     assert "fitted to ich 0.0.1" in err
+
+
+def test_a_model_of_several_inputs_says_its_measurements_in_words(
+    nightjar: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "load_model", load_model)
+    made = head(Sphere((35.0, 10.0, 12.0), 13.0))
+    for role, volume in (("DWI", made.dwi), ("ADC", made.adc), ("FLAIR", made.flair)):
+        nib.save(nib.Nifti1Image(volume.voxels.transpose(2, 1, 0), grid_of(volume).affine), tmp_path / f"{role}.nii.gz")
+    given = [part for role in ("DWI", "ADC", "FLAIR") for part in ("--input", f"{role}={role}.nii.gz")]
+    code, out, err = nightjar("--model", "ais", *given, "--out", "result")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert "lesions: 1" in lines
+    assert "DWI-FLAIR mismatch: present" in lines
+    assert "core, right: 0 mL" in lines
+    mask = read_nifti(tmp_path / "result" / "segmentation.nii.gz")[0].voxels > 0
+    assert 2 * (mask & made.truth).sum() > 0.9 * (mask.sum() + made.truth.sum())
+    code, out, err = nightjar("--model", "ais", "--input", "DWI=DWI.nii.gz")
+    assert (code, out) == (1, "")
+    assert "ais needs an input of role ADC" in err
