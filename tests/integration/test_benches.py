@@ -50,6 +50,24 @@ def test_a_quick_head_ct_leaves_seconds_and_memory_of_both_engines(tmp_path: Pat
     assert all(figure["value"] > 0 for figure in figures.values())
 
 
+def test_the_pages_benches_leave_their_figures(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "load_tests", "viewer", "worklist", "--quick", "--out", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for name, expected in (
+        ("viewer", "ready: the whole series in three planes"),
+        ("worklist", "commit of a flag to the frame that shows it: median"),
+    ):
+        figures = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["figures"]
+        assert expected in [figure["what"] for figure in figures]
+        assert all(figure["value"] > 0 for figure in figures)
+
+
 def test_an_unknown_bench_is_wrong_use() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "load_tests", "speed"],
