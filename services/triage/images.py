@@ -1,5 +1,6 @@
 """Images for the viewer: read as the models read them, so that labels fit, then kept as 16-bit integers."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,12 +16,16 @@ from PIL import Image
 from models.dicom import read_series
 from models.errors import InvalidVolume
 from models.volume import Volume
-from services.ledger.images import SeriesContent
+from services.ledger.images import InstanceFacts, SeriesContent
 from services.storage import Store
 
 BRAIN = (80.0, 40.0)
 """Width and level, HU."""
 
+LARGEST_BYTES = 400 * 2**20
+"""Of voxels in one series, 800 slices of 512 x 512; reading takes a few times as much, and so does the page."""
+
+_READINGS = 2
 _INT16 = np.iinfo(np.int16)
 _PERCENTILES = (1.0, 99.7)
 
@@ -92,13 +97,17 @@ def _png(image: Image.Image) -> bytes:
 
 
 class Shelf:
-    """Series read a moment ago, within so many bytes. Who asks for one that is being read waits for that reading."""
+    """Series read a moment ago, within so many bytes. Who asks for one that is being read waits for that reading.
+
+    Only a few are read side by side, whoever asks: each takes memory while it lasts.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._kept: OrderedDict[str, Images] = OrderedDict()
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._readings = threading.BoundedSemaphore(_READINGS)
 
     def get(self, digest: str, read: Callable[[], Images]) -> Images:
         """The series with this content, read at most once at a time."""
@@ -110,7 +119,8 @@ class Shelf:
                 if found is not None:
                     self._kept.move_to_end(digest)
                     return found
-            images = read()
+            with self._readings:
+                images = read()
             with self._lock:
                 self._kept[digest] = images
                 while len(self._kept) > 1 and sum(kept.voxels.nbytes for kept in self._kept.values()) > self._limit:
@@ -119,12 +129,18 @@ class Shelf:
             return images
 
 
-def read_images(store: Store, content: SeriesContent) -> Images:
+def read_images(store: Store, content: SeriesContent, *, largest_bytes: int = LARGEST_BYTES) -> Images:
     """A whole series.
 
     Raises:
-        InvalidVolume: it cannot be shown as a volume; the message says why, without patient data.
+        InvalidVolume: it cannot be shown as a volume, or is too large; the message says why, without patient data.
     """
+    size_bytes = sum(_voxel_bytes(instance) for instance in content.instances)
+    if size_bytes > largest_bytes:
+        raise InvalidVolume(
+            f"This series has {len(content.instances)} instances and {size_bytes / 2**20:.0f} MiB of voxels, too many "
+            "for the quick viewer. Read it in PACS."
+        )
     return _keep(read_series([_instance(store, each.digest) for each in content.instances]), content.modality)
 
 
@@ -151,6 +167,12 @@ def _instance_of_slice(content: SeriesContent, index: int) -> str | None:
         places.append((float(position @ normal), instance.digest))
     places.sort()
     return places[index][1] if 0 <= index < len(places) else None
+
+
+def _voxel_bytes(instance: InstanceFacts) -> int:
+    rows, columns, frames = (instance.attributes.get(name, 1) for name in ("Rows", "Columns", "NumberOfFrames"))
+    sizes = [size for size in (rows, columns, frames) if isinstance(size, int)]
+    return 2 * math.prod(sizes)
 
 
 def _numbers(values: object, count: int) -> NDArray[np.float64] | None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import md5
@@ -16,6 +17,7 @@ from support.images import analyse, receive
 from support.triage import PASSWORD, ServedPages, add_account, add_study, served
 
 from models.dicom import read_series
+from models.errors import InvalidVolume
 from models.prediction import Finding, Urgency
 from services.context import Context
 from services.ledger.accounts import Role
@@ -141,6 +143,14 @@ def test_one_slice_is_read_alone_only_where_its_place_is_certain(context: Contex
     assert read_slice(context.store, content, 10) is None
     magnetic = SeriesContent(content.study_uid, content.series_uid, "MR", content.instances, content.digest)
     assert read_slice(context.store, magnetic, 0) is None  # one place may hold several images
+
+
+def test_a_series_too_large_is_refused_before_it_is_read(context: Context) -> None:
+    content = _content(context, tilted_ct(shape=SHAPE))
+    voxel_bytes = 2 * math.prod(SHAPE)
+    read_images(context.store, content, largest_bytes=voxel_bytes)
+    with pytest.raises(InvalidVolume, match="10 instances and 0 MiB of voxels, too many"):
+        read_images(context.store, content, largest_bytes=voxel_bytes - 1)
 
 
 def test_values_beyond_16_bits_keep_their_meaning(context: Context) -> None:
