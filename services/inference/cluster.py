@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray import serve
@@ -86,22 +85,33 @@ class ClusterModels(ModelServer):
 
 
 def _join(address: str) -> bool:
-    """Connect to the Ray of this machine, which joins the cluster first as a node that runs nothing."""
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    """Connect to the Ray of this machine, which joins the cluster first as a node that runs nothing.
+
+    Never without one here: Ray would take the head's for its own, and end this process when it finds no socket.
+    """
+    if not _has_node():
+        command = [
+            str(Path(sys.executable).with_name("ray")), "start", f"--address={address}", "--num-cpus=0", "--num-gpus=0",
+            f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats",
+        ]  # fmt: skip
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=JOIN_TIMEOUT_S)
+        except subprocess.SubprocessError:
+            return False
     try:
-        ray.init(address=address, **options)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError):
-        ray.shutdown()
-    else:
-        return True
-    command = [
-        Path(sys.executable).with_name("ray"), "start", f"--address={address}", "--num-cpus=0", "--num-gpus=0",
-        f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats",
-    ]  # fmt: skip
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=JOIN_TIMEOUT_S)
-        ray.init(address=address, **options)
-    except (subprocess.SubprocessError, ConnectionError, ValueError, RuntimeError):
         ray.shutdown()
         return False
     return True
+
+
+def _has_node() -> bool:
+    """Whether a node of Ray's runs among the processes seen here; a container sees its own."""
+    for process in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if process.read_text().strip() == "raylet":
+                return True
+        except OSError:  # it ended meanwhile
+            continue
+    return False
