@@ -1,4 +1,4 @@
-"""A head for diffusion tests in milliseconds: an ellipsoid of brain with ventricles and scalp, and spheres put into it."""
+"""A head for diffusion tests in milliseconds: an ellipsoid of brain with ventricles and scalp, spheres put into it."""
 
 from dataclasses import dataclass
 
