@@ -180,6 +180,41 @@ def test_the_ray_service_is_what_kuberay_takes() -> None:
         assert list(validator.iter_errors(service)) != []
 
 
+def test_kuberay_finds_the_pods_and_ports_that_its_services_name() -> None:
+    """Its Services select by labels of its own, app.kubernetes.io/name among them, and take ports from the head."""
+    cluster = one(render(), "RayService")["spec"]["rayClusterConfig"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        labels = group["template"]["metadata"]["labels"]
+        assert all(label.startswith("nightjar/") for label in labels)
+        assert labels["nightjar/release"] == "nightjar"
+    [head] = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in head["ports"]}
+    assert ports == {"gcs-server": 6379, "dashboard": 8265, "client": 10001, "serve": 8000}
+
+
+def test_every_selector_finds_pods() -> None:
+    manifests = render(CHART / "examples" / "region.yaml")
+    labels = [
+        entry["spec"]["template"]["metadata"]["labels"] for entry in manifests if entry["kind"] in ("Deployment", "Job")
+    ]
+    cluster = one(manifests, "RayService")["spec"]["rayClusterConfig"]
+    labels += [g["template"]["metadata"]["labels"] for g in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+    for entry in manifests:
+        spec = entry.get("spec", {})
+        if entry["kind"] == "Service":
+            wanted = spec["selector"]
+        elif entry["kind"] in ("PodDisruptionBudget", "Deployment"):
+            wanted = spec["selector"]["matchLabels"]
+        elif entry["kind"] == "NetworkPolicy":
+            wanted = spec["podSelector"]["matchLabels"]
+        else:
+            continue
+        found = [label for label in labels if wanted.items() <= label.items()]
+        assert found, f"{entry['kind']} {entry['metadata']['name']} selects nothing"
+        if entry["metadata"]["name"] == "nightjar-default":
+            assert len(found) == len(labels), "a pod without a policy may talk to anyone"
+
+
 def test_postgres_in_the_cluster_commits_on_two_machines() -> None:
     """CloudNativePG's schema is in no registry we reach; these are the fields of its `postgresql.cnpg.io/v1`."""
     manifests = render(CHART / "examples" / "region.yaml")
@@ -348,7 +383,7 @@ def known_metrics() -> set[str]:
     histogram = {f"nightjar_last_instance_to_answer_seconds_{part}" for part in ("bucket", "count", "sum")}
     return gauges | counters | histogram | {
         "process_resident_memory_bytes", "process_cpu_seconds_total", "kube_pod_container_status_restarts_total",
-        "certmanager_certificate_expiration_timestamp_seconds",
+        "certmanager_certificate_expiration_timestamp_seconds", "nightjar_part",
     }  # fmt: skip
 
 

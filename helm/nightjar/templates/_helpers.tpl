@@ -2,17 +2,22 @@
 {{- if eq .Release.Name "nightjar" }}nightjar{{ else }}{{ printf "%s-nightjar" .Release.Name | trunc 24 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
-{{/* Labels that select, of a release or, with (dict "root" . "part" "router"), of one part. */}}
+{{/* Labels that select, of a release or, with (dict "root" . "part" "router"), of one part. Not the usual ones:
+   KubeRay's Services look for values of its own under those on the pods it makes. */}}
 {{- define "nightjar.selector" -}}
-app.kubernetes.io/name: nightjar
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+nightjar/release: {{ .root.Release.Name }}
 {{- with .part }}
-app.kubernetes.io/component: {{ . }}
+nightjar/part: {{ . }}
 {{- end }}
 {{- end }}
 
 {{- define "nightjar.labels" -}}
 {{ include "nightjar.selector" . }}
+app.kubernetes.io/name: nightjar
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- with .part }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}

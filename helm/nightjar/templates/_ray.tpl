@@ -28,7 +28,7 @@ headGroupSpec:
     object-store-memory: "536870912"
   template:
     {{- include "nightjar.rayPod" (dict "root" . "part" "ray-head" "resources" .Values.ray.head.resources "account" (eq (include "nightjar.rayGrows" .) "true")
-      "ports" (dict "gcs" 6379 "dashboard" 8265 "client" 10001)
+      "ports" (dict "gcs-server" 6379 "dashboard" 8265 "client" 10001 "serve" 8000)
       "live" (dict "path" "/api/gcs_healthz" "port" 8265)) | nindent 4 }}
 workerGroupSpecs:
   - groupName: cpu
@@ -68,7 +68,7 @@ workerGroupSpecs:
 {{- $root := .root -}}
 metadata:
   labels:
-    {{- include "nightjar.labels" . | nindent 4 }}
+    {{- include "nightjar.selector" . | nindent 4 }}
     nightjar/ray: "yes"
 spec:
   automountServiceAccountToken: {{ .account | default false }}
