@@ -38,7 +38,10 @@ export function resample(stack, voxels, plane, labels) {
   const marks = labels.size ? new Uint8Array(width * height) : null;
   const low = offsets[0] - stack.firstHalf;
   const high = offsets[slices - 1] + stack.lastHalf;
-  const reach = { columns, rows, size: rows * columns, right: columns - 0.5, bottom: rows - 0.5 };
+  // A plane across the rows meets each of them once: it needs one value of each, not two by two voxels at every pixel.
+  const isAcross = Math.abs(column[1]) < 1e-9 && Math.abs(column[2]) < 1e-9;
+  const sheet = isAcross ? oneColumn(stack, voxels, firstColumn, column[0]) : null;
+  const size = rows * columns;
   let k = 0;
   for (let y = 0; y < height; y += 1) {
     const [s0, c0, r0] = [offset[0] + y * offset[2], column[0] + y * column[2], row[0] + y * row[2]];
@@ -53,8 +56,17 @@ export function resample(stack, voxels, plane, labels) {
       const weight = part < 0 ? 0 : part > 1 ? 1 : part;
       const c = c0 + x * column[1];
       const r = r0 + x * row[1];
-      const here = lookUp(voxels, reach, k, c - firstColumn[k], r - firstRow[k]);
-      const there = weight > 0 ? lookUp(voxels, reach, next, c - firstColumn[next], r - firstRow[next]) : here;
+      const rowHere = r - firstRow[k];
+      const rowThere = r - firstRow[next];
+      let here;
+      let there;
+      if (isAcross) {
+        here = between(sheet, k * rows, rows, rowHere);
+        there = between(sheet, next * rows, rows, rowThere);
+      } else {
+        here = lookUp(voxels, k * size, columns, rows, c - firstColumn[k], rowHere);
+        there = weight > 0 ? lookUp(voxels, next * size, columns, rows, c - firstColumn[next], rowThere) : here;
+      }
       // In a tilted stack the edge of one slice may have no neighbour in the next: then the nearer one has to be there.
       const i = y * width + x;
       if (here > OUTSIDE && there > OUTSIDE) values[i] = Math.round(here + (there - here) * weight);
@@ -79,14 +91,33 @@ function within(first, step, low, high, count) {
   return [Math.max(0, Math.ceil(Math.min(one, other))), Math.min(count, Math.floor(Math.max(one, other)) + 1)];
 }
 
-/** The value of a slice between its voxels, bilinear; OUTSIDE beyond its edge. */
-function lookUp(voxels, { columns, rows, size, right, bottom }, slice, c, r) {
-  if (c < -0.5 || r < -0.5 || c > right || r > bottom) return OUTSIDE;
+/** One value a row of every slice, between two columns; OUTSIDE where a slice does not reach so far. */
+function oneColumn({ slices, rows, columns }, voxels, firstColumn, column) {
+  const values = new Float32Array(slices * rows);
+  for (let k = 0; k < slices; k += 1) {
+    const c = column - firstColumn[k];
+    for (let r = 0; r < rows; r += 1) values[k * rows + r] = lookUp(voxels, k * rows * columns, columns, rows, c, r);
+  }
+  return values;
+}
+
+/** A value between two of one row of a sheet, linear; OUTSIDE beyond its ends. */
+function between(values, start, count, at) {
+  if (at < -0.5 || at > count - 0.5) return OUTSIDE;
+  const first = at < 0 ? 0 : at | 0;
+  if (at < 0 || first >= count - 1) return values[start + first];
+  const value = values[start + first];
+  return value + (values[start + first + 1] - value) * (at - first);
+}
+
+/** The value of a slice between its voxels, bilinear; OUTSIDE beyond its edge. `start`: where the slice begins. */
+function lookUp(voxels, start, columns, rows, c, r) {
+  if (c < -0.5 || r < -0.5 || c > columns - 0.5 || r > rows - 0.5) return OUTSIDE;
   const x0 = c < 0 ? 0 : c | 0;
   const y0 = r < 0 ? 0 : r | 0;
   const fx = c < 0 || x0 >= columns - 1 ? 0 : c - x0;
   const fy = r < 0 || y0 >= rows - 1 ? 0 : r - y0;
-  const first = slice * size + y0 * columns + x0;
+  const first = start + y0 * columns + x0;
   const below = fy > 0 ? first + columns : first;
   const next = fx > 0 ? 1 : 0;
   const top = voxels[first] + (voxels[first + next] - voxels[first]) * fx;
