@@ -88,7 +88,7 @@ images:
 
 lock: $(VENV)/.dev
 	$(PIP) --quiet uv
-	for name in runtime dev train; do \
+	for name in runtime parts dev train; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 	sed -i 's/+cpu//' requirements/train.txt
