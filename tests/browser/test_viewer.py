@@ -233,6 +233,7 @@ def test_keys(context: Context, new_page: NewPage, looks_fine: LooksFine) -> Non
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     looks_fine(page, "viewer-keys")
     press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
     press("Escape")
     expect(page.locator("tr[data-key]")).to_have_count(1)
 

@@ -30,13 +30,9 @@ let again = false;
 
 // ---- the list -------------------------------------------------------------------------------------------------------
 
-/** A row's markup without what ticks, to tell whether the server's row differs from the one shown. */
+/** A row's markup as the server wrote it, without what ticks, to tell whether two rows differ. */
 function essence(row) {
-  const copy = row.cloneNode(true);
-  for (const time of copy.querySelectorAll("time.wait")) time.textContent = "";
-  copy.classList.remove("arrived");
-  copy.hidden = false;
-  return copy.outerHTML;
+  return row.outerHTML.replace(/(<time class="wait"[^>]*>)[^<]*/, "$1");
 }
 
 const essences = new WeakMap();

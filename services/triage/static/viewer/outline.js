@@ -17,12 +17,19 @@ function box(marks, width, height) {
 
 /** For each label on a plane, a Path2D along its voxels' edges in pixel units: pixel (x, y) covers x - 0.5 .. x + 0.5. */
 export function outlines(marks, width, height) {
+  if (!traced.has(marks)) traced.set(marks, trace(marks, width, height));
+  return traced.get(marks);
+}
+
+const traced = new WeakMap();
+
+function trace(marks, width, height) {
   const paths = new Map();
   const around = box(marks, width, height);
   if (!around) return paths;
   const path = (label) => paths.get(label) ?? paths.set(label, new Path2D()).get(label);
   const markAt = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : marks[y * width + x]);
-  const trace = (lines, ends, isHorizontal, side) => {
+  const follow = (lines, ends, isHorizontal, side) => {
     for (let line = lines[0]; line <= lines[1] + 1; line += 1) {
       let open = 0;
       let from = 0;
@@ -44,8 +51,8 @@ export function outlines(marks, width, height) {
     }
   };
   for (const side of [0, 1]) {
-    trace([around.top, around.bottom], [around.left, around.right], true, side);
-    trace([around.left, around.right], [around.top, around.bottom], false, side);
+    follow([around.top, around.bottom], [around.left, around.right], true, side);
+    follow([around.left, around.right], [around.top, around.bottom], false, side);
   }
   return paths;
 }

@@ -78,8 +78,7 @@ export function initTrack(track, view) {
   return {
     mark(names) {
       for (const tick of track.querySelectorAll("svg")) tick.remove();
-      for (const [slice, marks] of view.labels) {
-        const present = [...new Set(marks)].filter(Boolean).sort((a, b) => a - b);
+      for (const [slice, present] of view.present) {
         const tick = document.createElementNS("http://www.w3.org/2000/svg", "svg");
         tick.setAttribute("viewBox", `0 0 ${present.length} 1`);
         tick.setAttribute("preserveAspectRatio", "none");
@@ -98,8 +97,8 @@ export function initTrack(track, view) {
     update() {
       knob.style.top = place(view.slice);
       track.setAttribute("aria-valuenow", view.slice + 1);
-      const here = new Set(view.labels.get(view.slice) ?? []);
-      const said = [...here].map((label) => this.names?.get(label)).filter(Boolean);
+      const here = view.present.get(view.slice) ?? [];
+      const said = here.map((label) => this.names?.get(label)).filter(Boolean);
       track.setAttribute("aria-valuetext", `Slice ${view.slice + 1} of ${slices}${said.length ? `, suspected ${said.join(", ")}` : ""}`);
     },
   };

@@ -5,9 +5,16 @@ import { resample, sliceValues } from "./sample.js";
 
 const OVERLAYS = ["outline", "fill", "off"];
 
+/** The labels on a slice, ascending. */
+function labelsIn(marks) {
+  const seen = new Uint8Array(256);
+  for (let i = 0; i < marks.length; i += 1) seen[marks[i]] = 1;
+  return [...seen.keys()].filter((label) => label && seen[label]);
+}
+
 export class View {
   constructor(panes, { stack, voxels, geometry }, start) {
-    Object.assign(this, { panes, stack, voxels, isCt: geometry.is_ct, labels: new Map(), colours: new Map() });
+    Object.assign(this, { panes, stack, voxels, isCt: geometry.is_ct, labels: new Map(), colours: new Map(), present: new Map() });
     const [width, level] = geometry.window;
     this.opening = { width, level, name: geometry.is_ct ? PRESETS[1].name : "Own" };
     this.greys = new Greys(geometry);
@@ -41,7 +48,7 @@ export class View {
     if (!marks) return null;
     const { columns, rowStep, columnStep } = this.stack;
     const found = [];
-    marks.forEach((mark, i) => mark === label && found.push([i % columns, Math.floor(i / columns)]));
+    for (let i = 0; i < marks.length; i += 1) if (marks[i] === label) found.push([i % columns, Math.floor(i / columns)]);
     if (!found.length) return null;
     const mean = [0, 1].map((axis) => found.reduce((total, place) => total + place[axis], 0) / found.length);
     const away = ([x, y]) => Math.hypot((x - mean[0]) * columnStep, (y - mean[1]) * rowStep);
@@ -54,6 +61,7 @@ export class View {
 
   setLabels(labels, colours) {
     Object.assign(this, { labels, colours, upright: null });
+    this.present = new Map([...labels].map(([slice, marks]) => [slice, labelsIn(marks)]));
     this.request();
   }
 
