@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from support.ports import free_ports
+from support.ports import consecutive_free_ports, free_ports
+
+from services.parts import EVERY_PART
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -88,9 +91,13 @@ def until(reached: Callable[[], object], seconds: float = PATIENCE_S) -> None:
 @contextmanager
 def installation(folder: Path) -> Iterator[Installation]:
     router, web = free_ports(2)
-    installation = Installation(
-        folder, {"data_dir": str(folder / "data"), "router": {"port": router}, "web": {"port": web}}
-    )
+    settings = {
+        "data_dir": str(folder / "data"),
+        "router": {"port": router},
+        "web": {"port": web},
+        "metrics": {"port": consecutive_free_ports(len(EVERY_PART))},
+    }
+    installation = Installation(folder, settings)
     yield installation
     for pid in installation.processes():  # only what a failed test left behind
         os.kill(pid, signal.SIGKILL)
@@ -118,6 +125,16 @@ def test_the_whole_service_starts_survives_a_dead_worker_and_leaves_nothing(site
     status = site.status()
     assert status["parts"] == {"inference": 1, "router": 1, "web": 1, "worker": 1}
     assert {model["name"]: model["loaded"] for model in status["models"]} == {"ich": True, "ais": True}
+
+    figures = {}
+    for offset, part in enumerate(EVERY_PART):
+        base = f"http://127.0.0.1:{site.settings['metrics']['port'] + offset}"
+        with urllib.request.urlopen(f"{base}/readyz", timeout=PATIENCE_S) as answer:
+            assert answer.read() == b"ok\n", part
+        with urllib.request.urlopen(f"{base}/metrics", timeout=PATIENCE_S) as answer:
+            figures[part] = answer.read().decode()
+    assert "nightjar_inference_healthy 1.0" in figures["metrics"]
+    assert "nightjar_listener_associations 0.0" in figures["router"]
 
     # Serve's replicas take calls of other deployments on every address; Ray has no setting for it.
     assert {owner for owner in _reachable_from_elsewhere(site).values() if "ServeReplica" not in owner} == set()

@@ -12,3 +12,20 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def consecutive_free_ports(count: int) -> int:
+    """The first of so many ports in a row."""
+    for first in free_ports(64):
+        probes = [socket.socket() for _ in range(count)]
+        try:
+            for offset, probe in enumerate(probes):
+                probe.bind(("127.0.0.1", first + offset))
+        except (OSError, OverflowError):
+            continue
+        else:
+            return first
+        finally:
+            for probe in probes:
+                probe.close()
+    raise AssertionError("no ports in a row are free")
