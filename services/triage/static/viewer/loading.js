@@ -29,12 +29,16 @@ export async function loadImages(address) {
   return { geometry, voxels: new Int16Array(voxels) };
 }
 
-/** An answer's labels: Map from slice to Uint8Array (rows * columns). */
-export async function loadLabels(address, analysis, voxelsASlice) {
+/** An answer's labels as they come: the slices that show any, and all their voxels one after another. */
+export async function loadLabels(address, analysis) {
   const response = await get(`${address}/labels/${analysis}`);
   const slices = JSON.parse(response.headers.get("x-nightjar-slices"));
-  const planes = new Uint8Array(await response.arrayBuffer());
-  return new Map(slices.map((slice, n) => [slice, planes.subarray(n * voxelsASlice, (n + 1) * voxelsASlice)]));
+  return { slices, voxels: new Uint8Array(await response.arrayBuffer()) };
+}
+
+/** Map from slice to its labels, Uint8Array (rows * columns). */
+export function bySlice({ slices, voxels }, voxelsASlice) {
+  return new Map(slices.map((slice, n) => [slice, voxels.subarray(n * voxelsASlice, (n + 1) * voxelsASlice)]));
 }
 
 /** Several answers' labels in one: where they overlap, the later wins. Their values are kept apart by `shift`. */

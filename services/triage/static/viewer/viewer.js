@@ -2,7 +2,7 @@
 import { setServerNow, tick } from "../clock.js";
 import { Stack } from "./geometry.js";
 import { initKeys } from "./keys.js";
-import { loadImages, loadLabels, merge } from "./loading.js";
+import { bySlice, loadImages, loadLabels, merge } from "./loading.js";
 import { Pane } from "./pane.js";
 import { Panel, readAnswers, readFindings } from "./panel.js";
 import { initPane, initTrack } from "./pointer.js";
@@ -30,6 +30,18 @@ function say(title, text) {
 
 // ---- findings -------------------------------------------------------------------------------------------------------
 
+const asked = new Map(); // labels on their way, by analysis
+
+/** Ask for the labels while the images are still coming. */
+function askForLabels() {
+  for (const { id, isDrawn } of readAnswers()) {
+    if (!isDrawn) continue;
+    const labels = loadLabels(series, id);
+    labels.catch(() => {}); // said where they are waited for
+    asked.set(id, labels);
+  }
+}
+
 /** Labels of all answers on this series, each answer's values behind the one before. */
 async function showLabels() {
   const answers = readAnswers().filter((answer) => answer.isDrawn);
@@ -40,7 +52,9 @@ async function showLabels() {
   let shift = 0;
   for (const answer of answers) {
     try {
-      const planes = await loadLabels(series, answer.id, view.stack.rows * view.stack.columns);
+      const labels = asked.get(answer.id) ?? loadLabels(series, answer.id);
+      asked.delete(answer.id);
+      const planes = bySlice(await labels, view.stack.rows * view.stack.columns);
       loaded.push({ planes, shift });
       shifts.set(answer.id, shift);
       for (const [value, colour] of answer.colours) colours.set(value + shift, colour);
@@ -139,7 +153,9 @@ async function start() {
   if (picture.complete && picture.naturalWidth) seen();
   else picture.addEventListener("load", seen);
   try {
-    const { geometry, voxels } = await loadImages(series);
+    const images = loadImages(series);
+    askForLabels();
+    const { geometry, voxels } = await images;
     const panes = Object.fromEntries([...document.querySelectorAll("[data-pane]")].map((element) => [element.dataset.pane, new Pane(element)]));
     view = new View(panes, { stack: new Stack(geometry), voxels, geometry }, Number(slice));
     for (const [name, pane] of Object.entries(panes)) initPane(pane, name, view);
