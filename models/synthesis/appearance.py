@@ -172,12 +172,13 @@ def _bleed(hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generat
     shape = hu.shape
     mean, spread = BLOOD_HU[label]
     density = rng.normal(mean, spread * (0.5 if fresh else 1))
-    density = float(np.clip(density, max(50, np.median(hu[bled.space.brain]) + FRESH_CONTRAST_HU), 88))
+    palest = max(50.0, float(np.median(hu[bled.space.brain])) + FRESH_CONTRAST_HU)
+    density = float(np.clip(density, palest, 88))
     noise = smooth_noise(shape, rng.uniform(3, 9), rng)[mask]
     blood = density + noise * rng.uniform(1, 5)
     height = _behind(mask)
     kind = 1.0 if fresh else rng.random()
-    size_ml = mask.sum() * VOXEL_ML if label == "SDH" else 0.0
+    size_ml = float(mask.sum()) * VOXEL_ML if label == "SDH" else 0.0
     old = size_ml > OLD_SDH_FROM_ML
     if size_ml > ISODENSE_FROM_ML and kind < 0.08:  # days to weeks old
         blood = _with_septa(rng.uniform(32, 44) + noise * rng.uniform(1, 3), density, mask, rng)
@@ -188,8 +189,8 @@ def _bleed(hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generat
         blood = np.where(height > rng.uniform(0.3, 0.75), blood, pale + noise * 3)
     elif old and kind < 0.6:  # fresh into old
         clots = smooth_noise(shape, rng.uniform(8, 20), rng)[mask]
-        pale = _with_septa(rng.uniform(17, 34) + noise * 2, density, mask, rng)
-        blood = np.where(clots > rng.uniform(-0.3, 1.0), blood, pale)
+        fluid = _with_septa(rng.uniform(17, 34) + noise * 2, density, mask, rng)
+        blood = np.where(clots > rng.uniform(-0.3, 1.0), blood, fluid)
     elif label in ("IPH", "EDH") and kind < 0.12:  # swirl of blood not yet clotted
         blood = np.where(noise > 0.9, rng.uniform(35, 48), blood)
     elif label == "IPH" and kind < 0.2:  # fluid level

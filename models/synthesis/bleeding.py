@@ -110,8 +110,8 @@ def _free(space: Space, labels: NDArray[np.uint8], label: Subtype) -> Mask:
     epidural = labels == SUBTYPES.index("EDH") + 1
     if label == "SDH" and epidural.any():
         on_left = (epidural & space.anatomy.left).sum() * 2 > epidural.sum()
-        free &= ~space.anatomy.left if on_left else space.anatomy.left
-    return free
+        free = free & (~space.anatomy.left if on_left else space.anatomy.left)
+    return np.asarray(free)
 
 
 def _grow_mass(space: Space, entry: Bleed, free: Mask, rng: np.random.Generator) -> tuple[Mask, Push]:
@@ -229,7 +229,7 @@ def _above_base(space: Space, level: float, over_mm: float) -> Field:
     levels = np.flatnonzero(space.intracranial.any(axis=(1, 2)))
     bottom = levels[0] + level * (levels[-1] - levels[0])
     height = (np.arange(len(space.intracranial)) - bottom) * VOXEL_MM
-    return np.clip(height / over_mm, 0, 1).astype(np.float32)[:, None, None]
+    return np.asarray(np.clip(height / over_mm, 0, 1)[:, None, None], np.float32)
 
 
 def _same_side(space: Space, centre: NDArray[np.int64]) -> Mask:
