@@ -14,9 +14,6 @@ MASKS = 3
 INSIDE = 0.5
 
 AT_SKULL = ("SDH", "EDH")
-COLLECTION = 0.3
-"""A voxel belongs to a collection from this probability of SDH and EDH together."""
-
 RIM_MM = 4.5
 """No collection is called one that lies wholly this near the inner table: slices through a slanting skull do that."""
 
@@ -56,36 +53,15 @@ def read_maps(logits: NDArray[np.float32], card: Card) -> Maps:
     masks = np.asarray(expit(logits[:, 1 + labels :]), np.float32)
     intracranial = _largest(masks[:, 0] > INSIDE)
     bleeds[:, 1:] *= intracranial[:, None]
-    _settle_collections(bleeds, card)
     _clear_rims(bleeds, intracranial, card)
     bleeds[:, 0] = 1 - bleeds[:, 1:].sum(axis=1)
     return Maps(bleeds, intracranial, masks[:, 1] * intracranial, masks[:, 2])
 
 
-def _settle_collections(bleeds: NDArray[np.float32], card: Card) -> None:
-    """Give each connected collection at the skull wholly to SDH or to EDH, whichever it is more of.
-
-    A single voxel cannot tell them apart; the shape of the whole can. The loser's probability goes to the winner.
-    """
-    values = _at_skull(card)
-    parts, _ = ndimage.label(bleeds[:, values].sum(axis=1) > COLLECTION, structure=np.ones((3, 3, 3)))
-    for number, box in enumerate(ndimage.find_objects(parts), start=1):
-        part = parts[box] == number
-        both = np.stack([bleeds[:, value][box][part] for value in values])
-        winner = int(both.sum(axis=1).argmax())
-        for place, value in enumerate(values):
-            bleeds[:, value][box][part] = both.sum(axis=0) if place == winner else 0
-
-
-def _at_skull(card: Card) -> list[int]:
-    """The channels of the labels at the skull."""
-    return [place for place, label in enumerate(ordered(card), start=1) if label.name in AT_SKULL]
-
-
 def _clear_rims(bleeds: NDArray[np.float32], intracranial: NDArray[np.bool_], card: Card) -> None:
     """Take away the probability of components at the skull that are shallower than RIM_MM."""
     claimed = bleeds.argmax(axis=1)
-    values = _at_skull(card)
+    values = [place for place, label in enumerate(ordered(card), start=1) if label.name in AT_SKULL]
     if not np.isin(claimed, values).any():
         return
     depth_mm = np.stack([ndimage.distance_transform_edt(plane) for plane in intracranial]) * card.preprocess.spacing_mm

@@ -38,21 +38,6 @@ def test_a_rim_at_the_skull_is_no_collection(thickness_mm: float, kept: bool) ->
     assert np.array_equal(found, np.stack([crescent] * 3) & kept)
 
 
-def test_a_collection_is_one_subtype_and_its_neighbour_another() -> None:
-    inside = np.stack([disc(40)] * 3)
-    collection = disc(40) & ~disc(30)
-    x = np.arange(SIZE)[None]
-    given = logits(inside=inside, bleeding=np.zeros_like(inside))
-    given[:, 3][:, collection & (x < 40)] = 9
-    given[:, 4][:, collection & (x < 16)] = 12
-    given[:, 4][:, collection & (x > 56)] = 9
-    maps = read_maps(given, CARD)
-    found = maps.bleeds.argmax(axis=1)
-    assert (found[:, collection & (x < 40)] == 3).all()
-    assert (found[:, collection & (x > 56)] == 4).all()
-    assert np.allclose(maps.bleeds.sum(axis=1), 1, atol=1e-5)
-
-
 def disc(radius: float, row: float = 48, column: float = 48) -> NDArray[np.bool_]:
     y, x = np.mgrid[:SIZE, :SIZE]
     return np.asarray(np.hypot(y - row, x - column) < radius)
