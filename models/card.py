@@ -67,14 +67,15 @@ class UrgencyRule(_Part):
         return Urgency.URGENT if volume_ml >= self.urgent_ml else Urgency.STANDARD
 
 
-Weights4 = tuple[float, float, float, float]
+SignWeights = tuple[float, float, float, float]
+"""An offset and three slopes of a logistic function."""
 
 
 class Evidence(_Part):
     """How much the signs for a label weigh in its probabilities: an offset and three weights each."""
 
-    slice: Weights4
-    study: Weights4
+    slice: SignWeights
+    study: SignWeights
 
 
 class LabelCard(_Part):

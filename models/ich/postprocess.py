@@ -8,11 +8,11 @@ from scipy import ndimage
 
 from models.abc2 import abc_over_2
 from models.calibration import calibrated
-from models.card import Card, LabelCard
+from models.card import Card
 from models.ich.evidence import read_signs, weigh
 from models.ich.maps import Maps, ordered
 from models.ich.preprocess import Slices
-from models.prediction import Finding, Urgency
+from models.prediction import Finding
 from models.volume import Volume
 
 SMALLEST_ML = 0.1
@@ -142,7 +142,7 @@ def find(reading: Reading, volume: Volume, card: Card) -> tuple[Finding, ...]:
                 label.name,
                 probability,
                 volume_ml,
-                urgency_of(label, volume_ml),
+                label.urgency.of(volume_ml),
                 key_slice,
                 volume_range_ml=(low * volume_ml, high * volume_ml),
                 # An ellipsoid's formula; for crescents, films and casts it means nothing.
@@ -150,10 +150,3 @@ def find(reading: Reading, volume: Volume, card: Card) -> tuple[Finding, ...]:
             )
         )
     return tuple(sorted(findings, key=lambda finding: (finding.urgency, -finding.volume_ml)))
-
-
-def urgency_of(label: LabelCard, volume_ml: float) -> Urgency:
-    """How soon somebody should look, by the card's volumes."""
-    if volume_ml >= label.urgency.immediate_ml:
-        return Urgency.IMMEDIATE
-    return Urgency.URGENT if volume_ml >= label.urgency.urgent_ml else Urgency.STANDARD

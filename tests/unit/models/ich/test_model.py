@@ -11,7 +11,6 @@ from models.card import Card
 from models.engines import open_engine
 from models.errors import EngineFailure, MissingInput
 from models.ich.model import ICHModel, create
-from models.ich.postprocess import urgency_of
 from models.prediction import Urgency
 from models.volume import Volume
 
@@ -74,8 +73,8 @@ def test_what_is_too_small_to_be_a_finding_leaves_no_voxels(card: Card, tmp_path
 
 def test_urgency_follows_the_cards_volumes(card: Card) -> None:
     label = card.label("IPH")
-    assert urgency_of(label, label.urgency.immediate_ml) is Urgency.IMMEDIATE
-    assert urgency_of(label, label.urgency.immediate_ml - 0.01) is Urgency.URGENT
+    assert label.urgency.of(label.urgency.immediate_ml) is Urgency.IMMEDIATE
+    assert label.urgency.of(label.urgency.immediate_ml - 0.01) is Urgency.URGENT
 
 
 def test_a_network_that_answers_nonsense_fails_visibly(card: Card, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from support.cards import plain_ich_card
 
 from models.card import Card
 from models.ich.maps import Maps
-from models.ich.postprocess import SMALLEST_ML, Reading, find, read, urgency_of
+from models.ich.postprocess import SMALLEST_ML, Reading, find, read
 from models.ich.preprocess import prepare
 from models.prediction import Urgency
 from models.volume import Volume
@@ -130,10 +130,10 @@ def test_urgency_turns_at_the_cards_volumes(card: Card) -> None:
     label = card.label("SDH")
     label = label.model_copy(update={"urgency": label.urgency.model_copy(update={"urgent_ml": 2.0})})
     limit = label.urgency.immediate_ml
-    assert urgency_of(label, limit) is Urgency.IMMEDIATE
-    assert urgency_of(label, np.nextafter(limit, 0)) is Urgency.URGENT
-    assert urgency_of(label, 2.0) is Urgency.URGENT
-    assert urgency_of(label, np.nextafter(2.0, 0)) is Urgency.STANDARD
+    assert label.urgency.of(limit) is Urgency.IMMEDIATE
+    assert label.urgency.of(np.nextafter(limit, 0)) is Urgency.URGENT
+    assert label.urgency.of(2.0) is Urgency.URGENT
+    assert label.urgency.of(np.nextafter(2.0, 0)) is Urgency.STANDARD
 
 
 def test_findings_come_by_urgency_and_then_by_volume_with_their_largest_slice(card: Card, volume: Volume) -> None:
