@@ -32,6 +32,7 @@ from models.ich.train.pool import (
 )
 from models.ich.train.training import (
     CENTRE_HU,
+    COLUMNS,
     SCALE_HU,
     WINDOW_HU,
     Cases,
@@ -127,14 +128,14 @@ def test_moving_an_image_moves_its_marks_with_it(pool: Path) -> None:
     rng = np.random.default_rng(2)
     images, marks = Cases(pool, "train").batch(6, 1.0, rng)
     moved, target, masks = augment(images, marks, rng)
-    assert moved.shape == (6, 3, SIZE, SIZE)
-    assert target.shape == (6, SIZE, SIZE)
-    assert masks.shape == (6, MASKS, SIZE, SIZE)
+    assert moved.shape == (6, 3, SIZE, COLUMNS)
+    assert target.shape == (6, SIZE, COLUMNS)
+    assert masks.shape == (6, MASKS, SIZE, COLUMNS)
     for image, truth, (inside, ventricle, left) in zip(moved[:, 1], target, masks > 0, strict=True):
         assert image[truth > 0].mean() > image[(truth == 0) & inside].mean()
         assert not (truth[~inside] > 0).any()
         # The ventricle was drawn on the left; in a mirrored image it lies on the right, as the image does say.
-        column = torch.arange(SIZE).expand(SIZE, SIZE)
+        column = torch.arange(COLUMNS).expand(SIZE, COLUMNS)
         on_left = column[ventricle].float().mean() > column[inside].float().mean()
         assert (left[ventricle] == on_left).float().mean() > 0.95
         assert 0.3 < left[inside].float().mean() < 0.7

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from models.synthesis import SUBTYPES, Bleed
 from models.synthesis.anatomy import draw_head
+from models.synthesis.appearance import FRESH_CONTRAST_HU, paint
 from models.synthesis.bleeding import THINNEST_MM, VOXEL_ML, Bled, Subtype, bleed
 from models.synthesis.space import Space
 from models.synthesis.tissue import BRAIN, VENTRICLES, VOXEL_MM, Tissue
@@ -85,6 +86,25 @@ def test_bleeds_do_not_overlap(space: Space) -> None:
     for label, volume_ml in (("EDH", 15), ("SDH", 15), ("IPH", 10)):
         voxels = (labels == SUBTYPES.index(label) + 1).sum()
         assert voxels * VOXEL_ML == pytest.approx(volume_ml, rel=0.35)
+
+
+# Seeds whose subdural bleed lies along the convexity: one along the falx on the same side has no room at all.
+@pytest.mark.parametrize("seed", [1, 4])
+def test_a_subdural_bleed_lies_opposite_an_epidural_one(space: Space, seed: int) -> None:
+    labels = bleed(space, [Bleed("EDH", 15), Bleed("SDH", 15)], np.random.default_rng(seed)).labels
+    epidural, subdural = (labels == SUBTYPES.index(label) + 1 for label in ("EDH", "SDH"))
+    assert epidural.any()
+    assert subdural.any()
+    on_left = bool((epidural & space.anatomy.left).any())
+    assert not (subdural & (space.anatomy.left if on_left else ~space.anatomy.left)).any()
+
+
+@pytest.mark.parametrize("label", SUBTYPES)
+def test_fresh_blood_is_denser_than_the_brain_it_lies_in(space: Space, label: Subtype) -> None:
+    after = bled(space, label, 3)
+    hu = paint(after, np.random.default_rng(3), fresh=True)
+    brain = float(np.median(hu[after.space.brain & (after.labels == 0)]))
+    assert np.median(hu[after.labels > 0]) > brain + 0.7 * FRESH_CONTRAST_HU  # CSF dilutes some
 
 
 def test_no_bleed_leaves_no_label_and_the_brain_where_it_was(space: Space) -> None:
