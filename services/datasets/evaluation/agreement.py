@@ -42,10 +42,13 @@ def icc(ratings: NDArray[np.float64]) -> Estimate:
     rest = k * raters + (k * n - k - n) * error
     below = f_distribution.ppf(_TAIL, n - 1, freedom)
     above = f_distribution.ppf(_TAIL, freedom, n - 1)
-    lower = n * (between - below * error) / (below * rest + n * between)
-    upper = n * (above * between - error) / (rest + n * above * between)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lower = n * (between - below * error) / (below * rest + n * between)
+        upper = n * (above * between - error) / (rest + n * above * between)
     least = -1 / (k - 1)  # no ICC lies below; of few subjects the formulas' results may
-    return Estimate(max(least, float(value)), max(least, float(lower)), float(upper), n)
+    if not lower <= value <= upper:  # raters who contradict each other: the approximate distribution fails
+        return Estimate(max(least, float(value)), of=n)
+    return Estimate(max(least, float(value)), max(least, float(lower)), max(least, float(upper)), n)
 
 
 @dataclass(frozen=True)

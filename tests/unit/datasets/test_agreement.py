@@ -42,6 +42,15 @@ def test_bland_and_altmans_peak_flow() -> None:
 volumes = arrays(float, st.tuples(st.integers(4, 12), st.just(2)), elements=st.floats(0.125, 100))
 
 
+@pytest.mark.parametrize("last", [(1, 3), (1, 20)])
+def test_raters_who_contradict_each_other_get_a_value_without_an_interval(last: tuple[float, float]) -> None:
+    found = icc(np.array([[last[1] + 1, 1.0], [last[1] + 1, 1], [last[1] + 1, 1], last]))
+    assert found.value is not None
+    assert found.value < 0
+    assert (found.lower is None) == (found.upper is None)
+    assert found.lower is None or found.lower <= found.value
+
+
 @given(volumes)
 def test_icc_treats_both_raters_alike_and_punishes_a_bias(ratings: np.ndarray) -> None:
     first, swapped = icc(ratings), icc(ratings[:, ::-1])
