@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import expit, logit
 
-from models.card import Calibration, Card, Digest, OperatingPoint
+from models.card import Calibration, Card, Digest, OperatingPoint, read_part
 from models.errors import InvalidCard
 
 CERTAIN = 1e-6
@@ -81,16 +80,7 @@ def read_calibration(path: Path) -> ModelCalibration:
     Raises:
         InvalidCard: a line for each thing that is wrong.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return ModelCalibration.model_validate(content)
-    except OSError as error:
-        raise InvalidCard(f"{path}: {error.strerror}. Name a file that can be read.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidCard(f"{path}: this is not YAML.") from error
-    except ValidationError as error:
-        problems = (f"{path}: {'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}." for p in error.errors())
-        raise InvalidCard("\n".join(problems)) from error
+    return read_part(path, ModelCalibration, whole="file", advice=" Name a file that can be read.")
 
 
 def calibrate_card(card: Card, calibration: ModelCalibration) -> Card:

@@ -1,7 +1,7 @@
 """A model's card (model.yaml): everything the services need to know of it, and everything a reader should."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -14,6 +14,7 @@ SIGN = "{sign}"
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Described = TypeVar("Described", bound=BaseModel)
 Colour = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
 ]
@@ -188,13 +189,25 @@ def read_card(path: Path) -> Card:
     Raises:
         InvalidCard: a line for each thing that is wrong.
     """
+    return read_part(path, Card, whole="card")
+
+
+def read_part(path: Path, kind: type[Described], *, whole: str, advice: str = "") -> Described:
+    """Read a YAML file as what it describes.
+
+    Args:
+        whole: what a message calls the file itself, where no single entry is wrong.
+        advice: what to do when the file cannot be read, after a space.
+
+    Raises:
+        InvalidCard: a line for each thing that is wrong.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Card.model_validate(content)
+        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise InvalidCard(f"{path}: {error.strerror}.") from error
+        raise InvalidCard(f"{path}: {error.strerror}.{advice}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidCard(f"{path}: this is not YAML.") from error
     except ValidationError as error:
-        problems = (f"{path}: {'.'.join(map(str, p['loc'])) or 'card'}: {p['msg']}." for p in error.errors())
+        problems = (f"{path}: {'.'.join(map(str, p['loc'])) or whole}: {p['msg']}." for p in error.errors())
         raise InvalidCard("\n".join(problems)) from error

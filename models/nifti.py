@@ -35,12 +35,16 @@ class SourceGrid:
     affine: NDArray[np.float64]
     orientation: NDArray[np.float64]
 
-    def write(self, mask: NDArray[np.uint8], path: Path) -> None:
-        """Write a mask given as (slice, row, column) with the file's own axes, signs and affine."""
+    def write(self, voxels: NDArray[Any], path: Path, kind: type[np.generic] = np.uint8) -> None:
+        """Write a mask, or an image as numbers of another kind, with the file's own axes, signs and affine.
+
+        Args:
+            voxels: (slice, row, column).
+        """
         to_lps = nib.orientations.axcodes2ornt("LPS")
         back = nib.orientations.ornt_transform(to_lps, self.orientation)
-        data = nib.orientations.apply_orientation(mask.transpose(_AXIAL_AXES), back)
-        nib.save(nib.Nifti1Image(np.ascontiguousarray(data, np.uint8), self.affine), path)
+        data = nib.orientations.apply_orientation(voxels.transpose(_AXIAL_AXES), back)
+        nib.save(nib.Nifti1Image(np.ascontiguousarray(data, kind), self.affine), path)
 
 
 def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.ledger.database import Connection
+from services.ledger.routing import combine_digests
 
 # Series of these modalities hold no images.
 _NO_IMAGES = ("SR", "SEG", "PR", "KO", "DOC", "RTSTRUCT", "REG", "AU", "ECG")
@@ -99,7 +100,7 @@ def read_content(connection: Connection, study_key: str, series_key: str) -> Ser
         series_uid=row["series_uid"],
         modality=row["modality"],
         instances=tuple(InstanceFacts(**instance) for instance in instances),
-        digest=_digest_of(digests),
+        digest=combine_digests(digests),
     )
 
 
@@ -120,12 +121,7 @@ def list_labels(connection: Connection, study_uid: str) -> dict[int, LabelFacts]
             model_version=row["model_version"],
             inputs=row["inputs"],
             segmentation_key=row["segmentation_key"],
-            is_current=row["input_digest"] == _digest_of(row["digests"] or []),
+            is_current=row["input_digest"] == combine_digests(row["digests"] or []),
         )
         for row in rows
     }
-
-
-def _digest_of(sorted_digests: list[str]) -> str:
-    """As routing names an analysis's input."""
-    return hashlib.sha256("".join(sorted_digests).encode("ascii")).hexdigest()

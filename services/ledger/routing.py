@@ -149,7 +149,12 @@ def input_digest(connection: Connection, series_uids: Sequence[str]) -> str:
     rows = connection.execute(
         "SELECT digest FROM instance WHERE series_uid = ANY(%s) AND NOT conflict ORDER BY digest", [list(series_uids)]
     ).fetchall()
-    return hashlib.sha256("".join(row["digest"] for row in rows).encode("ascii")).hexdigest()
+    return combine_digests([row["digest"] for row in rows])
+
+
+def combine_digests(sorted_digests: Sequence[str]) -> str:
+    """What names an input: SHA-256 over the digests of its instances, in order."""
+    return hashlib.sha256("".join(sorted_digests).encode("ascii")).hexdigest()
 
 
 def ensure_analysis(

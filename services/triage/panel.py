@@ -126,7 +126,7 @@ def _describe(
     reference = reference_series(labels.inputs, card) if labels is not None else None
     on = series.get(reference) if reference else None
     why_not = _why_not(analysis, labels, on)
-    same = card is not None and card.version == analysis.model_version
+    current = card if card is not None and card.version == analysis.model_version else None
     return PanelAnalysis(
         facts=analysis,
         series=on,
@@ -138,11 +138,11 @@ def _describe(
         ),
         labels=shown
         or tuple(_label(value, f"Label {value}", None, rgb) for value, rgb in enumerate(_COLOURS, start=1)),
-        intended_use=card.intended_use if card is not None and same else None,
-        limits=card.limits if card is not None and same else (),
+        intended_use=current.intended_use if current else None,
+        limits=current.limits if current else (),
         measurements=tuple(
             (measure.name, analysis.measurements[measure.name], measure.unit)
-            for measure in (card.measures if card is not None and same else ())
+            for measure in (current.measures if current else ())
             if measure.name in analysis.measurements
         ),
         mine=next((opinion for opinion in analysis.opinions if opinion.account == account), None),
@@ -152,8 +152,8 @@ def _describe(
 
 def reference_series(inputs: Mapping[str, str], card: Card | None) -> str | None:
     """Series whose grid an answer's labels are on; None where nobody knows any more."""
-    if card is not None and card.inputs[0].role in inputs:
-        return inputs[card.inputs[0].role]
+    if card is not None and card.reference.role in inputs:
+        return inputs[card.reference.role]
     return next(iter(inputs.values())) if len(inputs) == 1 else None
 
 

@@ -12,7 +12,6 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from rich.progress import track
 
@@ -83,8 +82,7 @@ def save(study: Study, out: Path, name: str, *, adc_unit: float) -> None:
 
 
 def _write(volume: Volume, path: Path, kind: type[np.generic], factor: float = 1.0) -> None:
-    voxels = (volume.voxels * factor).transpose(2, 1, 0).astype(kind)
-    nib.save(nib.Nifti1Image(voxels, grid_of(volume).affine), path)
+    grid_of(volume).write(volume.voxels * factor, path, kind)
 
 
 if __name__ == "__main__":

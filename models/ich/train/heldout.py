@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from rich.progress import track
 
@@ -97,8 +96,7 @@ def save(scanned: Scan, out: Path, name: str) -> None:
     """Image (int16 HU) and truth (label values) on one grid."""
     grid = grid_of(scanned.volume)
     grid.write(scanned.labels, out / "truth" / f"{name}.nii.gz")
-    voxels = scanned.volume.voxels.transpose(2, 1, 0).astype(np.int16)
-    nib.save(nib.Nifti1Image(voxels, grid.affine), out / "images" / f"{name}.nii.gz")
+    grid.write(scanned.volume.voxels, out / "images" / f"{name}.nii.gz", np.int16)
 
 
 if __name__ == "__main__":
