@@ -96,9 +96,9 @@ def _confound(hu: Field, space: Space, rng: np.random.Generator) -> None:
         hu[pale] -= rng.uniform(4, 14)
     if rng.random() < 0.12:  # hygroma or wide rim of the old, without blood
         side = space.anatomy.left if rng.random() < 0.5 else ~space.anatomy.left
-        thick = np.clip(1 + smooth_noise(shape, 30, rng), 0, None) * rng.uniform(1.5, 5)
+        thick = np.clip(1 + smooth_noise(shape, 30, rng), 0, 2) * rng.uniform(1.5, 4)
         fluid = space.intracranial & side & (space.depth_mm < thick) & (space.depth_mm > 0)
-        hu[fluid] = rng.uniform(2, 16)
+        hu[fluid] = rng.uniform(2, 13)
     if rng.random() < 0.12:  # blood in the scalp is none in the head
         scalp = np.isin(tissue, (Tissue.FAT, Tissue.SOFT))
         levels = np.flatnonzero(space.brain.any(axis=(1, 2)))
@@ -182,12 +182,12 @@ def _bleed(hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generat
     old = size_ml > OLD_SDH_FROM_ML
     if size_ml > ISODENSE_FROM_ML and kind < 0.08:  # days to weeks old
         blood = _with_septa(rng.uniform(32, 44) + noise * rng.uniform(1, 3), density, mask, rng)
-    elif old and kind < 0.32:  # chronic
-        blood = _with_septa(rng.uniform(16, 29) + noise * rng.uniform(1, 4), density, mask, rng)
-    elif old and kind < 0.46:  # mixed: cells settle behind, serum in front
+    elif old and kind < 0.44:  # chronic
+        blood = _with_septa(rng.uniform(14, 29) + noise * rng.uniform(1, 4), density, mask, rng)
+    elif old and kind < 0.56:  # mixed: cells settle behind, serum in front
         pale = rng.uniform(16, 34)
         blood = np.where(height > rng.uniform(0.3, 0.75), blood, pale + noise * 3)
-    elif old and kind < 0.6:  # fresh into old
+    elif old and kind < 0.68:  # fresh into old
         clots = smooth_noise(shape, rng.uniform(8, 20), rng)[mask]
         fluid = _with_septa(rng.uniform(17, 34) + noise * 2, density, mask, rng)
         blood = np.where(clots > rng.uniform(-0.3, 1.0), blood, fluid)
@@ -206,11 +206,11 @@ def _bleed(hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generat
 def _with_septa(
     fluid: NDArray[np.floating], density: float, mask: Mask, rng: np.random.Generator
 ) -> NDArray[np.floating]:
-    """Membranes divide half of the old collections into chambers; fresh blood clings to them."""
-    if rng.random() < 0.5:
+    """Membranes divide two in three old collections into chambers; thick ones are as dense as brain or fresh blood."""
+    if rng.random() < 0.35:
         return fluid
-    walls = np.abs(smooth_noise(mask.shape, rng.uniform(8, 18), rng)[mask]) < rng.uniform(0.08, 0.25)
-    return np.where(walls, density, fluid)
+    walls = np.abs(smooth_noise(mask.shape, rng.uniform(8, 18), rng)[mask]) < rng.uniform(0.08, 0.3)
+    return np.where(walls, rng.uniform(36, density), fluid)
 
 
 def _behind(mask: Mask) -> NDArray[np.float64]:

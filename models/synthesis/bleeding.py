@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.synthesis.mass import Push, displace
+from models.synthesis.mass import Push, displace, squeeze
 from models.synthesis.noise import smooth_noise
 from models.synthesis.space import Field, Mask, Space
 from models.synthesis.tissue import VENTRICLES, VOXEL_MM, Tissue
@@ -32,10 +32,16 @@ THINNEST_MM = 1.9
 """Collections end where they would be thinner: no slice shows it, and a network told to mark it marks every rim."""
 
 SHIFT_MM_PER_ML = (0.03, 0.14)
-SDH_SHIFT_MM_PER_ML = (0.06, 0.14)
+SDH_SHIFT_MM_PER_ML = (0.07, 0.15)
 """A large old subdural collection as dense as brain is known by its shift alone, so it always has one."""
 
 LARGEST_SHIFT_MM = 18.0
+
+ALONG_DURA_ML = 18.0
+"""The most that lies along falx or tentorium; less than what grows old unnoticed."""
+
+SQUEEZED_FROM_ML = 25.0
+"""A collection of this size closes the sulci and narrows the ventricle beside it."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,14 @@ class Bled:
 
 @dataclass(frozen=True, eq=False)
 class _Seat:
-    """Where a bleed may be, in which order it fills, how large it gets, and a collection's relative thickness."""
+    """Where a bleed may be, in which order it fills, how large and thick it gets, and a collection's relative thickness."""
 
     allowed: Mask
     field: Field
     bump: Field | None = None
     at_skull: bool = False
     most_ml: float = np.inf
+    most_mm: float = np.inf
 
 
 def bleed(space: Space, bleeds: Sequence[Bleed], rng: np.random.Generator, *, shift_share: float = 0.05) -> Bled:
@@ -80,6 +87,7 @@ def bleed(space: Space, bleeds: Sequence[Bleed], rng: np.random.Generator, *, sh
     """
     labels = np.zeros(space.anatomy.tissue.shape, np.uint8)
     pushes: list[Push] = []
+    squeezed = np.zeros(labels.shape, np.bool_)
     shift_mm = 0.0
     # From the skull inwards: an epidural clot lies outside the dura, a subdural one below it.
     for entry in sorted(bleeds, key=lambda entry: _FROM_OUTSIDE.index(entry.label)):
@@ -90,9 +98,13 @@ def bleed(space: Space, bleeds: Sequence[Bleed], rng: np.random.Generator, *, sh
             gives = SDH_SHIFT_MM_PER_ML if entry.label == "SDH" else SHIFT_MM_PER_ML
             shift_mm += to_left * mask.sum() * VOXEL_ML * rng.uniform(*gives)
             pushes.append(push)
+            if push.thickness_mm is not None and mask.sum() * VOXEL_ML > SQUEEZED_FROM_ML:
+                squeezed |= space.anatomy.left if to_left < 0 else ~space.anatomy.left
     if not bleeds and rng.random() < shift_share:
         shift_mm = rng.choice([-1, 1]) * rng.uniform(3, 10)
     shift_mm = float(np.clip(shift_mm, -LARGEST_SHIFT_MM, LARGEST_SHIFT_MM))
+    if squeezed.any():
+        space = squeeze(space, squeezed, rng)
     if pushes or shift_mm:
         space = displace(space, pushes, shift_mm)
     for entry in bleeds:
@@ -117,7 +129,7 @@ def _free(space: Space, labels: NDArray[np.uint8], label: Subtype) -> Mask:
 def _grow_mass(space: Space, entry: Bleed, free: Mask, rng: np.random.Generator) -> tuple[Mask, Push]:
     grower = {"IPH": _iph, "SDH": _sdh, "EDH": _edh}[entry.label]
     seat = grower(space, entry.volume_ml, free, rng)
-    mask, limit = _lowest(seat.field, seat.allowed & free, min(entry.volume_ml, seat.most_ml))
+    mask, limit = _lowest(seat.field, seat.allowed & free, min(entry.volume_ml, seat.most_ml), seat.most_mm)
     if seat.bump is not None:
         thickness = np.asarray(limit * seat.bump, np.float32)
         thickness[thickness < THINNEST_MM] = 0
@@ -129,12 +141,12 @@ def _grow_mass(space: Space, entry: Bleed, free: Mask, rng: np.random.Generator)
     return mask, Push(centre=where.mean(axis=0), radius_mm=float(radius * rng.uniform(0.2, 0.7)))
 
 
-def _lowest(field: Field, allowed: Mask, volume_ml: float) -> tuple[Mask, float]:
+def _lowest(field: Field, allowed: Mask, volume_ml: float, most: float = np.inf) -> tuple[Mask, float]:
     wanted = max(1, round(volume_ml / VOXEL_ML))
     values = field[allowed]
     if values.size == 0:
         return np.zeros_like(allowed), 0.0
-    limit = np.partition(values, min(wanted, values.size) - 1)[min(wanted, values.size) - 1]
+    limit = min(most, np.partition(values, min(wanted, values.size) - 1)[min(wanted, values.size) - 1])
     chosen: Mask = allowed & (field <= limit)
     return chosen, float(limit)
 
@@ -241,23 +253,24 @@ def _sdh(space: Space, volume_ml: float, free: Mask, rng: np.random.Generator) -
     shape = space.intracranial.shape
     kind = rng.random()
     if kind < 0.2:
-        seat = _along_dura(space, volume_ml, rng, tentorium=kind < 0.08)
+        seat = _along_dura(space, volume_ml, free, rng, tentorium=kind < 0.08)
         if seat is not None:
             return seat
-    centre = _convexity(space, free, rng, 0.4)
-    # Wide and thin: nothing but the falx stops a subdural, and it is 5 to 20 mm thick in its middle.
-    thick_mm = rng.uniform(4.5, 8) + rng.uniform(0, 0.1) * volume_ml
+    centre = _convexity(space, free, rng, 0.5)
+    # Wide and thin: nothing but the falx stops a subdural. It is 5 to 30 mm thick, and always much longer than that.
+    thick_mm = rng.uniform(4.5, 8) + rng.uniform(0, 0.14) * volume_ml
     reach = float(np.clip(np.sqrt(volume_ml * 1000 / (0.55 * np.pi * thick_mm)), 22, 95))
     bump = np.clip(1 - (_distance(shape, centre) / reach) ** 2, 0, None) ** rng.uniform(0.4, 0.8)
     bump *= np.clip(1 + 0.22 * smooth_noise(shape, 22, rng), 0.3, None)
-    bump *= _above_base(space, 0.3, 18)
-    allowed = space.intracranial & _same_side(space, centre) & (bump > 0.1) & (space.depth_mm < 30)
-    return _Seat(
-        allowed, np.asarray(space.depth_mm / (bump + 1e-3), np.float32), np.asarray(bump, np.float32), at_skull=True
-    )
+    bump *= _above_base(space, 0.38, 18)
+    allowed = space.intracranial & _same_side(space, centre) & (bump > 0.1) & (space.depth_mm < 34)
+    field = np.asarray(space.depth_mm / (bump + 1e-3), np.float32)
+    return _Seat(allowed, field, np.asarray(bump, np.float32), at_skull=True, most_mm=1.3 * min(thick_mm, reach / 3))
 
 
-def _along_dura(space: Space, volume_ml: float, rng: np.random.Generator, *, tentorium: bool) -> _Seat | None:
+def _along_dura(
+    space: Space, volume_ml: float, free: Mask, rng: np.random.Generator, *, tentorium: bool
+) -> _Seat | None:
     """Subdural blood along the falx or on the tentorium; None when the head has no such sheet."""
     dura = space.anatomy.mask(Tissue.DURA)
     shape = dura.shape
@@ -275,12 +288,14 @@ def _along_dura(space: Space, volume_ml: float, rng: np.random.Generator, *, ten
     away = np.repeat(np.repeat(np.repeat(away, 2, 0), 2, 1), 2, 2)[: shape[0], : shape[1], : shape[2]]
     centre = _pick(sheet, rng)
     side = space.anatomy.left if rng.random() < 0.5 else ~space.anatomy.left
-    reach = float(np.clip(np.sqrt(min(volume_ml, 25) * 1000 / (2.2 * rng.uniform(3, 7))), 14, 60))
+    if not (side & free & space.intracranial).any():
+        side = ~side
+    reach = float(np.clip(np.sqrt(min(volume_ml, ALONG_DURA_ML) * 1000 / (2.2 * rng.uniform(3, 7))), 14, 60))
     bump = np.clip(1 - (_distance(shape, centre) / reach) ** 2, 0, None) ** 0.5
     bump *= np.clip(1 + 0.2 * smooth_noise(shape, 18, rng), 0.3, None)
     allowed = space.intracranial & side & (away < 10) & (bump > 0.1) & ~sheet
     field = np.asarray(away / (bump + 1e-3), np.float32)
-    return _Seat(allowed, field, np.asarray(bump, np.float32), most_ml=25)
+    return _Seat(allowed, field, np.asarray(bump, np.float32), most_ml=ALONG_DURA_ML)
 
 
 def _edh(space: Space, volume_ml: float, free: Mask, rng: np.random.Generator) -> _Seat:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.synthesis.noise import enlarge
+from models.synthesis.noise import enlarge, smooth_noise
 from models.synthesis.space import Field, Mask, Space
 from models.synthesis.tissue import INTRACRANIAL, VOXEL_MM, Anatomy, Tissue
 
@@ -30,6 +30,19 @@ class Push:
     thickness_mm: Field | None = None
     centre: NDArray[np.float64] | None = None
     radius_mm: float = 0.0
+
+
+def squeeze(space: Space, side: Mask, rng: np.random.Generator) -> Space:
+    """Press the CSF out of one half of a head: its sulci close, its lateral ventricle narrows or closes."""
+    tissue = space.anatomy.tissue.copy()
+    kept = smooth_noise(tissue.shape, 20, rng) > rng.uniform(-0.5, 2.0)
+    sulci = side & space.sulci & (space.depth_mm > 2.4) & ~kept
+    tissue[sulci & (tissue == Tissue.CSF)] = Tissue.GREY
+    lateral = side & (tissue == Tissue.LATERAL)
+    # In the plane: a ventricle is flattened between the hemisphere's halves, not shortened.
+    open_still = ndimage.binary_erosion(lateral, np.ones((1, 3, 3)), iterations=int(rng.integers(1, 6)))
+    tissue[lateral & ~open_still] = Tissue.WHITE
+    return space.with_tissue(Anatomy(tissue, space.anatomy.left), space.sulci & ~sulci)
 
 
 def displace(space: Space, pushes: Sequence[Push], shift_mm: float) -> Space:

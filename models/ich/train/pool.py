@@ -29,10 +29,13 @@ CASES_A_PERSON = 5
 VOLUMES_ML: dict[Subtype, tuple[float, float]] = {
     "IPH": (0.5, 70),
     "IVH": (1, 40),
-    "SDH": (5, 120),
+    "SDH": (5, 160),
     "EDH": (4, 90),
     "SAH": (2, 45),
 }
+
+SHARES: dict[Subtype, float] = {"IPH": 0.18, "IVH": 0.16, "SDH": 0.32, "EDH": 0.17, "SAH": 0.17}
+"""Which bleeds a head gets; subdural ones look most different from one another."""
 
 Part = Literal["train", "evidence"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -162,7 +165,9 @@ def draw_bleeds(rng: np.random.Generator, bleed_free: float) -> list[Bleed]:
     """None, one, or a mix of subtypes; IPH often breaks into the ventricles."""
     if rng.random() < bleed_free:
         return []
-    kinds = [int(k) for k in rng.choice(len(SUBTYPES), size=int(rng.choice([1, 1, 1, 2, 2, 3])), replace=False)]
+    count = int(rng.choice([1, 1, 1, 2, 2, 3]))
+    shares = [SHARES[label] for label in SUBTYPES]
+    kinds = [int(k) for k in rng.choice(len(SUBTYPES), size=count, replace=False, p=shares)]
     if 0 in kinds and 1 not in kinds and rng.random() < 0.25:
         kinds.append(1)
     bleeds = []

@@ -20,10 +20,10 @@ CENTRE_HU, SCALE_HU = 50.0, 70.0
 COLUMNS = 160
 """Of the 192; a head is narrower than long, and air teaches nothing."""
 
-ALONE_SHARE = 0.08
+ALONE_SHARE = 0.12
 """Of the slices, those without neighbours: single images are looked at too."""
 
-CLASS_WEIGHTS = (1.0, 1.5, 1.5, 1.5, 1.5, 2.0)
+CLASS_WEIGHTS = (1.0, 1.5, 1.5, 2.0, 1.5, 2.0)
 MASKS_WEIGHT = 0.4
 
 
