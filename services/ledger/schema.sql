@@ -207,16 +207,17 @@ CREATE TABLE finding (
 CREATE TABLE result (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     analysis_id bigint NOT NULL REFERENCES analysis,
-    kind text NOT NULL CHECK (kind IN ('seg', 'sr')),
+    kind text NOT NULL CHECK (kind IN ('seg', 'sr', 'sc')),   -- of sc, secondary capture, one a key slice
     sop_class_uid text NOT NULL,
     sop_instance_uid text NOT NULL UNIQUE,       -- derived from input digest, model version and kind
     series_uid text NOT NULL,
     digest text NOT NULL,                        -- storage key of the Part 10 file
     size_bytes bigint NOT NULL,
     superseded_at timestamptz,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    UNIQUE (analysis_id, kind)
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX result_analysis ON result (analysis_id, kind);
+CREATE INDEX result_series ON result (series_uid);
 
 CREATE TABLE delivery (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
