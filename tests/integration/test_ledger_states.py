@@ -6,7 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from services.ledger import workitems
 from services.ledger.database import Connection, Pool, migrate
+from services.ledger.workitems import Cause, NewWorkitem, State
 
 Move = Callable[[Connection, str], None]
 
@@ -15,8 +17,9 @@ STATES = {
     "series": ("receiving", "complete", "incomplete"),
     "analysis": ("queued", "running", "analysed", "failed", "superseded"),
     "delivery": ("pending", "delivered", "parked", "cancelled"),
+    "workitem": tuple(State),
 }
-KEYS = {"study": "study_uid", "series": "series_uid", "analysis": "id", "delivery": "id"}
+KEYS = {"study": "study_uid", "series": "series_uid", "analysis": "id", "delivery": "id", "workitem": "id"}
 
 
 def make_rows(connection: Connection) -> dict[str, Any]:
@@ -38,7 +41,14 @@ def make_rows(connection: Connection) -> dict[str, Any]:
         "INSERT INTO delivery (result_id, destination) VALUES (%s, 'pacs') RETURNING id", [result["id"]]
     ).fetchone()
     assert delivery is not None
-    return {"study": "1.2", "series": "1.2.3", "analysis": analysis["id"], "delivery": delivery["id"]}
+    workitem = workitems.create(connection, NewWorkitem("1.2", "1.2.3", "ich", Cause.HAND, analysis["id"]))
+    return {
+        "study": "1.2",
+        "series": "1.2.3",
+        "analysis": analysis["id"],
+        "delivery": delivery["id"],
+        "workitem": workitem,
+    }
 
 
 def force(connection: Connection, entity: str, key: Any, state: str) -> None:
