@@ -1,7 +1,7 @@
 """A model's card (model.yaml): everything the services need to know of it, and everything a reader should."""
 
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -30,6 +30,7 @@ class Input(_Part):
     role: str
     modality: str
     optional: bool = False
+    planes: Literal["axial", "any"] = "axial"
 
 
 class Code(_Part):
@@ -141,7 +142,9 @@ class Card(_Part):
     intended_use: str
     priority: int
     inputs: tuple[Input, ...] = Field(min_length=1)
-    labels: tuple[LabelCard, ...] = Field(min_length=1)
+    labels: tuple[LabelCard, ...] = ()
+    """None for a model that makes images."""
+    output: Literal["marks", "image"] = "marks"
     measures: tuple[Measure, ...] = ()
     network_input: Preprocess | None = Field(None, alias="preprocess")
     """None for a model that is no network."""
@@ -150,6 +153,12 @@ class Card(_Part):
     weights: Weights
     limits: tuple[str, ...]
     measured: tuple[Measurement, ...]
+
+    @model_validator(mode="after")
+    def _marks_have_labels(self) -> Self:
+        if (self.output == "marks") != bool(self.labels):
+            raise ValueError("a model that marks voxels has labels, and one that makes images has none")
+        return self
 
     @model_validator(mode="after")
     def _no_two_alike(self) -> Self:

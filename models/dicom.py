@@ -16,6 +16,7 @@ from pydicom.pixels.processing import apply_rescale
 
 from models.diffusion import b_value_of, choose_images, combine, is_trace
 from models.errors import InvalidVolume
+from models.phase import PhaseEncoding, phase_encoding_of
 from models.volume import Volume
 
 PARALLEL = 1e-3
@@ -52,6 +53,7 @@ class _Frame:
     source: str
     b_value: float | None = None
     trace: bool = False
+    encoding: PhaseEncoding | None = None
 
 
 def read_series(datasets: Sequence[Dataset]) -> Volume:
@@ -96,6 +98,7 @@ def _arrange(frames: Sequence[_Frame]) -> Volume:
         column_direction=(float(column[0]), float(column[1]), float(column[2])),
         spacing_mm=first.spacing_mm,
         sources=tuple(frame.source for frame in frames),
+        encoding=first.encoding if all(frame.encoding == first.encoding for frame in frames) else None,
     )
 
 
@@ -120,18 +123,22 @@ def _check(frames: Sequence[_Frame]) -> None:
             raise InvalidVolume("An instance has an orientation that is not two perpendicular directions.")
 
 
-def read_folder(folder: Path, modality: str) -> Volume:
-    """The axial series of a modality with most slices among the DICOM files below a folder.
+def read_folder(folder: Path, modality: str, *, any_plane: bool = False) -> Volume:
+    """The series of a modality with most slices among the DICOM files below a folder.
+
+    Args:
+        any_plane: not the axial ones alone.
 
     Raises:
         InvalidVolume: there is none, it cannot be read, or there are several of MR, where each shows something else.
     """
+    plane = "" if any_plane else "axial "
     groups: dict[str, list[Path]] = {}
     slices: Counter[str] = Counter()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
-            if header.get("Modality") == modality and _is_axial(header):
+            if header.get("Modality") == modality and _is_stack(header, any_plane=any_plane):
                 series = str(header.SeriesInstanceUID)
                 slices[series] += int(header.get("NumberOfFrames") or 1)
                 groups.setdefault(series, []).append(path)
@@ -141,9 +148,9 @@ def read_folder(folder: Path, modality: str) -> Volume:
             # Passing over it could leave a hole in the series that nobody sees.
             raise InvalidVolume(_DAMAGED.format(path)) from error
     if not groups:
-        raise InvalidVolume(f"{folder} holds no axial {modality} series in DICOM.")
+        raise InvalidVolume(f"{folder} holds no {plane}{modality} series in DICOM.")
     if modality == "MR" and len(groups) > 1:
-        raise InvalidVolume(f"{folder} holds {len(groups)} axial MR series. Name a folder that holds one.")
+        raise InvalidVolume(f"{folder} holds {len(groups)} {plane}MR series. Name a folder that holds one.")
     datasets = []
     for path in groups[max(groups, key=lambda series: slices[series])]:
         try:
@@ -163,7 +170,7 @@ _HEADER = (
 )
 
 
-def _is_axial(header: Dataset) -> bool:
+def _is_stack(header: Dataset, *, any_plane: bool) -> bool:
     if "LOCALIZER" in (header.get("ImageType") or ()) or "SeriesInstanceUID" not in header:
         return False
     orientation = header.get("ImageOrientationPatient")
@@ -177,7 +184,7 @@ def _is_axial(header: Dataset) -> bool:
         values = np.array(orientation, float)
     except (TypeError, ValueError):
         return False
-    return values.shape == (6,) and abs(float(np.cross(values[:3], values[3:])[2])) > 0.6
+    return values.shape == (6,) and (any_plane or abs(float(np.cross(values[:3], values[3:])[2])) > 0.6)
 
 
 def _frames(dataset: Dataset) -> list[_Frame]:
@@ -196,6 +203,7 @@ def _frames(dataset: Dataset) -> list[_Frame]:
                 str(dataset.SOPInstanceUID),
                 b_value_of(dataset),
                 is_trace(dataset),
+                phase_encoding_of(dataset) if dataset.get("Modality") == "MR" else None,
             )
         ]
     except _UNREADABLE as error:

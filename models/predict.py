@@ -28,7 +28,8 @@ def predict(
     threads: int = 2,
     calibration: Path | None = None,
 ) -> dict[str, Any]:
-    """Analyse images and write `segmentation.nii.gz` and `findings.json` into `out`.
+    """Analyse images and write `segmentation.nii.gz`, or of a model that makes images `enhanced.nii.gz`, and
+    `findings.json` into `out`.
 
     Args:
         inputs: a folder of DICOM or a NIfTI by role; the role None stands for a model's only input.
@@ -51,8 +52,11 @@ def predict(
     missing = [entry.role for entry in model.card.inputs if not entry.optional and entry.role not in given]
     if missing:
         raise MissingInput(f"{model_name} needs an input of role {', '.join(missing)}: --input {missing[0]}=FILE.")
-    modality = {entry.role: entry.modality for entry in model.card.inputs}
-    images = {role: read_image(path, modality[role]) for role, path in given.items()}
+    entries = {entry.role: entry for entry in model.card.inputs}
+    images = {
+        role: read_image(path, entries[role].modality, any_plane=entries[role].planes == "any")
+        for role, path in given.items()
+    }
     started = time.monotonic()
     prediction = model.predict({role: volume for role, (volume, _) in images.items()})
     seconds = time.monotonic() - started
@@ -71,15 +75,21 @@ def predict(
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        grid.write(prediction.segmentation, out / "segmentation.nii.gz")
+        if prediction.image is None:
+            grid.write(prediction.segmentation, out / "segmentation.nii.gz")
+        else:
+            grid.write(prediction.image, out / "enhanced.nii.gz", np.float32)
         (out / "findings.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UnwritableOutput(f"--out {out}: {error.strerror}. Name a folder that can be written.") from error
     return report
 
 
-def read_image(path: Path, modality: str) -> tuple[Volume, SourceGrid]:
+def read_image(path: Path, modality: str, *, any_plane: bool = False) -> tuple[Volume, SourceGrid]:
     """A folder of DICOM, or a NIfTI, and the grid that masks go back to.
+
+    Args:
+        any_plane: of DICOM, sagittal, coronal and oblique series count as well as axial ones.
 
     Raises:
         InvalidVolume: there is no such file, or it is no image that can be analysed.
@@ -87,7 +97,7 @@ def read_image(path: Path, modality: str) -> tuple[Volume, SourceGrid]:
     if not path.exists():
         raise InvalidVolume(f"{path} does not exist.")
     if path.is_dir():
-        volume = read_folder(path, modality)
+        volume = read_folder(path, modality, any_plane=any_plane)
         return volume, grid_of(volume)
     return read_nifti(path)
 

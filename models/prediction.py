@@ -66,6 +66,7 @@ class Prediction:
         urgency: of the study; STANDARD when there is no finding.
         measurements: by the names of the card's measures, in their units; only those that could be taken.
         parameters: operating point and settings that shaped the answer, for the record.
+        image: of a model that makes images instead of marks: float32 on the first input's grid, in its units.
     """
 
     model: ModelIdentity
@@ -76,3 +77,4 @@ class Prediction:
     urgency: Urgency = Urgency.STANDARD
     measurements: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, float | str] = field(default_factory=dict)
+    image: NDArray[np.float32] | None = None

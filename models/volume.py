@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidVolume
+from models.phase import PhaseEncoding
 
 Vector = tuple[float, float, float]
 
@@ -26,6 +27,7 @@ class Volume:
         column_direction: unit vector along increasing row index (second half).
         spacing_mm: (between rows, between columns), as in Pixel Spacing.
         sources: SOP Instance UIDs in slice order; empty when the image did not come from DICOM.
+        encoding: how an MR series was phase-encoded; None where its headers do not say, and for everything else.
 
     Raises:
         InvalidVolume: shapes disagree, or slices are not in strictly increasing order along the normal.
@@ -37,6 +39,7 @@ class Volume:
     column_direction: Vector
     spacing_mm: tuple[float, float]
     sources: tuple[str, ...] = ()
+    encoding: PhaseEncoding | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3:

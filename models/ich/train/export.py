@@ -56,7 +56,7 @@ def export(network: SliceUNet, weights: Path) -> float:
     )
     if program is None:
         raise RuntimeError("torch exported nothing.")
-    onnx.save(_without_traces(program.model_proto), weights)
+    onnx.save(without_traces(program.model_proto), weights)
     other = torch.randn(3, 3, 192, 192)
     with torch.no_grad():
         expected = network(other).numpy()
@@ -67,7 +67,7 @@ def export(network: SliceUNet, weights: Path) -> float:
     return difference
 
 
-def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     """The exporter notes where in the source every node came from, paths of this machine included: away with that."""
     for part in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info):
         del part.metadata_props[:]

@@ -1,0 +1,1 @@
+"""MR series acquired with fewer phase-encoding lines: the missing detail estimated, what was measured left alone."""

@@ -1,0 +1,74 @@
+"""The pool of slices to learn from, on disk, and which volumes are kept from it."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.enhance.train.slices import DrawnHead, RealVolume
+
+HELD_OUT = ("papaya_pd", "utah_t1")
+"""Real volumes that training never sees, whole, by the beginning of their names: a PD and a T1."""
+
+HELD_OUT_MAPS = 4
+"""The last so many label maps are kept for evaluation, as the other models keep them."""
+
+PER_FILE = 60
+
+
+def fill(mr: Path, labelmaps: Path, out: Path, *, real: int, drawn: int, seed: int) -> None:
+    """Write files of PER_FILE slices, half-precision; a file depends on its number and `seed` alone.
+
+    Args:
+        mr: folder of real volumes (NIfTI); those of HELD_OUT are left out.
+        real, drawn: how many files of either kind.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    volumes = [RealVolume.read(path) for path in sorted(mr.glob("*.nii.gz")) if not path.name.startswith(HELD_OUT)]
+    maps = sorted(labelmaps.glob("*.nii.gz"))[:-HELD_OUT_MAPS]
+    if not volumes or not maps:
+        raise SystemExit(f"--mr {mr} and --labelmaps {labelmaps} must both hold *.nii.gz to learn from.")
+    for number in range(max(real, drawn)):
+        if number < real:
+            rng = np.random.default_rng([seed, number, 0])
+            _write(out / f"real-{number:03d}.npy", lambda rng=rng: volumes[rng.integers(len(volumes))].draw(rng))
+        if number < drawn:
+            rng = np.random.default_rng([seed, number, 1])
+            path = out / f"drawn-{number:03d}.npy"
+            if not path.exists():
+                head = DrawnHead(maps[number % len(maps)], rng)
+                _write(path, lambda head=head, rng=rng: head.draw(rng))
+
+
+def _write(path: Path, draw) -> None:  # type: ignore[no-untyped-def]
+    if path.exists():
+        return
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, np.stack([draw() for _ in range(PER_FILE)]).astype(np.float16))
+    part.rename(path)
+
+
+class Pool:
+    """The slices that are on disk so far, in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: set[str] = set()
+        self._kinds: dict[str, list[NDArray[np.float16]]] = {"real": [], "drawn": []}
+        self.refresh()
+
+    def refresh(self) -> None:
+        for path in sorted(self._folder.glob("*.npy")):
+            if path.name not in self._seen:
+                self._seen.add(path.name)
+                self._kinds[path.name.split("-")[0]].append(np.load(path))
+
+    def __len__(self) -> int:
+        return sum(len(part) for parts in self._kinds.values() for part in parts)
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """One slice, real in two cases of three, (CANVAS, CANVAS)."""
+        parts = self._kinds["real" if rng.random() < 0.67 else "drawn"] or self._kinds["real"] or self._kinds["drawn"]
+        part = parts[rng.integers(len(parts))]
+        return np.asarray(part[rng.integers(len(part))], np.float32)
