@@ -34,7 +34,7 @@ def render_preview(
         key_slice: 0-based, in the volume's order.
         size: edge of the picture in pixels; the slice's own proportions are kept.
     """
-    low, high = BRAIN_WINDOW if modality == "CT" else _window_of(volume)
+    low, high = display_window(volume, modality)
     grey = np.clip((volume.voxels[key_slice] - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     image = Image.fromarray(grey).convert("RGB")
     mask = Image.fromarray((segmentation[key_slice] > 0).astype(np.uint8) * 255)
@@ -52,7 +52,9 @@ def render_preview(
     return buffer.getvalue()
 
 
-def _window_of(volume: Volume) -> tuple[float, float]:
-    """From no signal to the brightest tissue; MR has no units."""
+def display_window(volume: Volume, modality: str) -> tuple[float, float]:
+    """Values shown black and white: the brain window for CT; MR has no units, so from none to the brightest tissue."""
+    if modality == "CT":
+        return BRAIN_WINDOW
     tissue = volume.voxels[volume.voxels > 0]
     return 0.0, float(np.percentile(tissue, BRIGHTEST)) if tissue.size else 1.0

@@ -150,6 +150,9 @@ class MetricsSettings(Section):
     )
 
 
+ResultKind = Literal["seg", "sr", "sc"]
+
+
 class Destination(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = Field(
         description="Name in the ledger and on pages."
@@ -161,7 +164,9 @@ class Destination(Section):
     url: str | None = Field(None, description="Base URL (orthanc).")
     username: str | None = Field(None, description="HTTP user (orthanc).")
     password: str | None = Field(None, repr=False, description="HTTP password (orthanc); better given by environment.")
-    results: tuple[Literal["seg", "sr"], ...] = Field(("seg", "sr"), description="What it gets.")
+    results: tuple[ResultKind, ...] = Field(
+        ("seg", "sr"), description="What it gets: segmentation, report, secondary captures (pictures with outlines)."
+    )
     timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ class DeliveredReport:
 
 @dataclass(frozen=True)
 class NewResult:
-    """A Part 10 object in the store; `kind` is seg or sr."""
+    """A Part 10 object in the store; `kind` is seg, sr or sc."""
 
     kind: str
     sop_class_uid: str
@@ -148,7 +148,7 @@ def save(
         answer.analysis_id,
         "encoded",
         study_uid=answer.study_uid,
-        results={result.kind: result.sop_instance_uid for result in results},
+        results={result.sop_instance_uid: result.kind for result in results},
     )
     return True
 

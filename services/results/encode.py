@@ -1,7 +1,12 @@
-"""The encode stage: a committed answer becomes a Segmentation and a report, checked, stored and queued for delivery."""
+"""The encode stage: a committed answer becomes a Segmentation and a report, checked, stored and queued for delivery.
 
-from collections.abc import Mapping, Sequence
+Where some destination wants them, secondary captures too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BytesIO
+from typing import get_args
 
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
@@ -11,18 +16,21 @@ from models.card import Card
 from models.dicom import read_series
 from models.errors import ModelError
 from models.registry import load_card
+from models.volume import Volume
 from services.context import Context
 from services.errors import NightjarError, Reject, Retry
 from services.ledger import analyses, results
 from services.ledger.arrays import unpack_array
 from services.ledger.jobs import Stage
 from services.results.answer import Answer, Concept, Label, Predecessor, StudyMeasurement
+from services.results.capture import encode_captures
+from services.results.capture_gate import check_captures
 from services.results.equipment import part10
 from services.results.gate import check_results
 from services.results.report import encode_report
 from services.results.segmentation import encode_segmentation
 from services.results.sources import prepare_header, with_thickness
-from services.settings import Settings
+from services.settings import ResultKind, Settings
 
 
 def run(context: Context, analysis_id: int) -> None:
@@ -37,22 +45,24 @@ def run(context: Context, analysis_id: int) -> None:
         if committed is None:
             return
         earlier = results.predecessor(connection, committed)
-    answer = _answer(context, committed, earlier)
-    objects = encode(answer)
-    new = []
-    for kind, (dataset, data) in objects.items():
-        new.append(
-            results.NewResult(
-                kind=kind,
-                sop_class_uid=dataset.SOPClassUID,
-                sop_instance_uid=dataset.SOPInstanceUID,
-                series_uid=dataset.SeriesInstanceUID,
-                digest=context.store.put(data),
-                size_bytes=len(data),
-            )
+    answer, volume = _answer(context, committed, earlier)
+    destinations = _destinations(context.settings)
+    objects = [(kind, *written) for kind, written in encode(answer).items()]
+    if destinations["sc"]:
+        objects += [("sc", *written) for written in capture(answer, volume)]
+    new = [
+        results.NewResult(
+            kind=kind,
+            sop_class_uid=dataset.SOPClassUID,
+            sop_instance_uid=dataset.SOPInstanceUID,
+            series_uid=dataset.SeriesInstanceUID,
+            digest=context.store.put(data),
+            size_bytes=len(data),
         )
+        for kind, dataset, data in objects
+    ]
     with context.pool.connection() as connection:
-        results.save(connection, committed, new, _destinations(context.settings))
+        results.save(connection, committed, new, destinations)
 
 
 def give_up(context: Context, analysis_id: int, reason: str) -> None:
@@ -65,32 +75,57 @@ STAGE = Stage("encode", run, give_up)
 
 
 def encode(answer: Answer) -> dict[str, tuple[Dataset, bytes]]:
-    """The objects of an answer by kind, past the output gate, as data set and Part 10 bytes.
+    """The Segmentation and the report of an answer, past the output gate, as data set and Part 10 bytes.
 
     Raises:
         Reject: they cannot be written, or the gate stopped them.
     """
-    try:
-        # What a source image carries goes on as it is; a warning about it would quote it.
-        with disable_value_validation():
-            segmentation = encode_segmentation(answer)
-            report = encode_report(answer, segmentation)
-            encoded = {"sr": (report, part10(report))}
-            if segmentation is not None:
-                encoded = {"seg": (segmentation, part10(segmentation))} | encoded
-    except NightjarError:
-        raise
-    except Exception as error:  # whatever in a source image the writer cannot carry over; its message may quote it
-        raise Reject(f"The result cannot be written as DICOM ({type(error).__name__}).") from error
+    with _writing():
+        segmentation = encode_segmentation(answer)
+        report = encode_report(answer, segmentation)
+        encoded = {"sr": (report, part10(report))}
+        if segmentation is not None:
+            encoded = {"seg": (segmentation, part10(segmentation))} | encoded
     with disable_value_validation():
         check_results(answer, encoded["seg"][1] if "seg" in encoded else None, encoded["sr"][1])
     return encoded
 
 
-def _answer(context: Context, committed: results.CommittedAnswer, earlier: results.DeliveredReport | None) -> Answer:
+def capture(answer: Answer, volume: Volume) -> list[tuple[Dataset, bytes]]:
+    """The secondary captures of an answer, past the output gate, as data set and Part 10 bytes.
+
+    Args:
+        volume: the source images' voxels.
+
+    Raises:
+        Reject: they cannot be written, or the gate stopped them.
+    """
+    with _writing():
+        captures = [(dataset, part10(dataset)) for dataset in encode_captures(answer, volume)]
+    with disable_value_validation():
+        check_captures(answer, volume, [data for _, data in captures])
+    return captures
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        # What a source image carries goes on as it is; a warning about it would quote it.
+        with disable_value_validation():
+            yield
+    except NightjarError:
+        raise
+    except Exception as error:  # whatever in a source image the writer cannot carry over; its message may quote it
+        raise Reject(f"The result cannot be written as DICOM ({type(error).__name__}).") from error
+
+
+def _answer(
+    context: Context, committed: results.CommittedAnswer, earlier: results.DeliveredReport | None
+) -> tuple[Answer, Volume]:
+    """The answer ready to be written, and the voxels of its source images."""
     try:
         card = load_card(committed.model.name)
-        sources = sources_of(_instances(context, committed.inputs[card.reference.role]))
+        sources, volume = _read_sources(_instances(context, committed.inputs[card.reference.role]))
         others = [uid for role, uid in sorted(committed.inputs.items()) if role != card.reference.role]
         further = [header for uid in others for header in evidence_of(_instances(context, uid))]
     except ModelError as error:
@@ -99,7 +134,7 @@ def _answer(context: Context, committed: results.CommittedAnswer, earlier: resul
         segmentation = unpack_array(context.store.get(committed.segmentation_key))
     except KeyError as error:
         raise Retry("The model's segmentation is not in the store.") from error
-    return Answer(
+    answer = Answer(
         sources=sources,
         further=tuple(further),
         segmentation=segmentation,
@@ -123,6 +158,7 @@ def _answer(context: Context, committed: results.CommittedAnswer, earlier: resul
             ),
         ),
     )
+    return answer, volume
 
 
 def _instances(context: Context, series_uid: str) -> list[Dataset]:
@@ -141,11 +177,15 @@ def sources_of(instances: Sequence[Dataset]) -> tuple[Dataset, ...]:
         InvalidVolume: the model cannot have seen them.
         Reject: they are enhanced multi-frame images.
     """
+    return _read_sources(instances)[0]
+
+
+def _read_sources(instances: Sequence[Dataset]) -> tuple[tuple[Dataset, ...], Volume]:
     if any(instance.get("NumberOfFrames", 1) != 1 for instance in instances):
         raise Reject("Results on enhanced multi-frame images cannot be written yet.")
-    order = read_series(instances).sources
+    volume = read_series(instances)
     headers = {instance.SOPInstanceUID: prepare_header(instance) for instance in instances}
-    return with_thickness([headers[uid] for uid in order])
+    return with_thickness([headers[uid] for uid in volume.sources]), volume
 
 
 def evidence_of(instances: Sequence[Dataset]) -> list[Dataset]:
@@ -195,5 +235,5 @@ def measurements_of(card: Card, values: Mapping[str, float]) -> tuple[StudyMeasu
 def _destinations(settings: Settings) -> dict[str, Sequence[str]]:
     return {
         kind: [destination.name for destination in settings.destinations if kind in destination.results]
-        for kind in ("seg", "sr")
+        for kind in get_args(ResultKind)
     }

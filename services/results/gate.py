@@ -44,7 +44,7 @@ def check_results(answer: Answer, segmentation: bytes | None, report: bytes) -> 
         mask = None if segmentation is None else dcmread(BytesIO(segmentation))
         document = dcmread(BytesIO(report))
         if mask is None:
-            _require(not answer.segments, "there are voxels but no segmentation")
+            require(not answer.segments, "there are voxels but no segmentation")
             _check_volumes(answer, np.zeros_like(answer.segmentation))
         else:
             _check_segmentation(answer, mask)
@@ -71,22 +71,23 @@ def place(sources: Sequence[Dataset]) -> Volume:
     )
 
 
-def _check_common(answer: Answer, dataset: Dataset, sop_class: str, instance: str, series: str) -> None:
+def check_common(answer: Answer, dataset: Dataset, sop_class: str, instance: str, series: str) -> None:
+    """Hold against the answer what every object has: identity, patient and study, required attributes, the notice."""
     source = answer.sources[0]
-    _require(dataset.SOPClassUID == sop_class, "it has another SOP class than it should")
-    _require(dataset.SOPInstanceUID == instance, "it has another SOP Instance UID than the derived one")
-    _require(dataset.SeriesInstanceUID == series, "it has another Series Instance UID than the derived one")
-    _require(dataset.file_meta.MediaStorageSOPInstanceUID == instance, "its file meta information names another UID")
+    require(dataset.SOPClassUID == sop_class, "it has another SOP class than it should")
+    require(dataset.SOPInstanceUID == instance, "it has another SOP Instance UID than the derived one")
+    require(dataset.SeriesInstanceUID == series, "it has another Series Instance UID than the derived one")
+    require(dataset.file_meta.MediaStorageSOPInstanceUID == instance, "its file meta information names another UID")
     for keyword in _IDENTITY:
         same = (dataset.get(keyword) or "") == (source.get(keyword) or "")
-        _require(same, f"its {keyword} is not that of the source images")
+        require(same, f"its {keyword} is not that of the source images")
     missing = missing_attributes(dataset)
-    _require(not missing, f"it lacks {', '.join(missing)}")
-    _require(NOTICE.removeprefix("Research use only. ") in dataset.SeriesDescription, "its series lacks the notice")
+    require(not missing, f"it lacks {', '.join(missing)}")
+    require(NOTICE.removeprefix("Research use only. ") in dataset.SeriesDescription, "its series lacks the notice")
 
 
 def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
-    _check_common(
+    check_common(
         answer,
         dataset,
         SegmentationStorage,
@@ -95,9 +96,9 @@ def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
     )
     sources = {source.SOPInstanceUID: source for source in answer.sources}
     first = answer.sources[0]
-    _require(dataset.FrameOfReferenceUID == first.FrameOfReferenceUID, "it lies in another frame of reference")
+    require(dataset.FrameOfReferenceUID == first.FrameOfReferenceUID, "it lies in another frame of reference")
     shared = dataset.SharedFunctionalGroupsSequence[0]
-    _require(
+    require(
         np.allclose(
             _numbers(shared.PlaneOrientationSequence[0].ImageOrientationPatient),
             _numbers(first.ImageOrientationPatient),
@@ -105,24 +106,24 @@ def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
         ),
         "its planes are turned against the source images",
     )
-    _require(
+    require(
         np.allclose(_numbers(shared.PixelMeasuresSequence[0].PixelSpacing), _numbers(first.PixelSpacing), rtol=1e-6),
         "its pixels have another spacing than the source images'",
     )
-    _require(len(dataset.PerFrameFunctionalGroupsSequence) == int(dataset.NumberOfFrames), "it lacks frames")
+    require(len(dataset.PerFrameFunctionalGroupsSequence) == int(dataset.NumberOfFrames), "it lacks frames")
     for frame in dataset.PerFrameFunctionalGroupsSequence:
         reference = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-        _require(reference in sources, "a frame refers to an image that was not analysed")
+        require(reference in sources, "a frame refers to an image that was not analysed")
         offset = _numbers(frame.PlanePositionSequence[0].ImagePositionPatient) - _numbers(
             sources[reference].ImagePositionPatient
         )
-        _require(np.abs(offset).max() <= POSITION_TOLERANCE_MM, "a frame does not lie on its source image")
+        require(np.abs(offset).max() <= POSITION_TOLERANCE_MM, "a frame does not lie on its source image")
     referenced = {
         item.ReferencedSOPInstanceUID
         for series in dataset.ReferencedSeriesSequence
         for item in series.ReferencedInstanceSequence
     }
-    _require(referenced == set(sources), "its list of source images is not that of the images analysed")
+    require(referenced == set(sources), "its list of source images is not that of the images analysed")
     _check_pixels(answer, dataset)
 
 
@@ -133,9 +134,9 @@ def _check_pixels(answer: Answer, dataset: Dataset) -> None:
         assert_missing_frames_are_empty=True,
         dtype=np.uint8,
     )
-    _require(np.array_equal(numbers, segment_numbers(answer)), "its pixels are not the model's")
+    require(np.array_equal(numbers, segment_numbers(answer)), "its pixels are not the model's")
     names = [label.name for label in answer.segments.values()]
-    _require([segment.SegmentLabel for segment in dataset.SegmentSequence] == names, "its segments are not the labels")
+    require([segment.SegmentLabel for segment in dataset.SegmentSequence] == names, "its segments are not the labels")
     _check_volumes(answer, numbers)
 
 
@@ -147,11 +148,11 @@ def _check_volumes(answer: Answer, numbers: NDArray[np.uint8]) -> None:
         number = numbers_of.get(finding.label)
         volume_ml = 0.0 if number is None else grid.measure_ml(numbers == number)
         same = _same_volume(volume_ml, finding.volume_ml)
-        _require(same, f"the volume of segment {finding.label} is not that of the finding")
+        require(same, f"the volume of segment {finding.label} is not that of the finding")
 
 
 def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None) -> None:
-    _check_common(answer, dataset, ComprehensiveSRStorage, answer.uids.report_instance(), answer.uids.report_series())
+    check_common(answer, dataset, ComprehensiveSRStorage, answer.uids.report_instance(), answer.uids.report_series())
     allowed = {image.SOPInstanceUID for image in (*answer.sources, *answer.further)}
     if segmentation is not None:
         allowed.add(segmentation.SOPInstanceUID)
@@ -163,33 +164,33 @@ def _check_report(answer: Answer, dataset: Dataset, segmentation: Dataset | None
     }
     items = list(_walk(dataset))
     referenced = {item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in items if item.ValueType == "IMAGE"}
-    _require(referenced <= allowed, "the report refers to an image that was not analysed")
-    _require(referenced <= evidence, "the report refers to an image that is not in its evidence")
-    _require(allowed <= evidence, "an image that was analysed is not in the report's evidence")
+    require(referenced <= allowed, "the report refers to an image that was not analysed")
+    require(referenced <= evidence, "the report refers to an image that is not in its evidence")
+    require(allowed <= evidence, "an image that was analysed is not in the report's evidence")
     texts = " ".join(item.TextValue for item in items if item.ValueType == "TEXT")
-    _require(NOTICE in texts, "the report lacks the notice")
+    require(NOTICE in texts, "the report lacks the notice")
 
     groups = [item for item in items if _code(item) == "125007"]
     if answer.measurements:
-        _require(bool(groups), "the report lacks the measurements of the study")
+        require(bool(groups), "the report lacks the measurements of the study")
         _check_measurements(answer, groups.pop())
     if not answer.findings:
-        _require(NO_FLAG in texts and len(groups) == 1, "the report does not say that no flag was raised")
+        require(NO_FLAG in texts and len(groups) == 1, "the report does not say that no flag was raised")
         return
-    _require(len(groups) == len(answer.findings), "the report has another number of findings")
+    require(len(groups) == len(answer.findings), "the report has another number of findings")
     numbers = {label.name: number for number, label in answer.segments.items()}
     for group, finding in zip(groups, answer.findings, strict=True):
         content = {_code(item): item for item in group.ContentSequence}
         _check_volume(content, finding)
         probability = _value(content["122157"], "1")
         same = abs(probability - finding.probability) < 1e-3
-        _require(same, f"the report gives {finding.label} another probability")
-        _require(
+        require(same, f"the report gives {finding.label} another probability")
+        require(
             answer.uids.tracking(finding.label) == content["112040"].UID, f"{finding.label} has another tracking UID"
         )
         if finding.label in numbers and segmentation is not None:
             reference = content["121191"].ReferencedSOPSequence[0]
-            _require(
+            require(
                 reference.ReferencedSOPInstanceUID == segmentation.SOPInstanceUID
                 and int(reference.ReferencedSegmentNumber) == numbers[finding.label],
                 f"{finding.label} does not refer to its segment",
@@ -200,33 +201,33 @@ def _check_volume(content: Mapping[str, Dataset], finding: Finding) -> None:
     """Hold volume, its range and ABC/2 of a measurement group, items by code, against the finding."""
     volume = content["118565006"]
     same = _same_volume(_value(volume, "mL"), finding.volume_ml)
-    _require(same, f"the report gives {finding.label} another volume")
+    require(same, f"the report gives {finding.label} another volume")
     reaches = {_code(item): _value(item, "mL") for item in volume.get("ContentSequence", ())}
     if finding.volume_range_ml is None:
-        _require(not reaches, f"the report gives {finding.label} a volume range")
+        require(not reaches, f"the report gives {finding.label} a volume range")
     else:
         low_ml, high_ml = finding.volume_range_ml
-        _require(low_ml <= finding.volume_ml <= high_ml, f"the volume of {finding.label} is outside its own range")
+        require(low_ml <= finding.volume_ml <= high_ml, f"the volume of {finding.label} is outside its own range")
         same = _same_volume(finding.volume_ml - reaches["371885007"], low_ml)
         same &= _same_volume(finding.volume_ml + reaches["371886008"], high_ml)
-        _require(same, f"the report gives {finding.label} another volume range")
+        require(same, f"the report gives {finding.label} another volume range")
     abc2 = content.get("121221")
-    _require((abc2 is None) == (finding.abc2_ml is None), f"the report and {finding.label} differ in having ABC/2")
+    require((abc2 is None) == (finding.abc2_ml is None), f"the report and {finding.label} differ in having ABC/2")
     if abc2 is not None and finding.abc2_ml is not None:
         same = _same_volume(_value(abc2, "mL"), finding.abc2_ml)
-        _require(same, f"the report gives {finding.label} another ABC/2")
+        require(same, f"the report gives {finding.label} another ABC/2")
 
 
 def _check_measurements(answer: Answer, group: Dataset) -> None:
     content = {_code(item): item for item in group.ContentSequence}
     for taken in answer.measurements:
         item = content.get(taken.code.value)
-        _require(item is not None, f"the report lacks the measurement {taken.name}")
+        require(item is not None, f"the report lacks the measurement {taken.name}")
         if item is not None and taken.is_sign:
             same = item.ConceptCodeSequence[0].CodeMeaning == ("Present" if taken.value else "Absent")
         else:
             same = item is not None and abs(_value(item, taken.unit) - taken.value) < 1e-3
-        _require(same, f"the report gives the measurement {taken.name} another value")
+        require(same, f"the report gives the measurement {taken.name} another value")
 
 
 def _value(item: Dataset, unit: str) -> float:
@@ -234,7 +235,7 @@ def _value(item: Dataset, unit: str) -> float:
     measured = item.MeasuredValueSequence[0]
     code = measured.MeasurementUnitsCodeSequence[0]
     same = (code.CodeValue, code.CodingSchemeDesignator) == (unit, "UCUM")
-    _require(same, f"a measurement of the report is not in {unit}")
+    require(same, f"a measurement of the report is not in {unit}")
     return float(measured.NumericValue)
 
 
@@ -258,6 +259,7 @@ def _numbers(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.floa
     return np.array([float(value) for value in values], dtype=np.float64)
 
 
-def _require(condition: bool | np.bool_, otherwise: str) -> None:
+def require(condition: bool | np.bool_, otherwise: str) -> None:
+    """Stop the result with this reason unless the condition holds."""
     if not condition:
         raise Reject(f"The output gate stopped the result: {otherwise}.")

@@ -1,7 +1,7 @@
-"""What a Segmentation and a Comprehensive SR must carry to be one (PS3.3 A.51, A.35.3), as tables."""
+"""What a Segmentation, a Comprehensive SR and a Secondary Capture must carry to be one (PS3.3 A.51, A.35.3, A.8.1)."""
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
+from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage, SegmentationStorage
 
 # Type 1: present with a value.
 _COMMON_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "InstanceNumber")
@@ -48,6 +48,25 @@ _REQUIRED = {
         "ContinuityOfContent",
         "ContentSequence",
     ),
+    SecondaryCaptureImageStorage: (
+        *_COMMON_1,
+        "SeriesNumber",
+        "ConversionType",
+        "ContentDate",
+        "ContentTime",
+        "ImageType",
+        "BurnedInAnnotation",
+        "SourceImageSequence",
+        "DerivationDescription",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "PlanarConfiguration",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "PixelData",
+    ),
 }
 # Type 2: present, possibly empty.
 _COMMON_2 = (
@@ -65,6 +84,7 @@ _COMMON_2 = (
 _PRESENT = {
     SegmentationStorage: (*_COMMON_2, "PositionReferenceIndicator", "ContentDescription", "ContentCreatorName"),
     ComprehensiveSRStorage: (*_COMMON_2, "PerformedProcedureCodeSequence", "ReferencedPerformedProcedureStepSequence"),
+    SecondaryCaptureImageStorage: (*_COMMON_2, "PatientOrientation"),
 }
 _SEGMENT_REQUIRED = (
     "SegmentNumber",

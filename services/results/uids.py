@@ -41,6 +41,13 @@ class ResultUIDs:
     def report_series(self) -> str:
         return self._derive("report-series")
 
+    def capture_instance(self, index: int) -> str:
+        """Of the picture of slice `index`, 0-based in the order of the sources."""
+        return self._derive("capture-instance", str(index))
+
+    def capture_series(self) -> str:
+        return self._derive("capture-series")
+
     def tracking(self, label: str) -> str:
         """Tracking UID of the finding `label`: the same in the segmentation and in the report."""
         return self._derive("tracking", label)

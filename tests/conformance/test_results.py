@@ -13,6 +13,7 @@ from highdicom.seg import Segmentation
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
@@ -20,13 +21,14 @@ from support.answers import LABELS, answer
 from support.ct import blobs, tilted_ct
 
 from services.results.answer import NOTICE, Answer, Predecessor
+from services.results.encode import capture
 from services.results.equipment import part10
 from services.results.gate import check_results, place
 from services.results.report import encode_report
 from services.results.segmentation import encode_segmentation
 
 DCIODVFY = Path(sys.executable).with_name("dciodvfy")
-DSRDUMP = "/usr/bin/dsrdump"
+DSRDUMP, DCMJ2PNM = "/usr/bin/dsrdump", "/usr/bin/dcmj2pnm"
 SHAPE = (10, 64, 64)
 
 
@@ -40,7 +42,7 @@ def _errors(data: bytes, path: Path) -> list[str]:
     path.write_bytes(data)
     done = subprocess.run([DCIODVFY, path], check=False, capture_output=True, text=True, timeout=60)
     lines = (done.stdout + done.stderr).splitlines()
-    assert any(line in ("Segmentation", "ComprehensiveSR") for line in lines), lines
+    assert any(line in ("Segmentation", "ComprehensiveSR", "SCImage") for line in lines), lines
     return [line for line in lines if line.startswith("Error")]
 
 
@@ -110,6 +112,20 @@ def test_dciodvfy_finds_no_error_and_dsrdump_reads_the_report(case: str, tmp_pat
     assert ("ABC/2" in dump.stdout) == any(f.abc2_ml for f in made.findings)
     for taken in made.measurements:
         assert taken.code.meaning in dump.stdout
+
+
+@pytest.mark.parametrize("case", ["several labels", "sparse headers", "overwritten headers", "flipped"])
+def test_dciodvfy_finds_no_error_in_captures_and_dcmtk_draws_them(case: str, tmp_path: Path) -> None:
+    made = _answers()[case]
+    volume = replace(place(made.sources), voxels=np.zeros(SHAPE, np.float32))
+    captures = capture(made, volume)
+    assert captures
+    for number, (dataset, data) in enumerate(captures):
+        path = tmp_path / f"{number}.dcm"
+        assert _errors(data, path) == []
+        subprocess.run([DCMJ2PNM, "--write-png", path, path.with_suffix(".png")], check=True, timeout=60)
+        with Image.open(path.with_suffix(".png")) as drawn:
+            assert np.array_equal(np.array(drawn.convert("RGB")), dataset.pixel_array)
 
 
 def _read_back(data: bytes, sources: Sequence[Dataset]) -> NDArray[np.uint8]:

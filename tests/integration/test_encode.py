@@ -180,6 +180,23 @@ def test_an_answer_becomes_results_and_deliveries_once(context: Context) -> None
     assert _all(context, "SELECT encoded_at FROM analysis")[0]["encoded_at"] is not None
 
 
+def test_who_wants_pictures_gets_one_a_key_slice(context: Context) -> None:
+    pictures = Destination(name="old-pacs", ae_title="OLD", host="127.0.0.1", port=3, results=("sc",))
+    settings = context.settings.model_copy(update={"destinations": (*DESTINATIONS, pictures)})
+    context = replace(context, settings=settings)
+    datasets = tilted_ct()
+    _receive(context, datasets)
+
+    encode.run(context, _analyse(context, datasets, [1, 3]))
+
+    rows = _all(context, "SELECT id, digest, sop_class_uid FROM result WHERE kind = 'sc' ORDER BY id")
+    captures = [dcmread(BytesIO(context.store.get(row["digest"]))) for row in rows]
+    shown = [capture.SourceImageSequence[0].ReferencedSOPInstanceUID for capture in captures]
+    assert shown == [datasets[0].SOPInstanceUID, datasets[1].SOPInstanceUID]
+    deliveries = _all(context, "SELECT result_id FROM delivery WHERE destination = 'old-pacs' ORDER BY id")
+    assert [row["result_id"] for row in deliveries] == [row["id"] for row in rows]
+
+
 def test_what_was_measured_reaches_the_report(context: Context) -> None:
     datasets = tilted_ct()
     _receive(context, datasets)

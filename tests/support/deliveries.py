@@ -7,7 +7,9 @@ from pydicom import dcmread
 from support.answers import MODEL, answer
 from support.ct import STUDY_UID, blobs, tilted_ct
 
+from models.dicom import read_series
 from services.context import Context
+from services.results.capture import encode_captures
 from services.results.equipment import part10
 from services.results.report import encode_report
 from services.results.segmentation import encode_segmentation
@@ -24,15 +26,20 @@ class Queued:
 
 
 def result_files() -> dict[str, bytes]:
-    """Part 10 bytes of a segmentation and its report, by kind."""
-    made = answer(tilted_ct(), blobs((10, 64, 64), [1, 3]))
+    """Part 10 bytes of a segmentation, its report and one secondary capture, by kind."""
+    datasets = tilted_ct()
+    made = answer(datasets, blobs((10, 64, 64), [1, 3]))
     segmentation = encode_segmentation(made)
     assert segmentation is not None
-    return {"seg": part10(segmentation), "sr": part10(encode_report(made, segmentation))}
+    return {
+        "seg": part10(segmentation),
+        "sr": part10(encode_report(made, segmentation)),
+        "sc": part10(encode_captures(made, read_series(datasets))[0]),
+    }
 
 
 def queue_deliveries(context: Context, destination: str) -> dict[str, Queued]:
-    """Commit the two results of one analysis with a pending delivery each, by kind."""
+    """Commit the results of one analysis with a pending delivery each, by kind."""
     queued = {}
     with context.pool.connection() as connection:
         connection.execute("INSERT INTO study (study_uid) VALUES (%s) ON CONFLICT DO NOTHING", [STUDY_UID])
