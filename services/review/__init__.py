@@ -1,0 +1,1 @@
+"""Correction: from an answer to a label with names on it."""
