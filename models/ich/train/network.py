@@ -35,16 +35,18 @@ class Block(nn.Module):
 class SliceUNet(nn.Module):
     """(batch, 3, 192, 192) normalised slices to (batch, 9, 192, 192) logits.
 
-    Background, IPH, IVH, SDH, EDH, SAH; then intracranial space, lateral ventricles, left.
+    Background, IPH, IVH, SDH, EDH, SAH; then intracranial space, lateral ventricles, left. Other models give it
+    channels and widths of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int = 3, outputs: int = CLASSES + MASKS, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        self.down = nn.ModuleList(Block(i, o) for i, o in zip((3 * FOLD**2, *WIDTHS[:-1]), WIDTHS, strict=True))
+        folded = inputs * FOLD**2
+        self.down = nn.ModuleList(Block(i, o) for i, o in zip((folded, *widths[:-1]), widths, strict=True))
         self.up = nn.ModuleList(
-            Block(deep + skip, skip) for deep, skip in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
+            Block(deep + skip, skip) for deep, skip in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.head = nn.Conv2d(WIDTHS[0] + 3 * FOLD**2, (CLASSES + MASKS) * FOLD**2, 3, padding=1)
+        self.head = nn.Conv2d(widths[0] + folded, outputs * FOLD**2, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []
