@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich evaluate-ais chart images lock clean
+.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich evaluate-ais chart messages images lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
@@ -81,6 +81,10 @@ evaluate-ais: $(VENV)/.runtime
 # What the chart takes from the code, and the plain manifests of k8s/nightjar.
 chart: $(VENV)/.dev
 	$(BIN)/python helm/generate.py
+
+# The catalogues of the pages' languages, from code, templates and scripts; says how many messages lack a translation.
+messages: $(VENV)/.runtime
+	$(BIN)/python -m services.languages.extract
 
 # Both images, with their lists of parts (SBOM), by the container engine named.
 images:

@@ -35,11 +35,13 @@ class Account:
 
     Attributes:
         stamp: changes with the password; a session made under another stamp is over.
+        language: of the pages (BCP 47) as they chose it, or None.
     """
 
     name: str
     roles: frozenset[Role]
     stamp: str
+    language: str | None = None
 
 
 def create_account(connection: Connection, name: str, password: str, roles: Iterable[Role]) -> None:
@@ -97,7 +99,7 @@ def verify(connection: Connection, name: str, password: str) -> Account | None:
 def find_account(connection: Connection, name: str) -> Account | None:
     """The account of this name, or None."""
     row = connection.execute(
-        """SELECT name, roles, left(encode(sha256(convert_to(password_hash, 'UTF8')), 'hex'), 16) AS stamp
+        """SELECT name, roles, language, left(encode(sha256(convert_to(password_hash, 'UTF8')), 'hex'), 16) AS stamp
            FROM account WHERE name = %s""",
         [name],
     ).fetchone()
@@ -105,8 +107,16 @@ def find_account(connection: Connection, name: str) -> Account | None:
         return None
     known = {role.value for role in Role}
     return Account(
-        name=row["name"], roles=frozenset(Role(role) for role in row["roles"] if role in known), stamp=row["stamp"]
+        name=row["name"],
+        roles=frozenset(Role(role) for role in row["roles"] if role in known),
+        stamp=row["stamp"],
+        language=row["language"],
     )
+
+
+def save_language(connection: Connection, name: str, language: str) -> None:
+    """Keep the language somebody reads the pages in, for wherever they sign in."""
+    connection.execute("UPDATE account SET language = %s WHERE name = %s", [language, name])
 
 
 def list_readers(connection: Connection) -> list[str]:

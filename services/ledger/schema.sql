@@ -514,3 +514,34 @@ CREATE TABLE admission (
 CREATE INDEX admission_account ON admission (account, task, id);
 CREATE TRIGGER admission_append_only BEFORE UPDATE OR DELETE ON admission
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- Languages and notifications. ---------------------------------------------------------------------------------------
+
+ALTER TABLE account ADD COLUMN language text;     -- of the pages (BCP 47); NULL: as the browser asks
+
+INSERT INTO transition (entity, source, target) VALUES
+    -- A notification tells one destination of one answer.
+    ('notification', NULL, 'pending'),
+    ('notification', 'pending', 'delivered'),
+    ('notification', 'pending', 'parked'),     -- retries used up, or refused for good
+    ('notification', 'parked', 'pending'),     -- retried by hand
+    ('notification', 'pending', 'cancelled'),  -- its analysis was superseded
+    ('notification', 'parked', 'cancelled');
+
+CREATE TABLE notification (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    study_uid text NOT NULL REFERENCES study,
+    analysis_id bigint NOT NULL REFERENCES analysis,
+    destination text NOT NULL,                   -- name in the settings
+    kind text NOT NULL CHECK (kind IN ('webhook', 'email', 'hl7')),
+    state text NOT NULL DEFAULT 'pending',
+    attempts integer NOT NULL DEFAULT 0,
+    reason text,                                 -- last refusal, without patient data
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    delivered_at timestamptz,
+    UNIQUE (analysis_id, destination)
+);
+CREATE INDEX notification_study ON notification (study_uid);
+CREATE INDEX notification_undelivered ON notification (created_at) WHERE state IN ('pending', 'parked');
+CREATE TRIGGER notification_state AFTER INSERT OR UPDATE OF state ON notification
+    FOR EACH ROW EXECUTE FUNCTION guard_state('id');

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 
+from services.languages import gettext
 from services.ledger import worklist
 from services.operations.status import collect_status
 from services.triage.lists import look_at_worklist, maximum_wait, read_filters
@@ -104,7 +105,7 @@ def get_study(request: Request, site: SiteDependency, account: Viewer, study_id:
     with site.connection() as connection:
         record = worklist.read_study(connection, study_id)
         if record is None:
-            raise HTTPException(404, "There is no such study here.")
+            raise HTTPException(404, gettext("There is no such study here."))
         audit(connection, request, "study", account, study_uid=record.study.study_uid)
     return _answer(describe_study(record.study, site.context.now(), maximum_wait(site)))
 

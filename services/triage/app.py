@@ -20,8 +20,10 @@ from starlette.staticfiles import StaticFiles
 
 from services.context import Context
 from services.errors import SettingsError
+from services.languages import gettext, mark
+from services.languages.speaking import look_up
 from services.operations.heartbeat import Heartbeat
-from services.triage import api, burden, claiming, finding, pages, pictures, shift, sign_in, viewer
+from services.triage import api, burden, claiming, finding, language, pages, pictures, shift, sign_in, viewer
 from services.triage.guard import Guard
 from services.triage.live import LiveFeed
 from services.triage.sessions import FailureBrake, Sessions, load_key
@@ -30,11 +32,11 @@ from services.triage.site import Site, error_response, log_failure, make_templat
 SHUTDOWN_S = 3
 
 _TITLES = {
-    401: "Sign in first",
-    403: "Not allowed",
-    404: "Nothing here",
-    405: "Not possible",
-    409: "Already taken",
+    401: mark("Sign in first"),
+    403: mark("Not allowed"),
+    404: mark("Nothing here"),
+    405: mark("Not possible"),
+    409: mark("Already taken"),
 }
 
 
@@ -72,7 +74,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.site = site
     app.include_router(sign_in.router)
     app.include_router(pages.router)
-    for module in (viewer, pictures, claiming, finding, shift, burden):
+    for module in (viewer, pictures, claiming, finding, shift, burden, language):
         app.include_router(module.router)
     app.include_router(api.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
@@ -92,16 +94,16 @@ def create_app(context: Context) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     def on_http_error(request: Request, error: HTTPException) -> Response:
-        title = _TITLES.get(error.status_code, HTTPStatus(error.status_code).phrase)
+        title = look_up(_TITLES.get(error.status_code, HTTPStatus(error.status_code).phrase))
         plain = error.detail == HTTPStatus(error.status_code).phrase
-        detail = "There is no such page here." if plain and error.status_code == 404 else error.detail
+        detail = gettext("There is no such page here.") if plain and error.status_code == 404 else error.detail
         return error_response(site, request, error.status_code, title, detail)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         if request.url.path.startswith("/api/"):
             return await request_validation_exception_handler(request, error)
-        return error_response(site, request, 404, _TITLES[404], "There is no such page here.")
+        return error_response(site, request, 404, look_up(_TITLES[404]), gettext("There is no such page here."))
 
     def on_failure(request: Request, error: Exception) -> Response:
         if isinstance(error, psycopg.OperationalError | PoolTimeout):
@@ -109,16 +111,16 @@ def create_app(context: Context) -> FastAPI:
                 site,
                 request,
                 503,
-                "The ledger does not answer",
-                "Nothing can be shown until the database is back. Read studies in PACS.",
+                gettext("The ledger does not answer"),
+                gettext("Nothing can be shown until the database is back. Read studies in PACS."),
             )
         log_failure(error)
         return error_response(
             site,
             request,
             500,
-            "Something went wrong here",
-            "The worklist itself is not affected. The error is in the log.",
+            gettext("Something went wrong here"),
+            gettext("The worklist itself is not affected. The error is in the log."),
         )
 
     app.add_middleware(Guard, pool=context.pool, sessions=site.sessions, on_failure=on_failure)

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from services.languages import gettext
 from services.ledger.burden import AnswerFacts, read_answers
 from services.triage.cards import card_of_version
 from services.triage.site import SiteDependency, Viewer, audit
@@ -139,6 +140,11 @@ def show_burden(
         for each in card.labels
     }
     chosen = label if label in points else next(iter(points), None)
+    tables: tuple[tuple[str, str, Callable[[AnswerFacts], str]], ...] = (
+        (gettext("Model version"), gettext("By model version"), lambda each: f"{each.model} {each.model_version}"),
+        (gettext("Scanner"), gettext("By scanner"), lambda each: each.scanner),
+        (gettext("Protocol"), gettext("By protocol"), lambda each: each.protocol),
+    )
     tried = None
     if chosen is not None and threshold is not None:
         model, version, name, was = points[chosen]
@@ -149,11 +155,7 @@ def show_burden(
         days=days,
         choices=DAYS,
         whole=_burden("All", answers) if answers else None,
-        tables=(
-            ("Model version", group_by(answers, lambda answer: f"{answer.model} {answer.model_version}")),
-            ("Scanner", group_by(answers, lambda answer: answer.scanner)),
-            ("Protocol", group_by(answers, lambda answer: answer.protocol)),
-        ),
+        tables=[(title, name, group_by(answers, key)) for title, name, key in tables],
         points=points,
         chosen=chosen,
         threshold=threshold,

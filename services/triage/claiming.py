@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Request
 from starlette.responses import Response
 
+from services.languages import gettext
 from services.ledger import claims, worklist
 from services.ledger.accounts import Role, find_account
 from services.ledger.database import Connection
@@ -23,7 +24,7 @@ def claim(request: Request, site: SiteDependency, account: Reader, key: str) -> 
         if holder == account.name:
             audit(connection, request, "claim", account, study_uid=study_uid)
     if holder != account.name:
-        raise HTTPException(409, f"{holder} has claimed this study.")
+        raise HTTPException(409, gettext("%(name)s has claimed this study.", name=holder))
     return done(request)
 
 
@@ -37,7 +38,7 @@ def release(request: Request, site: SiteDependency, account: Viewer, key: str) -
         if released:
             audit(connection, request, "release", account, study_uid=study_uid)
     if not released:
-        raise HTTPException(409, "Somebody else has claimed this study.")
+        raise HTTPException(409, gettext("Somebody else has claimed this study."))
     return done(request)
 
 
@@ -51,7 +52,7 @@ def hand_over(request: Request, site: SiteDependency, account: Reader, key: str,
         if handed:
             audit(connection, request, "hand-over", account, study_uid=study_uid)
     if not handed:
-        raise HTTPException(409, "You do not hold this study any more.")
+        raise HTTPException(409, gettext("You do not hold this study any more."))
     return done(request)
 
 
@@ -83,11 +84,11 @@ def acknowledge(
 def _refuse_unless_reader(connection: Connection, name: str) -> None:
     account = find_account(connection, name)
     if account is None or Role.RADIOLOGIST not in account.roles:
-        raise HTTPException(422, "Choose somebody who reads studies here.")
+        raise HTTPException(422, gettext("Choose somebody who reads studies here."))
 
 
 def _study_uid(connection: Connection, key: str) -> str:
     study_uid = worklist.find_study_uid(connection, key)
     if study_uid is None:
-        raise HTTPException(404, "There is no such study here.")
+        raise HTTPException(404, gettext("There is no such study here."))
     return study_uid

@@ -1,4 +1,4 @@
-"""What every request passes: headers, the same-origin rule, and a sign-in for all but a few named addresses."""
+"""What every request passes: headers, the same-origin rule, a language, and a sign-in for all but a few addresses."""
 
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
@@ -10,12 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.languages import Language, find_language, gettext, languages, speaking
+from services.languages.catalogues import ENGLISH, negotiate
 from services.ledger.accounts import Account, find_account
 from services.ledger.database import Pool
 from services.triage.sessions import COOKIE, Sessions
 from services.triage.site import CONNECTION_WAIT_S, wants_json
 
-OPEN_ADDRESSES = frozenset({"/sign-in", "/healthz", "/readyz"})
+LANGUAGE_COOKIE = "nightjar_language"
+OPEN_ADDRESSES = frozenset({"/sign-in", "/language", "/healthz", "/readyz"})
 OPEN_PREFIX = "/static/"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -56,40 +59,58 @@ class Guard:
                     outgoing["Cache-Control"] = "no-store"
             await send(message)
 
+        path, headers = scope["path"], Headers(scope=scope)
+        language = choose_language(path, headers, None)
         try:
-            answer = await self._admit(scope)
-            await answer(scope, receive, send_guarded)
+            is_open = path in OPEN_ADDRESSES or path.startswith(OPEN_PREFIX)
+            account = None
+            if not is_open or path == "/language":
+                account = await run_sync(self._account, headers)
+                language = choose_language(path, headers, account)
+            with speaking(language):
+                await self._answer(scope, headers, account, is_open)(scope, receive, send_guarded)
         except Exception as error:  # noqa: BLE001
             # The last place that may still answer; what escapes further would be logged with its text.
-            response = self._on_failure(Request(scope), error)
+            with speaking(language):
+                response = self._on_failure(Request(scope), error)
             if not started:
                 await response(scope, receive, send_guarded)
 
-    async def _admit(self, scope: Scope) -> ASGIApp:
+    def _answer(self, scope: Scope, headers: Headers, account: Account | None, is_open: bool) -> ASGIApp:
         """What answers this request: the application, or a refusal."""
-        path, headers = scope["path"], Headers(scope=scope)
         if scope["method"] not in _SAFE_METHODS and not is_same_origin(headers):
-            return JSONResponse({"detail": "This request did not come from Nightjar's own pages."}, status_code=403)
-        if path in OPEN_ADDRESSES or path.startswith(OPEN_PREFIX):
-            return self._app
-        account = await run_sync(self._account, headers.get("cookie"))
-        if account is None:
-            return _ask_to_sign_in(scope["method"], path, headers)
-        scope.setdefault("state", {})["account"] = account
+            detail = gettext("This request did not come from Nightjar's own pages.")
+            return JSONResponse({"detail": detail}, status_code=403)
+        if account is not None:
+            scope.setdefault("state", {})["account"] = account
+        elif not is_open:
+            return _ask_to_sign_in(scope["method"], scope["path"], headers)
         return self._app
 
-    def _account(self, cookies: str | None) -> Account | None:
-        try:
-            morsel = SimpleCookie(cookies or "").get(COOKIE)
-        except CookieError:
-            return None
-        session = self._sessions.read(morsel.value if morsel else None)
+    def _account(self, headers: Headers) -> Account | None:
+        session = self._sessions.read(_cookie(headers, COOKIE))
         if session is None:
             return None
         name, stamp = session
         with self._pool.connection(timeout=CONNECTION_WAIT_S) as connection:
             account = find_account(connection, name)
         return account if account is not None and account.stamp == stamp else None
+
+
+def choose_language(path: str, headers: Headers, account: Account | None) -> Language:
+    """The account's own language, else this browser's choice, else what the browser asks for. Programs get English."""
+    if path.startswith("/api/"):
+        return languages()[ENGLISH]
+    chosen = find_language(account.language if account is not None else None)
+    return chosen or find_language(_cookie(headers, LANGUAGE_COOKIE)) or negotiate(headers.get("accept-language", ""))
+
+
+def _cookie(headers: Headers, name: str) -> str | None:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
 
 
 def is_same_origin(headers: Headers) -> bool:
@@ -103,5 +124,5 @@ def is_same_origin(headers: Headers) -> bool:
 
 def _ask_to_sign_in(method: str, path: str, headers: Headers) -> Response:
     if method != "GET" or wants_json(path, headers):
-        return JSONResponse({"detail": "Sign in first."}, status_code=401)
+        return JSONResponse({"detail": gettext("Sign in first.")}, status_code=401)
     return RedirectResponse(f"/sign-in?next={quote(path)}" if path != "/" else "/sign-in", status_code=303)

@@ -3,27 +3,36 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.languages import gettext, mark
+from services.languages.recorded import say_again
+from services.languages.speaking import look_up
 from services.ledger.worklist import EventFacts, StudyRecord
 
 _STATES = {
-    ("study", "receiving"): "Instances are arriving",
-    ("study", "analysing"): "Analysis asked for",
-    ("study", "analysed"): "Every analysis gave its answer",
-    ("study", "not_applicable"): "Not analysed",
-    ("study", "parked"): "Not analysed, set aside",
-    ("study", "failed"): "Failed",
-    ("series", "receiving"): "receiving",
-    ("series", "complete"): "complete",
-    ("series", "incomplete"): "closed incomplete",
-    ("analysis", "queued"): "queued",
-    ("analysis", "running"): "running",
-    ("analysis", "analysed"): "answered",
-    ("analysis", "failed"): "failed",
-    ("analysis", "superseded"): "superseded",
-    ("delivery", "pending"): "to be delivered",
-    ("delivery", "delivered"): "delivered",
-    ("delivery", "parked"): "not delivered, set aside",
-    ("delivery", "cancelled"): "cancelled",
+    ("study", "receiving"): mark("Instances are arriving"),
+    ("study", "analysing"): mark("Analysis asked for"),
+    ("study", "analysed"): mark("Every analysis gave its answer"),
+    ("study", "not_applicable"): mark("Not analysed"),
+    ("study", "parked"): mark("Not analysed, set aside"),
+    ("study", "failed"): mark("Failed"),
+    ("series", "receiving"): mark("receiving"),
+    ("series", "complete"): mark("complete"),
+    ("series", "incomplete"): mark("closed incomplete"),
+    ("analysis", "queued"): mark("queued"),
+    ("analysis", "running"): mark("running"),
+    ("analysis", "analysed"): mark("answered"),
+    ("analysis", "failed"): mark("failed"),
+    ("analysis", "superseded"): mark("superseded"),
+    ("delivery", "pending"): mark("to be delivered"),
+    ("delivery", "delivered"): mark("delivered"),
+    ("delivery", "parked"): mark("not delivered, set aside"),
+    ("delivery", "cancelled"): mark("cancelled"),
+}
+
+_EARLIER = {
+    "series": mark("An earlier series"),
+    "analysis": mark("An earlier analysis"),
+    "delivery": mark("An earlier delivery"),
 }
 
 
@@ -44,13 +53,15 @@ class HistoryLine:
 def describe_history(record: StudyRecord) -> tuple[HistoryLine, ...]:
     """The study's events, oldest first, with series and deliveries called by their names."""
     names = {
-        ("series", series.series_uid): f"Series {series.series_number}"
+        ("series", series.series_uid): gettext("Series %(number)s", number=series.series_number)
         if series.series_number is not None
-        else "A series"
+        else gettext("A series")
         for series in record.series
     }
     names |= {
-        ("delivery", str(delivery.id)): f"{delivery.kind.upper()} for {delivery.destination}"
+        ("delivery", str(delivery.id)): gettext(
+            "%(result)s for %(destination)s", result=delivery.kind.upper(), destination=delivery.destination
+        )
         for delivery in record.deliveries
     }
     names |= {
@@ -63,16 +74,17 @@ def describe_history(record: StudyRecord) -> tuple[HistoryLine, ...]:
 def _line(event: EventFacts, names: dict[tuple[str, str], str]) -> HistoryLine:
     state = str(event.detail.get("to", ""))
     if event.kind == "state":
-        words = _STATES.get((event.entity, state), state.replace("_", " "))
+        words = look_up(_STATES.get((event.entity, state), state.replace("_", " ")))
     else:
-        words = event.kind.replace("_", " ")
+        words = say_again(event.kind.replace("_", " "))
     account = event.detail.get("account")
     if account is not None:
-        words = f"{words} by {account}"
+        words = gettext("%(what)s by %(name)s", what=words, name=account)
     if event.entity == "study":
         text = words[:1].upper() + words[1:]
     else:
-        text = f"{names.get((event.entity, event.entity_id), f'An earlier {event.entity}')}: {words}"
+        earlier = look_up(_EARLIER.get(event.entity, event.entity))
+        text = f"{names.get((event.entity, event.entity_id), earlier)}: {words}"
     reason = event.detail.get("reason")
     return HistoryLine(
         at=event.at,

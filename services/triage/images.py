@@ -16,6 +16,7 @@ from PIL import Image
 from models.dicom import read_series
 from models.errors import InvalidVolume
 from models.volume import Volume
+from services.languages import gettext
 from services.ledger.images import InstanceFacts, SeriesContent
 from services.storage import Store
 
@@ -138,8 +139,12 @@ def read_images(store: Store, content: SeriesContent, *, largest_bytes: int = LA
     size_bytes = sum(_voxel_bytes(instance) for instance in content.instances)
     if size_bytes > largest_bytes:
         raise InvalidVolume(
-            f"This series has {len(content.instances)} instances and {size_bytes / 2**20:.0f} MiB of voxels, too many "
-            "for the quick viewer. Read it in PACS."
+            gettext(
+                "This series has %(instances)s instances and %(size)s MiB of voxels, too many for the quick viewer. "
+                "Read it in PACS.",
+                instances=len(content.instances),
+                size=f"{size_bytes / 2**20:.0f}",
+            )
         )
     return _keep(read_series([_instance(store, each.digest) for each in content.instances]), content.modality)
 
@@ -185,7 +190,7 @@ def _instance(store: Store, digest: str) -> pydicom.Dataset:
     try:
         return pydicom.dcmread(BytesIO(store.get(digest)))
     except KeyError:
-        raise InvalidVolume("The bytes of an instance are no longer in the store.") from None
+        raise InvalidVolume(gettext("The bytes of an instance are no longer in the store.")) from None
 
 
 def _keep(volume: Volume, modality: str | None) -> Images:

@@ -8,6 +8,7 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from models.prediction import Urgency
+from services.languages import gettext, mark
 from services.ledger import claims, worklist
 from services.ledger.accounts import Role, list_readers
 from services.ledger.opinions import Reason
@@ -18,16 +19,16 @@ from services.triage.rows import AiState, Filters, describe_study
 from services.triage.site import LIVE_HEADER, SiteDependency, Viewer, audit
 
 _TITLES = {
-    "priority": "Priority",
-    "waiting": "Waiting",
-    "arrived": "Arrived",
-    "preview": "Preview",
-    "patient": "Patient",
-    "accession": "Accession",
-    "study": "Study",
-    "finding": "Suspected finding",
-    "ai": "AI state",
-    "reader": "Reader",
+    "priority": mark("Priority"),
+    "waiting": mark("Waiting"),
+    "arrived": mark("Arrived"),
+    "preview": mark("Preview"),
+    "patient": mark("Patient"),
+    "accession": mark("Accession"),
+    "study": mark("Study"),
+    "finding": mark("Suspected finding"),
+    "ai": mark("AI state"),
+    "reader": mark("Reader"),
 }
 
 router = APIRouter(include_in_schema=False)
@@ -83,7 +84,7 @@ def show_study(request: Request, site: SiteDependency, account: Viewer, key: str
     with site.connection() as connection:
         record = worklist.read_study(connection, key)
         if record is None:
-            raise HTTPException(404, "There is no such study here.")
+            raise HTTPException(404, gettext("There is no such study here."))
         audit(connection, request, "study", account, study_uid=record.study.study_uid)
     now = site.context.now()
     return site.render(
@@ -108,7 +109,7 @@ def open_in_pacs(request: Request, site: SiteDependency, account: Viewer, key: s
     with site.connection() as connection:
         record = worklist.read_study(connection, key)
         if record is None or address is None:
-            raise HTTPException(404, "There is no such study here.")
+            raise HTTPException(404, gettext("There is no such study here."))
         study = record.study
         audit(connection, request, "pacs", account, study_uid=study.study_uid)
     return RedirectResponse(

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.card import Card
+from services.languages import gettext
+from services.languages.recorded import say_again
 from services.ledger.images import ImageSeries, LabelFacts
 from services.ledger.opinions import Opinion, dismissal
 from services.ledger.worklist import AnalysisFacts, FindingFacts, StudyFacts
@@ -102,12 +104,12 @@ def largest_finding(analyses: Sequence[PanelAnalysis], series: ImageSeries | Non
 def why_no_result(study: StudyFacts) -> str:
     """Why there is no answer to show, in a sentence that claims nothing about the images."""
     if study.state == "receiving":
-        return "The study is still being received; the AI has not looked at it yet."
+        return gettext("The study is still being received; the AI has not looked at it yet.")
     if study.state == "analysing":
-        return "The AI has not answered yet."
+        return gettext("The AI has not answered yet.")
     if study.reason:
-        return f"Not analysed. {study.reason}"
-    return "Not analysed."
+        return gettext("Not analysed. %(reason)s", reason=say_again(study.reason))
+    return gettext("Not analysed.")
 
 
 def _describe(
@@ -137,7 +139,10 @@ def _describe(
             for finding in (analysis.findings if analysis.state == "analysed" else ())
         ),
         labels=shown
-        or tuple(_label(value, f"Label {value}", None, rgb) for value, rgb in enumerate(_COLOURS, start=1)),
+        or tuple(
+            _label(value, gettext("Label %(value)s", value=value), None, rgb)
+            for value, rgb in enumerate(_COLOURS, start=1)
+        ),
         intended_use=current.intended_use if current else None,
         limits=current.limits if current else (),
         measurements=tuple(
@@ -161,11 +166,11 @@ def _why_not(analysis: AnalysisFacts, labels: LabelFacts | None, on: ImageSeries
     if analysis.state != "analysed":
         return None
     if labels is None or labels.segmentation_key is None:
-        return "This answer has no outlines."
+        return gettext("This answer has no outlines.")
     if on is None:
-        return "It is not known on which series the outlines lie."
+        return gettext("It is not known on which series the outlines lie.")
     if not labels.is_current:
-        return "Outlines are not shown: images arrived after this answer. A new analysis follows."
+        return gettext("Outlines are not shown: images arrived after this answer. A new analysis follows.")
     return None
 
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from models.errors import InvalidVolume
+from services.languages import gettext
 from services.ledger import images as ledger_images
 from services.ledger import worklist
 from services.triage.cards import find_card
@@ -22,7 +23,7 @@ def show_preview(
     with site.connection() as connection:
         found = worklist.find_preview(connection, analysis_id)
         if found is None:
-            raise HTTPException(404, "There is no such picture here.")
+            raise HTTPException(404, gettext("There is no such picture here."))
         audit(connection, request, "preview", account, study_uid=found[1])
         plain = worklist.find_picture(connection, analysis_id) if outlines == "off" else None
     if plain is not None and (picture := _draw(site, plain)) is not None:
@@ -30,7 +31,7 @@ def show_preview(
     try:
         picture = site.context.store.get(found[0])
     except KeyError:
-        raise HTTPException(404, "The picture is no longer in the store.") from None
+        raise HTTPException(404, gettext("The picture is no longer in the store.")) from None
     return Response(picture, media_type="image/png")
 
 

@@ -11,6 +11,9 @@ from enum import StrEnum
 
 from models.card import SIGN
 from models.prediction import Urgency
+from services.languages import gettext, mark, ngettext
+from services.languages.formats import format_day, format_number
+from services.languages.recorded import say_again
 from services.ledger.opinions import Opinion, dismissal
 from services.ledger.worklist import FindingFacts, StudyFacts
 
@@ -20,14 +23,14 @@ _ML = "\u00a0mL"
 class AiState(StrEnum):
     """What the AI has to say about a study. Silence has a word of its own."""
 
-    RECEIVING = "Receiving"
-    PENDING = "Pending"
-    QUEUED = "Queued"
-    RUNNING = "Running"
-    FLAG = "Flag"
-    NO_FLAG = "No flag raised"
-    NOT_ANALYSED = "Not analysed"
-    FAILED = "Failed"
+    RECEIVING = mark("Receiving")
+    PENDING = mark("Pending")
+    QUEUED = mark("Queued")
+    RUNNING = mark("Running")
+    FLAG = mark("Flag")
+    NO_FLAG = mark("No flag raised")
+    NOT_ANALYSED = mark("Not analysed")
+    FAILED = mark("Failed")
 
     @property
     def slug(self) -> str:
@@ -149,12 +152,12 @@ def describe_study(study: StudyFacts, now: datetime, maximum_wait: timedelta) ->
     return Row(
         facts=study,
         urgency=urgency,
-        promoted=f"Moved up: waiting over {_minutes(maximum_wait)}" if overdue else None,
+        promoted=gettext("Moved up: waiting over %(wait)s", wait=_minutes(maximum_wait)) if overdue else None,
         waited_since=study.arrived_at,
         waited_until=study.claimed_at,
         patient=format_person_name(study.patient_name),
         patient_details=" · ".join(part for part in (study.patient_id, study.patient_sex, _age(study)) if part),
-        study=study.description or "No study description",
+        study=study.description or gettext("No study description"),
         study_details=" · ".join(part for part in ("/".join(study.modalities), study.accession_number) if part),
         suspected=tuple(suspected(finding) for finding in findings),
         ai_state=state,
@@ -203,31 +206,31 @@ def dismissal_of(study: StudyFacts) -> Opinion | None:
 
 
 def suspected(finding: FindingFacts) -> str:
-    return f"Suspected {finding.label} {format_volume(finding.volume_ml)}"
+    return gettext("Suspected %(finding)s", finding=f"{finding.label} {format_volume(finding.volume_ml)}")
 
 
 def format_volume(volume_ml: float) -> str:
     """Millilitres with the digits that mean something; number and unit never part at a line's end."""
     if volume_ml < 0.1:
-        return f"<0.1{_ML}"
-    return f"{volume_ml:.0f}{_ML}" if volume_ml >= 99.95 else f"{volume_ml:.1f}{_ML}"
+        return f"<{format_number(0.1, 1)}{_ML}"
+    return f"{format_number(volume_ml, 0 if volume_ml >= 99.95 else 1)}{_ML}"
 
 
 def format_range(range_ml: tuple[float, float]) -> str:
     """`9.8 to 14.1 mL`, never parted at a line's end."""
     low, high = (format_volume(limit) for limit in range_ml)
-    return f"{low.removesuffix(_ML)}\u00a0to\u00a0{high}"
+    return gettext("%(low)s\u00a0to\u00a0%(high)s", low=low.removesuffix(_ML), high=high)
 
 
 def format_measurement(value: float, unit: str) -> str:
     """One decimal, as far as these mean anything, and the UCUM unit as people write it; a sign is a word."""
     if unit == SIGN:
-        return "present" if value else "absent"
+        return gettext("present") if value else gettext("absent")
     if unit.startswith("{"):  # UCUM's annotations: counts and ratios
-        return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+        return format_number(value, 0 if value == round(value) else 2)
     if unit == "10*-6.mm2/s":
-        return f"{value:.0f}\u00a0×\u00a010⁻⁶\u00a0mm²/s"
-    return f"{value:.1f}\u00a0{unit}"
+        return f"{format_number(value)}\u00a0×\u00a010⁻⁶\u00a0mm²/s"
+    return f"{format_number(value, 1)}\u00a0{unit}"
 
 
 def format_person_name(name: str | None) -> str:
@@ -235,7 +238,7 @@ def format_person_name(name: str | None) -> str:
     alphabetic, _, others = (name or "").partition("=")
     shown = [text for text in (_join_name(alphabetic, ", "), _join_name(others.partition("=")[0], " ")) if text]
     if not shown:
-        return "No patient name"
+        return gettext("No patient name")
     return shown[0] if len(shown) == 1 else f"{shown[0]} ({shown[1]})"
 
 
@@ -243,38 +246,44 @@ def format_wait(wait: timedelta) -> str:
     """`47 s`, `12 min`, `3 h 05`, `2 d 4 h`: the digits a reader compares."""
     seconds = max(0, int(wait.total_seconds()))
     if seconds < 60:
-        return f"{seconds} s"
+        return gettext("%(seconds)s s", seconds=seconds)
     minutes = seconds // 60
     if minutes < 60:
-        return f"{minutes} min"
+        return gettext("%(minutes)s min", minutes=minutes)
     hours = minutes // 60
-    return f"{hours} h {minutes % 60:02d}" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+    if hours < 24:
+        return gettext("%(hours)s h %(minutes)s", hours=hours, minutes=f"{minutes % 60:02d}")
+    return gettext("%(days)s d %(hours)s h", days=hours // 24, hours=hours % 24)
 
 
 def format_date(value: str | None) -> str | None:
-    """DICOM's DA, 20261121, as 2026-11-21; what is no date stays as it came."""
-    return f"{value[:4]}-{value[4:6]}-{value[6:]}" if value and len(value) == 8 and value.isdigit() else value
+    """DICOM's DA, 20261121, as 2026-11-21 or as the reader's language has it; what is no date stays as it came."""
+    day = _parse_date(value)
+    return value if day is None else format_day(day)
 
 
 def _ai_note(study: StudyFacts, state: AiState) -> str | None:
     if state in (AiState.NOT_ANALYSED, AiState.FAILED):
-        return study.reason or "No reason was recorded."
+        return say_again(study.reason) if study.reason else gettext("No reason was recorded.")
     if state is AiState.FLAG and study.state == "receiving":
-        return "More instances are arriving; the flag is from the earlier ones."
+        return gettext("More instances are arriving; the flag is from the earlier ones.")
     if state is AiState.FLAG and study.state == "analysing":
-        return "Another analysis is still under way."
+        return gettext("Another analysis is still under way.")
     if state is AiState.RECEIVING:
-        return f"{_instances(study.instances)} so far"
+        return ngettext("%(num)s instance so far", "%(num)s instances so far", study.instances)
     if state is AiState.QUEUED:
         reasons = [analysis.reason for analysis in study.analyses if analysis.state == "queued" and analysis.reason]
-        return f"Trying again. {reasons[0]}" if reasons else None
+        return gettext("Trying again. %(reason)s", reason=say_again(reasons[0])) if reasons else None
     return None
 
 
 def _notes(study: StudyFacts, findings: Sequence[FindingFacts]) -> tuple[str, ...]:
-    notes = [f"Not delivered to {name}" for name in sorted({delivery.destination for delivery in study.parked})]
+    notes = [
+        gettext("Not delivered to %(destination)s", destination=name)
+        for name in sorted({delivery.destination for delivery in study.parked})
+    ]
     if study.urgency < Urgency.STANDARD and not findings:
-        notes.append("Priority kept from an earlier result")
+        notes.append(gettext("Priority kept from an earlier result"))
     return tuple(notes)
 
 
@@ -289,7 +298,7 @@ def _age(study: StudyFacts) -> str | None:
     if born is None or seen is None or seen < born:
         return None
     years = seen.year - born.year - ((seen.month, seen.day) < (born.month, born.day))
-    return f"{years} y"
+    return gettext("%(years)s y", years=years)
 
 
 def _parse_date(value: str | None) -> date | None:
@@ -299,9 +308,5 @@ def _parse_date(value: str | None) -> date | None:
         return None
 
 
-def _instances(count: int) -> str:
-    return f"{count} instance" if count == 1 else f"{count} instances"
-
-
 def _minutes(wait: timedelta) -> str:
-    return f"{wait.total_seconds() / 60:g} min"
+    return gettext("%(minutes)s min", minutes=f"{wait.total_seconds() / 60:g}")

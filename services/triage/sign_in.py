@@ -5,17 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from services.languages import gettext
 from services.ledger.accounts import Account, find_account, record_audit, verify
 from services.triage.rows import format_wait
 from services.triage.sessions import COOKIE
-from services.triage.site import SiteDependency, address_of, audit
+from services.triage.site import SiteDependency, address_of, audit, own_address
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/sign-in")
 def show_sign_in(request: Request, site: SiteDependency, next: str = "/") -> Response:  # noqa: A002
-    return site.render(request, "sign_in.html", next=_own_address(next), name="", problem=None)
+    return site.render(request, "sign_in.html", next=own_address(next), name="", problem=None)
 
 
 @router.post("/sign-in")
@@ -26,11 +27,11 @@ def sign_in(
     password: Annotated[str, Form(max_length=1000)] = "",
     next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002
 ) -> Response:
-    name, target = name.strip().lower(), _own_address(next)
+    name, target = name.strip().lower(), own_address(next)
     address = address_of(request)
     wait = site.brake.wait(name, address)
     if wait is not None:
-        problem = f"Too many failed sign-ins. Try again in {format_wait(wait)}."
+        problem = gettext("Too many failed sign-ins. Try again in %(wait)s.", wait=format_wait(wait))
         response = site.render(request, "sign_in.html", 429, next=target, name=name, problem=problem)
         response.headers["Retry-After"] = str(max(1, int(wait.total_seconds())))
         return response
@@ -47,7 +48,7 @@ def sign_in(
         )
     if account is None:
         site.brake.failed(name, address)
-        problem = "This name and password do not match."
+        problem = gettext("This name and password do not match.")
         return site.render(request, "sign_in.html", 401, next=target, name=name, problem=problem)
     site.brake.succeeded(name, address)
     response = RedirectResponse(target, status_code=303)
@@ -70,8 +71,3 @@ def sign_out(request: Request, site: SiteDependency) -> Response:
     response = RedirectResponse("/sign-in", status_code=303)
     response.delete_cookie(COOKIE)
     return response
-
-
-def _own_address(target: str) -> str:
-    """Where to go after signing in: only ever an address of our own."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Annotated
@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from services.context import Context
+from services.languages import gettext, mark
+from services.languages.templates import install
 from services.ledger.accounts import Account, Role, record_audit
 from services.ledger.database import Connection
 from services.triage.images import Shelf
@@ -30,8 +32,9 @@ from services.triage.rows import (
     format_wait,
 )
 from services.triage.sessions import FailureBrake, Sessions
+from services.triage.words import capital, list_of, role_name, state_words
 
-FIXED_LINE = "Prioritisation only. Not for diagnosis. Read the full study in PACS."
+FIXED_LINE = mark("Prioritisation only. Not for diagnosis. Read the full study in PACS.")
 LIVE_HEADER = "x-nightjar-live"
 # The ledger answers in milliseconds or is in trouble; a page that says so beats one that hangs.
 CONNECTION_WAIT_S = 4.0
@@ -80,6 +83,7 @@ class Site:
 
     def render(self, request: Request, template: str, status_code: int = 200, **values: object) -> Response:
         values.setdefault("account", getattr(request.state, "account", None))
+        values.setdefault("address_here", address_here(request))
         return self.templates.TemplateResponse(request, template, values, status_code=status_code)
 
 
@@ -94,7 +98,8 @@ def require(*roles: Role) -> Callable[[Request], Account]:
     def account_of(request: Request) -> Account:
         account: Account = request.state.account
         if not account.roles.intersection(roles):
-            raise HTTPException(403, f"Your account may not do this. It needs the role {' or '.join(roles)}.")
+            names = list_of([role_name(role) for role in roles])
+            raise HTTPException(403, gettext("Your account may not do this. It needs the role %(roles)s.", roles=names))
         return account
 
     return account_of
@@ -107,6 +112,18 @@ Reader = Annotated[Account, Depends(require(Role.RADIOLOGIST))]
 
 def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
+
+
+def address_here(request: Request) -> str:
+    """Where a form that changes how this page looks comes back to; a page that was posted has no address of its own."""
+    if request.method != "GET":
+        return "/"
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+
+
+def own_address(target: str) -> str:
+    """Where to go next: only ever an address of our own."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
 
 
 def audit(
@@ -152,9 +169,10 @@ def make_templates() -> Jinja2Templates:
         "measurement": format_measurement,
         "person_name": format_person_name,
         "dicom_date": format_date,
-        "day": lambda at: at.astimezone(UTC).strftime("%Y-%m-%d"),
-        "time": lambda at: at.astimezone(UTC).strftime("%H:%M:%S UTC"),
-        "clock": lambda at: at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "role_name": role_name,
+        "state_words": state_words,
+        "capital": capital,
     }
+    install(environment)
     environment.globals["fixed_line"] = FIXED_LINE
     return Jinja2Templates(env=environment)

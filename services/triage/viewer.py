@@ -10,6 +10,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from models.card import Card
 from models.errors import InvalidVolume
+from services.languages import gettext
+from services.languages.recorded import say_again
 from services.ledger import images as ledger_images
 from services.ledger import opinions, worklist
 from services.ledger.accounts import Account, Role
@@ -37,7 +39,7 @@ def show_viewer(
     with site.connection() as connection:
         record = worklist.read_study(connection, key)
         if record is None:
-            raise HTTPException(404, "There is no such study here.")
+            raise HTTPException(404, gettext("There is no such study here."))
         study = record.study
         listed = ledger_images.list_image_series(connection, study.study_uid)
         labels = ledger_images.list_labels(connection, study.study_uid)
@@ -104,9 +106,9 @@ def get_slice(request: Request, site: SiteDependency, account: Viewer, key: str,
             return Response(images.picture(0), media_type="image/png")
         images = _read(site, content)
     except InvalidVolume as error:
-        raise HTTPException(422, str(error)) from error
+        raise HTTPException(422, say_again(str(error))) from error
     if not 0 <= index < len(images.voxels):
-        raise HTTPException(404, "There is no such slice here.")
+        raise HTTPException(404, gettext("There is no such slice here."))
     return Response(images.picture(index), media_type="image/png")
 
 
@@ -119,19 +121,19 @@ def get_labels(
     with site.connection() as connection:
         facts = ledger_images.list_labels(connection, content.study_uid).get(analysis_id)
     if facts is None or facts.segmentation_key is None:
-        raise HTTPException(404, "There are no outlines here.")
+        raise HTTPException(404, gettext("There are no outlines here."))
     if not facts.is_current:
-        raise HTTPException(409, "Outlines are not shown: images arrived after this answer.")
+        raise HTTPException(409, gettext("Outlines are not shown: images arrived after this answer."))
     try:
         labels = unpack_array(site.context.store.get(facts.segmentation_key))
     except (KeyError, ValueError):
-        raise HTTPException(404, "The outlines are no longer in the store.") from None
+        raise HTTPException(404, gettext("The outlines are no longer in the store.")) from None
     try:
         shape = _read(site, content).voxels.shape
     except InvalidVolume as error:
-        raise HTTPException(422, str(error)) from error
+        raise HTTPException(422, say_again(str(error))) from error
     if labels.shape != shape:
-        raise HTTPException(409, "Outlines are not shown: they do not fit these images.")
+        raise HTTPException(409, gettext("Outlines are not shown: they do not fit these images."))
     slices = np.flatnonzero(labels.any(axis=(1, 2)))
     return Response(
         gzip.compress(labels[slices].astype(np.uint8).tobytes(), compresslevel=1, mtime=0),
@@ -152,18 +154,18 @@ def say_opinion(
 ) -> Response:
     """Agree or disagree with one answer; without `analysis`, with every answer that raised a flag."""
     if (verdict is Verdict.DISAGREE) != (reason is not None):
-        raise HTTPException(422, "Choose why you disagree.")
+        raise HTTPException(422, gettext("Choose why you disagree."))
     with site.connection() as connection:
         record = worklist.read_study(connection, key)
         if record is None:
-            raise HTTPException(404, "There is no such study here.")
+            raise HTTPException(404, gettext("There is no such study here."))
         answers = [
             each.id
             for each in record.study.analyses
             if each.state == "analysed" and (each.id == analysis if analysis is not None else each.findings)
         ]
         if not answers:
-            raise HTTPException(409, "This answer is no longer the current one. Look at the new one.")
+            raise HTTPException(409, gettext("This answer is no longer the current one. Look at the new one."))
         study_uid = record.study.study_uid
         for answer in answers:
             opinions.say(connection, study_uid, answer, account.name, verdict, reason)
@@ -181,7 +183,7 @@ def _content(request: Request, site: Site, account: Account, key: str, series: s
     with site.connection() as connection:
         content = ledger_images.read_content(connection, key, series)
         if content is None:
-            raise HTTPException(404, "There is no such series here.")
+            raise HTTPException(404, gettext("There is no such series here."))
         audit(connection, request, action, account, study_uid=content.study_uid)
     return content
 
@@ -190,7 +192,7 @@ def _images(request: Request, site: Site, account: Account, key: str, series: st
     try:
         return _read(site, _content(request, site, account, key, series, action))
     except InvalidVolume as error:
-        raise HTTPException(422, str(error)) from error
+        raise HTTPException(422, say_again(str(error))) from error
 
 
 def _read(site: Site, content: SeriesContent) -> Images:

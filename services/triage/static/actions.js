@@ -1,4 +1,5 @@
 // What else can be done with a study of the list: hand it over, dismiss its flag, take that back. One dialog for all rows.
+import { _ } from "./i18n.js";
 
 const LIVE = { "x-nightjar-live": "1" };
 const dialog = document.getElementById("actions");
@@ -35,7 +36,7 @@ export function initActions(done) {
       dialog.close();
       done(form.dataset.said);
     } catch (error) {
-      complaint.textContent = error instanceof TypeError ? "Not done: the connection is lost." : error.message;
+      complaint.textContent = error instanceof TypeError ? _("Not done: the connection is lost.") : error.message;
       complaint.hidden = false;
     }
   });

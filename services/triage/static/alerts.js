@@ -1,4 +1,5 @@
 // Banners for Immediate results that nobody claimed, until this reader acknowledges them, at whichever station.
+import { _ } from "./i18n.js";
 
 const LIVE = { "x-nightjar-live": "1" };
 const box = document.getElementById("alerts");
@@ -35,10 +36,10 @@ export function raiseAlerts(main, call) {
   const shape = row.querySelector(".shape").cloneNode(true);
   const suspected = row.querySelector(".suspected")?.textContent ?? row.querySelector(".ai").textContent;
   const patient = row.querySelector("a.open");
-  const more = rows.length > 1 ? ` · ${rows.length - 1} more` : "";
-  const text = element("p", {}, element("b", { textContent: "Immediate" }), ` · ${suspected} · ${patient.textContent}${more}`);
-  const open = element("a", { className: "button", href: patient.href, textContent: "Open" });
-  const done = element("button", { type: "button", textContent: rows.length > 1 ? `Acknowledge all ${rows.length}` : "Acknowledge" });
+  const more = rows.length > 1 ? ` · ${_("%(count)s more", { count: rows.length - 1 })}` : "";
+  const text = element("p", {}, element("b", { textContent: _("Immediate") }), ` · ${suspected} · ${patient.textContent}${more}`);
+  const open = element("a", { className: "button", href: patient.href, textContent: _("Open") });
+  const done = element("button", { type: "button", textContent: rows.length > 1 ? _("Acknowledge all %(count)s", { count: rows.length }) : _("Acknowledge") });
   done.addEventListener("click", () => {
     acknowledge(names);
     raiseAlerts(main, call);

@@ -6,6 +6,7 @@
 import { setServerNow, tick } from "./clock.js";
 import { initActions } from "./actions.js";
 import { raiseAlerts } from "./alerts.js";
+import { _ } from "./i18n.js";
 import { initKeys } from "./keys.js";
 import { initSound } from "./sound.js";
 
@@ -116,7 +117,7 @@ function settle() {
   const { version, now, flags } = document.getElementById("live").dataset;
   held = version;
   setServerNow(now);
-  document.title = `${Number(flags) ? `(${flags}) ` : ""}Worklist · Nightjar`;
+  document.title = `${Number(flags) ? `(${flags}) ` : ""}${_("Worklist")} · Nightjar`;
   applyFind();
   raiseAlerts(main, call);
   tick();
@@ -183,12 +184,12 @@ function watch() {
   const age = Date.now() - Math.min(heardAt, currentAt + LOST_AFTER_MS / 2);
   const isLost = Date.now() - heardAt >= LOST_AFTER_MS || Date.now() - currentAt >= LOST_AFTER_MS + 2000;
   if (!isLost) {
-    if (!lost.hidden) said.textContent = "Connected again. The list is current.";
+    if (!lost.hidden) said.textContent = _("Connected again. The list is current.");
     lost.hidden = true;
     return;
   }
   const seconds = Math.round((Date.now() - currentAt) / 1000);
-  const text = `Connection lost. List is ${seconds} s old. Reconnecting`;
+  const text = _("Connection lost. List is %(seconds)s s old. Reconnecting", { seconds });
   if (lost.textContent !== text) lost.textContent = text;
   lost.hidden = false;
   // A stream that is silent without an error, as after sleep, is opened again.
@@ -212,7 +213,7 @@ function applyFind() {
     const note = document.createElement("p");
     note.id = "find-none";
     note.className = "foot";
-    note.textContent = "No study on this list holds these words. Enter looks for a patient ID or accession number in every study.";
+    note.textContent = _("No study on this list holds these words. Enter looks for a patient ID or accession number in every study.");
     document.getElementById("part-rows").append(note);
   }
 }
@@ -232,7 +233,7 @@ function setParameter(name, value, unless) {
 
 function sortBy(order) {
   document.getElementById("sort").value = order;
-  said.textContent = `Ordered by ${order}.`;
+  said.textContent = order === "arrival" ? _("Ordered by arrival.") : _("Ordered by priority.");
   return setParameter("sort", order, "priority");
 }
 
@@ -243,10 +244,10 @@ async function postClaim(form) {
     const response = await fetch(form.action, { method: "POST", headers: LIVE });
     if (response.status === 401) return location.assign("/sign-in");
     said.textContent = response.ok
-      ? form.action.endsWith("/claim") ? "Claimed." : "Released."
+      ? form.action.endsWith("/claim") ? _("Claimed.") : _("Released.")
       : (await response.json()).detail;
   } catch {
-    said.textContent = "Not done: the connection is lost.";
+    said.textContent = _("Not done: the connection is lost.");
   }
   return refetch();
 }
@@ -257,7 +258,7 @@ async function postClaim(form) {
 function switchOutlines() {
   const isOn = document.getElementById("live").dataset.outlines !== "on";
   document.cookie = `nightjar_outlines=${isOn ? "on" : "off"}; path=/; max-age=31536000; samesite=lax`;
-  said.textContent = isOn ? "Outlines are shown." : "Outlines are hidden.";
+  said.textContent = isOn ? _("Outlines are shown.") : _("Outlines are hidden.");
   refetch({ isFilterChange: true });
 }
 

@@ -1,4 +1,5 @@
 // The sound of an Immediate result: off until this reader turns it on at this station, then until it is acknowledged.
+import { _ } from "./i18n.js";
 
 const EVERY_MS = 6000;
 const TONES_HZ = [880, 660];
@@ -11,7 +12,7 @@ const storageKey = (account) => `nightjar.sound.${account}`;
 
 function settle(isOn) {
   button.setAttribute("aria-pressed", isOn);
-  button.querySelector("span").textContent = isOn ? "Sound on" : "Sound off";
+  button.querySelector("span").textContent = isOn ? _("Sound on") : _("Sound off");
 }
 
 function play() {

@@ -1,4 +1,5 @@
 // Where voxels are in the patient: LPS, millimetres. One position a slice, so tilt and uneven steps stay exact.
+import { _ } from "../i18n.js";
 
 export const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 export const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
@@ -8,7 +9,7 @@ export const minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 const unit = (a) => scaled(a, 1 / Math.hypot(...a));
 
 const LETTERS = [["L", "R"], ["P", "A"], ["S", "I"]];
-const NAMES = ["Sagittal", "Coronal", "Axial"];
+const NAMES = [_("Sagittal"), _("Coronal"), _("Axial")];
 const SCREEN_SIGN = [1, 1, -1]; // to the right: left, posterior; downwards: posterior, inferior
 
 /** Which of the patient's axes a direction follows most: 0 right-left, 1 front-back, 2 feet-head. */

@@ -1,11 +1,12 @@
 // From voxel values to grey on the screen.
+import { _ } from "../i18n.js";
 import { OUTSIDE } from "./sample.js";
 
 export const PRESETS = {
-  1: { name: "Brain", width: 80, level: 40 },
-  2: { name: "Subdural", width: 200, level: 80 },
-  3: { name: "Stroke", width: 40, level: 40 },
-  4: { name: "Bone", width: 2800, level: 600 },
+  1: { name: _("Brain"), width: 80, level: 40 },
+  2: { name: _("Subdural"), width: 200, level: 80 },
+  3: { name: _("Stroke"), width: 40, level: 40 },
+  4: { name: _("Bone"), width: 2800, level: 600 },
 };
 
 /** A grey for each of the 65536 stored values under a window. */

@@ -1,4 +1,5 @@
 // Fetching images and labels. Every failure is a sentence for the reader.
+import { _ } from "../i18n.js";
 
 const LIVE = { "x-nightjar-live": "1" };
 
@@ -7,15 +8,15 @@ async function get(address) {
   try {
     response = await fetch(address, { headers: LIVE });
   } catch {
-    throw new Error("The connection is lost. Try again, or read the study in PACS.");
+    throw new Error(_("The connection is lost. Try again, or read the study in PACS."));
   }
   if (response.status === 401) {
     location.assign("/sign-in");
-    throw new Error("Sign in first.");
+    throw new Error(_("Sign in first."));
   }
   if (!response.ok) {
     const said = await response.json().catch(() => ({}));
-    throw new Error(typeof said.detail === "string" ? said.detail : "The images cannot be loaded. Read the study in PACS.");
+    throw new Error(typeof said.detail === "string" ? said.detail : _("The images cannot be loaded. Read the study in PACS."));
   }
   return response;
 }

@@ -1,4 +1,5 @@
 // The panel beside the images: findings to go to, opinions, claims; kept current while the study is open.
+import { _ } from "../i18n.js";
 
 const LIVE = { "x-nightjar-live": "1" };
 const LOST_AFTER_MS = 6000;
@@ -24,7 +25,7 @@ export function readFindings() {
   return [...document.querySelectorAll("#panel [data-finding]")].map((button) => ({
     button,
     analysis: button.closest("article").dataset.analysis,
-    name: button.querySelector("b").textContent.replace(/^Suspected /, ""),
+    name: button.dataset.name,
     label: Number(button.dataset.label ?? 0),
     slice: Number(button.dataset.slice),
     volume: Number(button.dataset.volume),
@@ -53,11 +54,11 @@ export class Panel {
       const response = await fetch(form.action, { method: "POST", headers: LIVE, body });
       if (response.status === 401) return location.assign("/sign-in");
       const detail = response.ok ? null : (await response.json()).detail;
-      said.textContent = detail ?? "Done.";
+      said.textContent = detail ?? _("Done.");
       await this.refetch({ always: true });
       if (detail) this.#complain(detail);
     } catch {
-      this.#complain("Not stored: the connection is lost. Try again.");
+      this.#complain(_("Not stored: the connection is lost. Try again."));
     }
   }
 
@@ -81,7 +82,7 @@ export class Panel {
     const answers = readAnswers().map((answer) => answer.id).join();
     if (answers !== this.answers) {
       this.answers = answers;
-      said.textContent = "There is a new answer.";
+      said.textContent = _("There is a new answer.");
       this.onanswers?.();
     }
     this.onrefetched?.();
@@ -111,7 +112,7 @@ export class Panel {
   #watch() {
     const silence = Date.now() - this.heardAt;
     lost.hidden = silence < LOST_AFTER_MS;
-    if (!lost.hidden) lost.textContent = `Connection lost. Findings are ${Math.round(silence / 1000)} s old. Reconnecting`;
+    if (!lost.hidden) lost.textContent = _("Connection lost. Findings are %(seconds)s s old. Reconnecting", { seconds: Math.round(silence / 1000) });
     if (silence > 2 * LOST_AFTER_MS && this.source.readyState === EventSource.OPEN) this.#listen();
   }
 }

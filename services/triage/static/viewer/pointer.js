@@ -1,4 +1,5 @@
 // Wheel, mouse and touch on the pictures and on the track of slices.
+import { _ } from "../i18n.js";
 
 const CLICK_PX = 4;
 const WHEEL_PX = 60; // of a touchpad, for one slice
@@ -99,7 +100,9 @@ export function initTrack(track, view) {
       track.setAttribute("aria-valuenow", view.slice + 1);
       const here = view.present.get(view.slice) ?? [];
       const said = here.map((label) => this.names?.get(label)).filter(Boolean);
-      track.setAttribute("aria-valuetext", `Slice ${view.slice + 1} of ${slices}${said.length ? `, suspected ${said.join(", ")}` : ""}`);
+      const words = { number: view.slice + 1, slices, findings: said.join(", ") };
+      const text = said.length ? _("Slice %(number)s of %(slices)s, suspected %(findings)s", words) : _("Slice %(number)s of %(slices)s", words);
+      track.setAttribute("aria-valuetext", text);
     },
   };
 }

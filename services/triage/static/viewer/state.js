@@ -1,4 +1,5 @@
 // What the reader looks at: the slice, the point the other planes go through, window, overlay. Draws what changed.
+import { _ } from "../i18n.js";
 import { planeName } from "./geometry.js";
 import { Greys, PRESETS } from "./grey.js";
 import { resample, sliceValues } from "./sample.js";
@@ -16,7 +17,7 @@ export class View {
   constructor(panes, { stack, voxels, geometry }, start) {
     Object.assign(this, { panes, stack, voxels, isCt: geometry.is_ct, labels: new Map(), colours: new Map(), present: new Map() });
     const [width, level] = geometry.window;
-    this.opening = { width, level, name: geometry.is_ct ? PRESETS[1].name : "Own" };
+    this.opening = { width, level, name: geometry.is_ct ? PRESETS[1].name : _("Own") };
     this.greys = new Greys(geometry);
     this.overlay = "outline";
     this.isHidden = false;
@@ -146,9 +147,9 @@ export class View {
       canvas.setAttribute("aria-label", text);
     }
     const { slice, window: parts } = this.panes.slice.parts;
-    slice.textContent = `Slice ${this.slice + 1}/${this.stack.slices}`;
+    slice.textContent = _("Slice %(number)s/%(slices)s", { number: this.slice + 1, slices: this.stack.slices });
     const digits = this.isCt || this.window.width > 50 ? 0 : 2;
     const { name, width, level } = this.window;
-    parts.textContent = `${name ? `${name} · ` : ""}W ${width.toFixed(digits)} L ${level.toFixed(digits)}${this.isInverted ? " · inverted" : ""}`;
+    parts.textContent = `${name ? `${name} · ` : ""}W ${width.toFixed(digits)} L ${level.toFixed(digits)}${this.isInverted ? ` · ${_("inverted")}` : ""}`;
   }
 }

@@ -1,5 +1,6 @@
 // The quick viewer: loads a study's images, shows them, and does what keys and buttons ask.
 import { setServerNow, tick } from "../clock.js";
+import { _ } from "../i18n.js";
 import { Stack } from "./geometry.js";
 import { initKeys } from "./keys.js";
 import { bySlice, loadImages, loadLabels, merge } from "./loading.js";
@@ -79,7 +80,7 @@ function goToFinding(index) {
   const label = finding.label + (view.shifts?.get(finding.analysis) ?? 0);
   view.goTo(finding.slice, view.middleOf(label, finding.slice));
   markFinding();
-  said.textContent = `Suspected ${finding.name}, slice ${finding.slice + 1}`;
+  said.textContent = _("Suspected %(label)s, slice %(number)s", { label: finding.name, number: finding.slice + 1 });
 }
 
 function markFinding() {
@@ -134,7 +135,7 @@ const actions = {
 
 function settleTools() {
   if (!view) return;
-  document.getElementById("overlay-name").textContent = { outline: "Outline", fill: "Fill", off: "No outline" }[view.overlay];
+  document.getElementById("overlay-name").textContent = { outline: _("Outline"), fill: _("Fill"), off: _("No outline") }[view.overlay];
   for (const button of document.querySelectorAll("[data-preset]")) {
     const isOn = view.isCt ? button.firstChild.textContent.trim() === view.window.name : button.dataset.preset === "1" && view.window.name !== "";
     button.setAttribute("aria-pressed", isOn);
@@ -179,7 +180,7 @@ async function start() {
   } catch (error) {
     main.dataset.state = "failed";
     picture.remove();
-    say("The images cannot be shown", error.message);
+    say(_("The images cannot be shown"), error.message);
   }
 }
 

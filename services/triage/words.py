@@ -1,0 +1,64 @@
+"""Words that other packages choose and pages show: marked here, so that they have translations."""
+
+from models.prediction import Urgency
+from services.languages import gettext, mark
+from services.languages.speaking import look_up
+from services.ledger.accounts import Role
+from services.ledger.opinions import Reason
+
+URGENCIES = {
+    Urgency.IMMEDIATE: mark("Immediate"),
+    Urgency.URGENT: mark("Urgent"),
+    Urgency.STANDARD: mark("Standard"),
+}
+
+REASONS = {
+    Reason.FALSE_POSITIVE: mark("False positive"),
+    Reason.KNOWN: mark("Known finding"),
+    Reason.ARTEFACT: mark("Artefact"),
+    Reason.WRONG_TYPE: mark("Wrong type"),
+    Reason.WRONG_EXTENT: mark("Wrong outline or volume"),
+    Reason.MISSED: mark("Missed finding"),
+}
+
+ROLES = {
+    Role.RADIOLOGIST: mark("radiologist"),
+    Role.ANNOTATOR: mark("annotator"),
+    Role.REVIEWER: mark("reviewer"),
+    Role.ARBITER: mark("arbiter"),
+    Role.ADMINISTRATOR: mark("administrator"),
+}
+
+STATES = {
+    "receiving": mark("receiving"),
+    "complete": mark("complete"),
+    "incomplete": mark("incomplete"),
+    "queued": mark("queued"),
+    "running": mark("running"),
+    "analysed": mark("analysed"),
+    "failed": mark("failed"),
+    "superseded": mark("superseded"),
+    "pending": mark("pending"),
+    "delivered": mark("delivered"),
+    "parked": mark("parked"),
+    "cancelled": mark("cancelled"),
+}
+
+
+def role_name(role: str) -> str:
+    return look_up(ROLES[Role(role)])
+
+
+def state_words(state: str) -> str:
+    """A state of the ledger as a word within a sentence."""
+    return look_up(STATES.get(state, state))
+
+
+def capital(text: str) -> str:
+    """With its first letter large, where letters have two sizes."""
+    return text[:1].upper() + text[1:]
+
+
+def list_of(words: list[str]) -> str:
+    """`a or b`, in the reader's language."""
+    return gettext(" or ").join(words)
