@@ -150,7 +150,7 @@ class MetricsSettings(Section):
     )
 
 
-ResultKind = Literal["seg", "sr", "sc"]
+ResultKind = Literal["seg", "sr", "sc", "mr"]
 
 
 class Destination(Section):
@@ -165,7 +165,8 @@ class Destination(Section):
     username: str | None = Field(None, description="HTTP user (orthanc).")
     password: str | None = Field(None, repr=False, description="HTTP password (orthanc); better given by environment.")
     results: tuple[ResultKind, ...] = Field(
-        ("seg", "sr"), description="What it gets: segmentation, report, secondary captures (pictures with outlines)."
+        ("seg", "sr", "mr"),
+        description="What it gets: segmentation, report, secondary captures (pictures with outlines), derived series.",
     )
     timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
 

@@ -1,7 +1,9 @@
-"""The deliver stage: one result to one destination, tried until it is there or parked with the reason.
+"""The deliver stage: a result, or a derived series, to one destination, tried until it is there or parked with why.
 
 Sending twice is harmless: the object carries the same UIDs and bytes each time.
 """
+
+from collections.abc import Sequence
 
 from services.context import Context
 from services.delivery import orthanc, store_scu
@@ -30,10 +32,10 @@ def run(context: Context, delivery_id: int) -> None:
         return
     destination = _destination(context.settings, delivery.destination)
     try:
-        data = context.store.get(delivery.digest)
+        files = [(uid, context.store.get(digest)) for uid, digest in delivery.instances]
     except KeyError as error:
         raise Retry(f"The bytes of a result for {destination.name} are not in the store.") from error
-    outcome = _send(destination, data, delivery.sop_instance_uid, context.settings.router.ae_title)
+    outcome = _worst(_send(destination, files, context.settings.router.ae_title))
     if outcome.verdict is Verdict.STORED:
         with context.pool.connection() as connection:
             deliveries.delivered(connection, delivery_id, outcome.reason)
@@ -56,23 +58,40 @@ def _destination(settings: Settings, name: str) -> Destination:
     raise Reject(f"destinations: none is called {name} any more; add it again or send the result elsewhere.")
 
 
-def _send(destination: Destination, data: bytes, sop_instance_uid: str, calling_ae: str) -> Outcome:
+def _send(destination: Destination, files: Sequence[tuple[str, bytes]], calling_ae: str) -> list[Outcome]:
+    """One outcome a file, up to the first that Orthanc did not take."""
     if destination.kind == "orthanc":
-        return orthanc.upload(
-            data,
-            sop_instance_uid,
-            url=destination.url or "",
-            username=destination.username,
-            password=destination.password,
-            timeout_s=destination.timeout_s,
-        )
+        outcomes = []
+        for sop_instance_uid, data in files:
+            outcomes.append(
+                orthanc.upload(
+                    data,
+                    sop_instance_uid,
+                    url=destination.url or "",
+                    username=destination.username,
+                    password=destination.password,
+                    timeout_s=destination.timeout_s,
+                )
+            )
+            if outcomes[-1].verdict is not Verdict.STORED:
+                break
+        return outcomes
     peer = store_scu.Peer(
         destination.ae_title or "", destination.host or "", destination.port or 0, destination.timeout_s
     )
     try:
-        return store_scu.send([data], peer, calling_ae)[0]
+        return store_scu.send([data for _, data in files], peer, calling_ae)
     except NotDICOM as error:
-        return Outcome(sop_instance_uid, Verdict.REJECT, f"the stored result is no DICOM file ({error})")
+        return [Outcome(files[0][0], Verdict.REJECT, f"the stored result is no DICOM file ({error})")]
+
+
+def _worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """What is said of all: the first that will never be taken, else one to try again, else the last that was."""
+    for verdict in (Verdict.REJECT, Verdict.RETRY):
+        for outcome in outcomes:
+            if outcome.verdict is verdict:
+                return outcome
+    return outcomes[-1]
 
 
 def _where(destination: Destination) -> str:

@@ -5,7 +5,8 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -68,6 +69,8 @@ class Replica:
         key_slice = prediction.findings[0].key_slice if prediction.findings else reference.voxels.shape[0] // 2
         picture = render_preview(reference, prediction.segmentation, key_slice, modality=entry.modality)
         return Answer(prediction, picture)
+        if prediction.image is not None:
+            reference = replace(reference, voxels=prediction.image)
 
     def check_health(self) -> None:
         """Unhealthy when a request runs for longer than any analysis may; Serve then replaces the replica."""

@@ -61,6 +61,7 @@ class Infer:
         answer = self.models.analyse(analysis.model, inputs)
         prediction = answer.prediction
         segmentation_key = context.store.put(pack_array(prediction.segmentation))
+        image_key = None if prediction.image is None else context.store.put(pack_array(prediction.image))
         preview_key = context.store.put(answer.preview)
         with context.pool.connection() as connection:
             if self._outdated(connection, analysis, prediction.model.weights_digest):
@@ -79,6 +80,7 @@ class Infer:
                 parameters=dict(prediction.parameters),
                 segmentation_key=segmentation_key,
                 preview_key=preview_key,
+                image_key=image_key,
             )
             if finished:
                 defer(connection, "encode", analysis.id, priority=10 - int(prediction.urgency))

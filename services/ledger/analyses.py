@@ -77,6 +77,7 @@ def finish(
     parameters: dict[str, Any],
     segmentation_key: str,
     preview_key: str,
+    image_key: str | None = None,
 ) -> bool:
     """Commit an answer and raise the study's urgency; False when the analysis was superseded meanwhile."""
     _lock_study(connection, analysis.study_uid)
@@ -103,7 +104,7 @@ def finish(
     connection.execute(
         """UPDATE analysis SET state = 'analysed', reason = NULL, urgency = %s, probabilities = %s,
                slice_probabilities = %s, measurements = %s, parameters = %s, segmentation_key = %s, preview_key = %s,
-               analysed_at = clock_timestamp()
+               image_key = %s, analysed_at = clock_timestamp()
            WHERE id = %s""",
         [
             urgency,
@@ -113,6 +114,7 @@ def finish(
             Jsonb(parameters),
             segmentation_key,
             preview_key,
+            image_key,
             analysis.id,
         ],
     )

@@ -8,12 +8,15 @@ from services.ledger.jobs import record_event
 
 @dataclass(frozen=True)
 class Delivery:
-    """A pending delivery, as the stage needs it; `digest` is the storage key of the Part 10 file."""
+    """A pending delivery, as the stage needs it.
+
+    Attributes:
+        instances: SOP Instance UID and storage key of each Part 10 file: of one result, or of a derived series' all.
+    """
 
     id: int
     destination: str
-    sop_instance_uid: str
-    digest: str
+    instances: tuple[tuple[str, str], ...]
 
 
 def take(connection: Connection, delivery_id: int) -> Delivery | None:
@@ -22,7 +25,7 @@ def take(connection: Connection, delivery_id: int) -> Delivery | None:
     One whose result or analysis was superseded is cancelled here: the newer result says it better.
     """
     row = connection.execute(
-        """SELECT d.id, d.destination, d.state, r.sop_instance_uid, r.digest,
+        """SELECT d.id, d.destination, d.state, r.id AS result_id, r.analysis_id, r.kind, r.series_uid,
                r.superseded_at IS NOT NULL OR a.state = 'superseded' AS superseded
            FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
            WHERE d.id = %s FOR UPDATE OF d""",
@@ -37,7 +40,14 @@ def take(connection: Connection, delivery_id: int) -> Delivery | None:
         )
         return None
     connection.execute("UPDATE delivery SET attempts = attempts + 1 WHERE id = %s", [delivery_id])
-    return Delivery(row["id"], row["destination"], row["sop_instance_uid"], row["digest"])
+    together = connection.execute(
+        """SELECT sop_instance_uid, digest FROM result
+           WHERE id = %(result_id)s OR (%(kind)s = 'mr' AND kind = 'mr' AND analysis_id = %(analysis_id)s
+               AND series_uid = %(series_uid)s) ORDER BY id""",
+        row,
+    ).fetchall()
+    instances = tuple((result["sop_instance_uid"], result["digest"]) for result in together)
+    return Delivery(row["id"], row["destination"], instances)
 
 
 def delivered(connection: Connection, delivery_id: int, note: str) -> None:

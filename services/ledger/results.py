@@ -25,6 +25,7 @@ class CommittedAnswer:
     segmentation_key: str
     analysed_at: datetime
 
+    image_key: str | None
 
 @dataclass(frozen=True)
 class DeliveredReport:
@@ -38,7 +39,7 @@ class DeliveredReport:
 
 @dataclass(frozen=True)
 class NewResult:
-    """A Part 10 object in the store; `kind` is seg, sr or sc."""
+    """A Part 10 object in the store; `kind` is seg, sr, sc or mr; those of mr are one series and go out together."""
 
     kind: str
     sop_class_uid: str
@@ -84,6 +85,7 @@ def load(connection: Connection, analysis_id: int) -> CommittedAnswer | None:
         segmentation_key=row["segmentation_key"],
         analysed_at=row["analysed_at"],
     )
+        image_key=row["image_key"],
 
 
 def predecessor(connection: Connection, answer: CommittedAnswer) -> DeliveredReport | None:
@@ -121,6 +123,7 @@ def save(
     _supersede_earlier(connection, answer)
     for result in results:
         created = connection.execute(
+    begun: set[str] = set()
             """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
                VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id""",
             [
@@ -142,6 +145,9 @@ def save(
             assert delivery is not None
             defer(connection, "deliver", delivery["id"], priority=10 - int(answer.urgency))
     connection.execute("UPDATE analysis SET encoded_at = clock_timestamp() WHERE id = %s", [answer.analysis_id])
+        if result.kind == "mr" and result.series_uid in begun:
+            continue
+        begun.add(result.series_uid)
     record_event(
         connection,
         "analysis",

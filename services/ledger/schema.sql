@@ -182,6 +182,7 @@ CREATE TABLE analysis (
     parameters jsonb NOT NULL DEFAULT '{}',
     measurements jsonb NOT NULL DEFAULT '{}',    -- of the study, by the names of the card's measures
     segmentation_key text,                       -- storage key of a compressed uint8 array (slice, row, column)
+    image_key text,                              -- of a model that makes images: storage key of a float32 array
     preview_key text,                            -- storage key of a PNG
     queued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at timestamptz, analysed_at timestamptz, encoded_at timestamptz,
@@ -207,7 +208,7 @@ CREATE TABLE finding (
 CREATE TABLE result (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     analysis_id bigint NOT NULL REFERENCES analysis,
-    kind text NOT NULL CHECK (kind IN ('seg', 'sr', 'sc')),   -- of sc, secondary capture, one a key slice
+    kind text NOT NULL CHECK (kind IN ('seg', 'sr', 'sc', 'mr')),   -- sc: one a key slice; mr: one a slice
     sop_class_uid text NOT NULL,
     sop_instance_uid text NOT NULL UNIQUE,       -- derived from input digest, model version and kind
     series_uid text NOT NULL,

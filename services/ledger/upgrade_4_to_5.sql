@@ -1,8 +1,11 @@
 -- Secondary captures: an analysis may have several, one a key slice.
 ALTER TABLE result DROP CONSTRAINT result_kind_check, DROP CONSTRAINT result_analysis_id_kind_key;
-ALTER TABLE result ADD CONSTRAINT result_kind_check CHECK (kind IN ('seg', 'sr', 'sc'));
+ALTER TABLE result ADD CONSTRAINT result_kind_check CHECK (kind IN ('seg', 'sr', 'sc', 'mr'));
 CREATE INDEX result_analysis ON result (analysis_id, kind);
 CREATE INDEX result_series ON result (series_uid);
+
+-- Models that make images: the answer is one, and its derived series goes out instead of a segmentation.
+ALTER TABLE analysis ADD COLUMN image_key text;
 
 -- Review: workitems, what people drew, said and decided. --------------------------------------------------------------
 

@@ -83,6 +83,7 @@ class Answer:
         further: headers of the images of the model's other inputs; they are evidence, the voxels lie on `sources`.
         segmentation: uint8, axes (slice, row, column), on the source images' own grid; values are the labels'.
         measurements: of the study, in the order of the card; only those that could be taken.
+        image: of a model that makes images: float32 on the grid of `segmentation`, in the sources' units.
         analysed_at: when the answer was committed, with a time zone; the objects are dated by it.
         parameters: what shaped the answer, such as the operating point.
     """
@@ -101,6 +102,7 @@ class Answer:
     site: Concept = BRAIN
     predecessors: tuple[Predecessor, ...] = ()
     further: tuple[Dataset, ...] = ()
+    image: NDArray[np.float32] | None = None
 
     @property
     def uids(self) -> ResultUIDs:

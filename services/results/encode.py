@@ -1,6 +1,6 @@
 """The encode stage: a committed answer becomes a Segmentation and a report, checked, stored and queued for delivery.
 
-Where some destination wants them, secondary captures too.
+Where some destination wants them, secondary captures too. An answer that is an image becomes a derived series instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,8 @@ from services.results.equipment import part10
 from services.results.gate import check_results
 from services.results.report import encode_report
 from services.results.segmentation import encode_segmentation
+from services.results.series import encode_series
+from services.results.series_gate import check_series
 from services.results.sources import prepare_header, with_thickness
 from services.settings import ResultKind, Settings
 
@@ -47,8 +49,11 @@ def run(context: Context, analysis_id: int) -> None:
         earlier = results.predecessor(connection, committed)
     answer, volume = _answer(context, committed, earlier)
     destinations = _destinations(context.settings)
-    objects = [(kind, *written) for kind, written in encode(answer).items()]
-    if destinations["sc"]:
+    if answer.image is not None:
+        objects = [("mr", *written) for written in encode_image(answer)]
+    else:
+        objects = [(kind, *written) for kind, written in encode(answer).items()]
+    if destinations["sc"] and answer.image is None:
         objects += [("sc", *written) for written in capture(answer, volume)]
     new = [
         results.NewResult(
@@ -114,6 +119,19 @@ def _writing() -> Iterator[None]:
         with disable_value_validation():
             yield
     except NightjarError:
+def encode_image(answer: Answer) -> list[tuple[Dataset, bytes]]:
+    """The derived series of an answer that is an image, past the output gate, as data sets and Part 10 bytes.
+
+    Raises:
+        Reject: it cannot be written, or the gate stopped it.
+    """
+    with _writing():
+        series = [(dataset, part10(dataset)) for dataset in encode_series(answer)]
+    with disable_value_validation():
+        check_series(answer, [data for _, data in series])
+    return series
+
+
         raise
     except Exception as error:  # whatever in a source image the writer cannot carry over; its message may quote it
         raise Reject(f"The result cannot be written as DICOM ({type(error).__name__}).") from error
@@ -139,12 +157,14 @@ def _answer(
         further=tuple(further),
         segmentation=segmentation,
         labels=labels_of(card),
+        image = None if committed.image_key is None else unpack_array(context.store.get(committed.image_key))
         findings=committed.findings,
         urgency=committed.urgency,
         model=committed.model,
         input_digest=committed.input_digest,
         analysed_at=committed.analysed_at,
         measurements=measurements_of(card, committed.measurements),
+        image=image,
         parameters=committed.parameters,
         institution=context.settings.institution,
         predecessors=()

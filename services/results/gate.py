@@ -23,6 +23,7 @@ from services.results.segmentation import segment_numbers
 POSITION_TOLERANCE_MM = 1e-4
 VOLUME_TOLERANCE_ML = 0.1
 VOLUME_TOLERANCE_RATIO = 0.005
+_SERIES_NOTICE = NOTICE.removeprefix("Research use only. ")
 _IDENTITY = (
     "SpecificCharacterSet",
     "PatientID",
@@ -71,8 +72,14 @@ def place(sources: Sequence[Dataset]) -> Volume:
     )
 
 
-def check_common(answer: Answer, dataset: Dataset, sop_class: str, instance: str, series: str) -> None:
-    """Hold against the answer what every object has: identity, patient and study, required attributes, the notice."""
+def check_common(
+    answer: Answer, dataset: Dataset, sop_class: str, instance: str, series: str, *, notice: str = _SERIES_NOTICE
+) -> None:
+    """Hold against the answer what every object has: identity, patient and study, required attributes, the notice.
+
+    Args:
+        notice: what its Series Description must say.
+    """
     source = answer.sources[0]
     require(dataset.SOPClassUID == sop_class, "it has another SOP class than it should")
     require(dataset.SOPInstanceUID == instance, "it has another SOP Instance UID than the derived one")
@@ -83,7 +90,7 @@ def check_common(answer: Answer, dataset: Dataset, sop_class: str, instance: str
         require(same, f"its {keyword} is not that of the source images")
     missing = missing_attributes(dataset)
     require(not missing, f"it lacks {', '.join(missing)}")
-    require(NOTICE.removeprefix("Research use only. ") in dataset.SeriesDescription, "its series lacks the notice")
+    require(notice in dataset.SeriesDescription, "its series lacks the notice")
 
 
 def _check_segmentation(answer: Answer, dataset: Dataset) -> None:

@@ -1,7 +1,10 @@
-"""What a Segmentation, a Comprehensive SR and a Secondary Capture must carry to be one (PS3.3 A.51, A.35.3, A.8.1)."""
+"""What a Segmentation, a Comprehensive SR, a Secondary Capture and an MR image must carry to be one.
+
+PS3.3 A.51, A.35.3, A.8.1 and A.4.
+"""
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage, SegmentationStorage
+from pydicom.uid import ComprehensiveSRStorage, MRImageStorage, SecondaryCaptureImageStorage, SegmentationStorage
 
 # Type 1: present with a value.
 _COMMON_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "InstanceNumber")
@@ -67,6 +70,28 @@ _REQUIRED = {
         "BitsStored",
         "PixelData",
     ),
+    MRImageStorage: (
+        *_COMMON_1,
+        "FrameOfReferenceUID",
+        "PixelSpacing",
+        "ImageOrientationPatient",
+        "ImagePositionPatient",
+        "ImageType",
+        "ScanningSequence",
+        "SequenceVariant",
+        "SourceImageSequence",
+        "DerivationDescription",
+        "ContributingEquipmentSequence",
+        "BurnedInAnnotation",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelData",
+    ),
 }
 # Type 2: present, possibly empty.
 _COMMON_2 = (
@@ -85,6 +110,16 @@ _PRESENT = {
     SegmentationStorage: (*_COMMON_2, "PositionReferenceIndicator", "ContentDescription", "ContentCreatorName"),
     ComprehensiveSRStorage: (*_COMMON_2, "PerformedProcedureCodeSequence", "ReferencedPerformedProcedureStepSequence"),
     SecondaryCaptureImageStorage: (*_COMMON_2, "PatientOrientation"),
+    MRImageStorage: (
+        *_COMMON_2,
+        "SeriesNumber",
+        "PositionReferenceIndicator",
+        "SliceThickness",
+        "ScanOptions",
+        "MRAcquisitionType",
+        "EchoTime",
+        "EchoTrainLength",
+    ),
 }
 _SEGMENT_REQUIRED = (
     "SegmentNumber",

@@ -48,6 +48,13 @@ class ResultUIDs:
     def capture_series(self) -> str:
         return self._derive("capture-series")
 
+    def enhanced_instance(self, source_uid: str) -> str:
+        """Of the image made from the instance `source_uid`."""
+        return self._derive("enhanced-instance", source_uid)
+
+    def enhanced_series(self) -> str:
+        return self._derive("enhanced-series")
+
     def tracking(self, label: str) -> str:
         """Tracking UID of the finding `label`: the same in the segmentation and in the report."""
         return self._derive("tracking", label)

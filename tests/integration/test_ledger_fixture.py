@@ -58,7 +58,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         connection.execute("DROP FUNCTION tell_listeners")
         connection.execute("DROP INDEX study_patient, study_accession")
         connection.execute("ALTER TABLE study DROP COLUMN handed_over_by")
-        connection.execute("ALTER TABLE analysis DROP COLUMN measurements")
+        connection.execute("ALTER TABLE analysis DROP COLUMN measurements, DROP COLUMN image_key")
         connection.execute(
             "ALTER TABLE finding DROP COLUMN volume_low_ml, DROP COLUMN volume_high_ml, DROP COLUMN abc2_ml"
         )
