@@ -103,9 +103,9 @@ def close_stale_associations(
         silent_since: any listener would have ended an association that sent nothing since then; its listener is gone.
     """
     rows = connection.execute(
-        """SELECT id FROM association WHERE closed_at IS NULL AND peer <> 'rest'
-           AND (listener = %s OR listener IS NULL OR active_at < %s)""",
-        [listener, silent_since],
+        """SELECT id FROM association WHERE closed_at IS NULL
+           AND (active_at < %s OR (peer <> 'rest' AND (listener = %s OR listener IS NULL)))""",
+        [silent_since, listener],
     ).fetchall()
     for row in rows:
         close_association(connection, row["id"], "lost", now)

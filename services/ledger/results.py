@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.types.json import Jsonb
+
 from models.prediction import Finding, ModelIdentity, Urgency
 from services.ledger.database import Connection
 from services.ledger.jobs import defer, record_event
@@ -23,9 +25,9 @@ class CommittedAnswer:
     measurements: dict[str, float]
     parameters: dict[str, float | str]
     segmentation_key: str
+    image_key: str | None
     analysed_at: datetime
 
-    image_key: str | None
 
 @dataclass(frozen=True)
 class DeliveredReport:
@@ -39,7 +41,12 @@ class DeliveredReport:
 
 @dataclass(frozen=True)
 class NewResult:
-    """A Part 10 object in the store; `kind` is seg, sr, sc or mr; those of mr are one series and go out together."""
+    """A Part 10 object in the store.
+
+    Attributes:
+        kind: seg, sr, sc or mr; those of mr are one series and go out together.
+        attributes: counts by DICOM keyword, as of an instance.
+    """
 
     kind: str
     sop_class_uid: str
@@ -47,6 +54,11 @@ class NewResult:
     series_uid: str
     digest: str
     size_bytes: int
+    transfer_syntax_uid: str
+    modality: str
+    series_number: int
+    series_description: str
+    attributes: Mapping[str, int]
 
 
 def load(connection: Connection, analysis_id: int) -> CommittedAnswer | None:
@@ -83,9 +95,9 @@ def load(connection: Connection, analysis_id: int) -> CommittedAnswer | None:
         measurements=row["measurements"],
         parameters=row["parameters"],
         segmentation_key=row["segmentation_key"],
+        image_key=row["image_key"],
         analysed_at=row["analysed_at"],
     )
-        image_key=row["image_key"],
 
 
 def predecessor(connection: Connection, answer: CommittedAnswer) -> DeliveredReport | None:
@@ -121,11 +133,12 @@ def save(
     if row is None or row["state"] != "analysed" or row["encoded_at"] is not None:
         return False
     _supersede_earlier(connection, answer)
+    begun: set[str] = set()
     for result in results:
         created = connection.execute(
-    begun: set[str] = set()
-            """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
-               VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+            """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes,
+                   transfer_syntax_uid, modality, series_number, series_description, attributes)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
             [
                 answer.analysis_id,
                 result.kind,
@@ -134,9 +147,17 @@ def save(
                 result.series_uid,
                 result.digest,
                 result.size_bytes,
+                result.transfer_syntax_uid,
+                result.modality,
+                result.series_number,
+                result.series_description,
+                Jsonb(dict(result.attributes)),
             ],
         ).fetchone()
         assert created is not None
+        if result.kind == "mr" and result.series_uid in begun:
+            continue
+        begun.add(result.series_uid)
         for destination in destinations.get(result.kind, ()):
             delivery = connection.execute(
                 "INSERT INTO delivery (result_id, destination) VALUES (%s, %s) RETURNING id",
@@ -145,9 +166,6 @@ def save(
             assert delivery is not None
             defer(connection, "deliver", delivery["id"], priority=10 - int(answer.urgency))
     connection.execute("UPDATE analysis SET encoded_at = clock_timestamp() WHERE id = %s", [answer.analysis_id])
-        if result.kind == "mr" and result.series_uid in begun:
-            continue
-        begun.add(result.series_uid)
     record_event(
         connection,
         "analysis",

@@ -228,3 +228,29 @@ CREATE INDEX notification_study ON notification (study_uid);
 CREATE INDEX notification_undelivered ON notification (created_at) WHERE state IN ('pending', 'parked');
 CREATE TRIGGER notification_state AFTER INSERT OR UPDATE OF state ON notification
     FOR EACH ROW EXECUTE FUNCTION guard_state('id');
+
+-- DICOMweb: what is held, as received and as written by us. -----------------------------------------------------------
+
+ALTER TABLE result ADD COLUMN transfer_syntax_uid text NOT NULL DEFAULT '1.2.840.10008.1.2.1',
+    ADD COLUMN modality text, ADD COLUMN series_number integer, ADD COLUMN series_description text,
+    ADD COLUMN attributes jsonb NOT NULL DEFAULT '{}';
+
+-- A result that came back from a PACS is the instance that was received.
+CREATE VIEW held_instance AS
+    SELECT study_uid, series_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid, digest, attributes
+    FROM instance WHERE NOT conflict
+    UNION ALL
+    SELECT a.study_uid, r.series_uid, r.sop_instance_uid, r.sop_class_uid, r.transfer_syntax_uid, r.digest, r.attributes
+    FROM result r JOIN analysis a ON a.id = r.analysis_id
+    WHERE r.superseded_at IS NULL AND a.state = 'analysed'
+      AND NOT EXISTS (SELECT FROM instance i WHERE i.sop_instance_uid = r.sop_instance_uid AND NOT i.conflict);
+
+CREATE VIEW held_series AS
+    SELECT series_uid, study_uid, modality, description, body_part, series_number, instances::bigint AS instances
+    FROM series WHERE instances > 0
+    UNION ALL
+    SELECT r.series_uid, a.study_uid, min(r.modality), min(r.series_description), NULL, min(r.series_number), count(*)
+    FROM result r JOIN analysis a ON a.id = r.analysis_id
+    WHERE r.superseded_at IS NULL AND a.state = 'analysed'
+      AND NOT EXISTS (SELECT FROM instance i WHERE i.sop_instance_uid = r.sop_instance_uid AND NOT i.conflict)
+    GROUP BY r.series_uid, a.study_uid;

@@ -34,6 +34,8 @@ from services.results.series_gate import check_series
 from services.results.sources import prepare_header, with_thickness
 from services.settings import ResultKind, Settings
 
+_COUNTS = ("InstanceNumber", "NumberOfFrames", "Rows", "Columns")
+
 
 def run(context: Context, analysis_id: int) -> None:
     """Write the objects of one analysis; nothing to do for one superseded or encoded already.
@@ -63,6 +65,11 @@ def run(context: Context, analysis_id: int) -> None:
             series_uid=dataset.SeriesInstanceUID,
             digest=context.store.put(data),
             size_bytes=len(data),
+            transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
+            modality=dataset.Modality,
+            series_number=int(dataset.SeriesNumber),
+            series_description=dataset.SeriesDescription,
+            attributes={keyword: int(dataset[keyword].value) for keyword in _COUNTS if keyword in dataset},
         )
         for kind, dataset, data in objects
     ]
@@ -112,13 +119,6 @@ def capture(answer: Answer, volume: Volume) -> list[tuple[Dataset, bytes]]:
     return captures
 
 
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        # What a source image carries goes on as it is; a warning about it would quote it.
-        with disable_value_validation():
-            yield
-    except NightjarError:
 def encode_image(answer: Answer) -> list[tuple[Dataset, bytes]]:
     """The derived series of an answer that is an image, past the output gate, as data sets and Part 10 bytes.
 
@@ -132,6 +132,13 @@ def encode_image(answer: Answer) -> list[tuple[Dataset, bytes]]:
     return series
 
 
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        # What a source image carries goes on as it is; a warning about it would quote it.
+        with disable_value_validation():
+            yield
+    except NightjarError:
         raise
     except Exception as error:  # whatever in a source image the writer cannot carry over; its message may quote it
         raise Reject(f"The result cannot be written as DICOM ({type(error).__name__}).") from error
@@ -150,21 +157,21 @@ def _answer(
         raise Reject(str(error)) from error
     try:
         segmentation = unpack_array(context.store.get(committed.segmentation_key))
+        image = None if committed.image_key is None else unpack_array(context.store.get(committed.image_key))
     except KeyError as error:
-        raise Retry("The model's segmentation is not in the store.") from error
+        raise Retry("The model's answer is not in the store.") from error
     answer = Answer(
         sources=sources,
         further=tuple(further),
         segmentation=segmentation,
+        image=image,
         labels=labels_of(card),
-        image = None if committed.image_key is None else unpack_array(context.store.get(committed.image_key))
         findings=committed.findings,
         urgency=committed.urgency,
         model=committed.model,
         input_digest=committed.input_digest,
         analysed_at=committed.analysed_at,
         measurements=measurements_of(card, committed.measurements),
-        image=image,
         parameters=committed.parameters,
         institution=context.settings.institution,
         predecessors=()

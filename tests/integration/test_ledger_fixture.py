@@ -47,6 +47,14 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         )
         connection.execute("DELETE FROM transition WHERE entity = 'workitem'")
         connection.execute("ALTER TABLE account DROP COLUMN experienced_since")
+        connection.execute("DROP TABLE notification")
+        connection.execute("DELETE FROM transition WHERE entity = 'notification'")
+        connection.execute("ALTER TABLE account DROP COLUMN language")
+        connection.execute("DROP VIEW held_instance, held_series")
+        connection.execute(
+            "ALTER TABLE result DROP COLUMN transfer_syntax_uid, DROP COLUMN modality, DROP COLUMN series_number, "
+            "DROP COLUMN series_description, DROP COLUMN attributes"
+        )
         connection.execute("DROP INDEX result_analysis, result_series")
         connection.execute(
             "ALTER TABLE result DROP CONSTRAINT result_kind_check, ADD UNIQUE (analysis_id, kind), "
