@@ -141,6 +141,14 @@ class WebSettings(Section):
         return columns
 
 
+class ReviewSettings(Section):
+    tasks: Path | None = Field(
+        None,
+        description="Directory of this site's task types (YAML); they replace those that ship with Nightjar by name, or "
+        "add to them. See docs/review.md.",
+    )
+
+
 class MetricsSettings(Section):
     host: str = Field("127.0.0.1", description="Address of metrics and probes; they need no sign-in.")
     port: Port | None = Field(
@@ -200,6 +208,7 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
+    review: ReviewSettings = ReviewSettings()
     metrics: MetricsSettings = MetricsSettings()
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
 
