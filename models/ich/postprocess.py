@@ -9,7 +9,7 @@ from scipy import ndimage
 from models.abc2 import abc_over_2
 from models.calibration import calibrated
 from models.card import Card
-from models.ich.evidence import read_signs, weigh
+from models.evidence import read_signs, weigh
 from models.ich.maps import Maps, ordered
 from models.ich.preprocess import Slices
 from models.prediction import Finding

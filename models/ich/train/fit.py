@@ -1,7 +1,7 @@
 """Fit how much each sign weighs: python -m models.ich.train.fit POOL
 
 Runs the committed network over the pool's `evidence` cases, which it never learned from, fits two logistic functions a
-label (slices, studies; see models.ich.evidence) and writes their weights into model.yaml, with the operating point that
+label (slices, studies; see models.evidence) and writes their weights into model.yaml, with the operating point that
 leaves SPECIFICITY of the studies without the label unflagged. The point of the same SENSITIVITY is printed beside it.
 """
 
@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from models.card import Card
 from models.engines import Engine, open_engine
-from models.ich.evidence import Signs, read_signs
+from models.evidence import Signs, read_signs
 from models.ich.maps import ordered, read_maps
 from models.ich.train.pool import Case
 from models.registry import FOLDER, load_card

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.card import Evidence
 from models.errors import EngineFailure
-from models.ich.evidence import read_signs, weigh
+from models.evidence import read_signs, weigh
 from models.ich.maps import Maps, read_maps
 from models.ich.midline import midline_shift_mm
 from models.registry import load_card

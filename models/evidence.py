@@ -1,8 +1,8 @@
-"""How probable it is that a slice, and the study, shows a subtype: signs in a slab and its neighbours, weighed.
+"""How probable it is that a slice, and the study, shows a label: signs in a slab and its neighbours, weighed.
 
-A bleed is seen in neighbouring slices and has a body; noise and partial volume are neither. Three signs a slab and
-three a study go through one logistic function a label, whose weights stand in the card and were fitted on synthetic
-studies that the network had not seen.
+A bleed or an infarct is seen in neighbouring slices and has a body; noise and partial volume are neither. Three signs
+a slab and three a study go through one logistic function a label, whose weights stand in the card and were fitted on
+synthetic studies that the network had not seen.
 """
 
 from dataclasses import dataclass
@@ -36,19 +36,19 @@ class Signs:
     top: Values
 
 
-def read_signs(bleeds: NDArray[np.float32], pixel_ml: float) -> list[Signs]:
+def read_signs(probabilities: NDArray[np.float32], pixel_ml: float) -> list[Signs]:
     """The signs of every label.
 
     Args:
-        bleeds: (slabs, 1 + labels, size, size), background first.
+        probabilities: (slabs, 1 + labels, size, size), background first.
         pixel_ml: volume of a voxel of a slab of usual thickness.
     """
     count = max(1, round(TOP_ML / pixel_ml))
-    claimed = bleeds.argmax(axis=1)
+    claimed = probabilities.argmax(axis=1)
     total = float((claimed > 0).sum())
     signs = []
-    for value in range(1, bleeds.shape[1]):
-        p = bleeds[:, value]
+    for value in range(1, probabilities.shape[1]):
+        p = probabilities[:, value]
         flat = p.reshape(len(p), -1)
         top = np.partition(flat, -count, axis=1)[:, -count:].mean(axis=1).astype(float)
         below, above = np.concatenate([top[:1], top[:-1]]), np.concatenate([top[1:], top[-1:]])
