@@ -146,7 +146,7 @@ def read_images(store: Store, content: SeriesContent, *, largest_bytes: int = LA
                 size=f"{size_bytes / 2**20:.0f}",
             )
         )
-    return _keep(read_series([_instance(store, each.digest) for each in content.instances]), content.modality)
+    return keep(read_series([_instance(store, each.digest) for each in content.instances]), content.modality)
 
 
 def read_slice(store: Store, content: SeriesContent, index: int) -> Images | None:
@@ -157,7 +157,7 @@ def read_slice(store: Store, content: SeriesContent, index: int) -> Images | Non
     digest = _instance_of_slice(content, index)
     if digest is None:
         return None
-    return _keep(read_series([_instance(store, digest)]), content.modality)
+    return keep(read_series([_instance(store, digest)]), content.modality)
 
 
 def _instance_of_slice(content: SeriesContent, index: int) -> str | None:
@@ -193,7 +193,8 @@ def _instance(store: Store, digest: str) -> pydicom.Dataset:
         raise InvalidVolume(gettext("The bytes of an instance are no longer in the store.")) from None
 
 
-def _keep(volume: Volume, modality: str | None) -> Images:
+def keep(volume: Volume, modality: str | None) -> Images:
+    """A volume as the viewer gets it."""
     is_ct = modality == "CT"
     voxels, slope, intercept = _as_int16(volume.voxels, is_ct=is_ct)
     return Images(
