@@ -36,14 +36,17 @@ def main() -> None:
     print(f"{weights.name}: {weights.stat().st_size / 2**20:.1f} MB, largest difference to torch {difference:.1e}")
 
 
-def export(network: SliceUNet, weights: Path) -> float:
+def export(network: SliceUNet, weights: Path, shape: tuple[int, int, int] = (3, 192, 192)) -> float:
     """Write the ONNX, dynamic in its batch; returns the largest difference of a logit to torch.
+
+    Args:
+        shape: channels, rows and columns of a slice with its neighbours.
 
     Raises:
         RuntimeError: the two disagree by more than TOLERANCE.
     """
     network.eval()
-    example = torch.randn(2, 3, 192, 192)
+    example = torch.randn(2, *shape)
     program = torch.onnx.export(
         network,
         (example,),
@@ -57,7 +60,7 @@ def export(network: SliceUNet, weights: Path) -> float:
     if program is None:
         raise RuntimeError("torch exported nothing.")
     onnx.save(without_traces(program.model_proto), weights)
-    other = torch.randn(3, 3, 192, 192)
+    other = torch.randn(3, *shape)
     with torch.no_grad():
         expected = network(other).numpy()
     given = open_engine(weights, threads=2).run({"slices": other.numpy()})["logits"]
