@@ -130,6 +130,16 @@ def by_id(connection: Connection, identifiers: list[int]) -> dict[int, Annotatio
     return {row["id"]: _annotation(row) for row in rows}
 
 
+def count_submitted(connection: Connection, since: datetime) -> dict[str, int]:
+    """How many masks each account handed in after `since`, training and tests left out."""
+    rows = connection.execute(
+        """SELECT n.author, count(*) AS n FROM annotation n JOIN workitem w ON w.id = n.workitem_id
+           WHERE n.submitted AND n.author IS NOT NULL AND n.at > %s AND w.purpose = 'work' GROUP BY n.author""",
+        [since],
+    ).fetchall()
+    return {row["author"]: row["n"] for row in rows}
+
+
 def add_comment(
     connection: Connection,
     item: Workitem,

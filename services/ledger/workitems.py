@@ -14,7 +14,7 @@ from services.ledger.jobs import record_event
 
 
 class State(StrEnum):
-    """Where a workitem stands; the legal moves are rows of `transition`, who may make them is services.review.states."""
+    """Where a workitem stands; `transition` has the legal moves, services.review.states who may make them."""
 
     TO_ANNOTATE = "to_annotate"
     ANNOTATED = "annotated"
@@ -232,6 +232,14 @@ def list_workitems(
     return _read(connection, condition, [list(states), list(purposes), account, account], limit)
 
 
+def count_states(connection: Connection) -> dict[State, int]:
+    """How many workitems are in each state, training and tests left out."""
+    rows = connection.execute(
+        "SELECT state, count(*) AS n FROM workitem WHERE purpose = 'work' GROUP BY state"
+    ).fetchall()
+    return {State(row["state"]): row["n"] for row in rows}
+
+
 def of_study(connection: Connection, study_uid: str) -> list[Workitem]:
     """Workitems of a study that are work."""
     return _read(connection, sql.SQL("w.study_uid = %s AND w.purpose = 'work'"), [study_uid])
@@ -313,9 +321,7 @@ def keep_answer(connection: Connection, item: Workitem, mask_digest: str) -> Non
 def plan(connection: Connection, item: Workitem, *, priority: int, due_at: datetime | None, by: str) -> None:
     """Change priority and due date."""
     connection.execute("UPDATE workitem SET priority = %s, due_at = %s WHERE id = %s", [priority, due_at, item.id])
-    record_event(
-        connection, "workitem", item.id, "planned", study_uid=item.study_uid, account=by, priority=priority
-    )
+    record_event(connection, "workitem", item.id, "planned", study_uid=item.study_uid, account=by, priority=priority)
 
 
 def decisions(connection: Connection, identifiers: Sequence[int]) -> dict[int, tuple[Decision, ...]]:

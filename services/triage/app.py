@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -27,7 +27,7 @@ from services.triage import api, burden, claiming, finding, language, pages, pic
 from services.triage.guard import Guard
 from services.triage.live import LiveFeed
 from services.triage.sessions import FailureBrake, Sessions, load_key
-from services.triage.site import Site, error_response, log_failure, make_templates
+from services.triage.site import Extension, Site, error_response, log_failure, make_templates
 
 SHUTDOWN_S = 3
 
@@ -40,8 +40,8 @@ _TITLES = {
 }
 
 
-def create_app(context: Context) -> FastAPI:
-    """The application: pages, API and live stream over one ledger.
+def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAPI:
+    """The application: pages, API and live stream over one ledger, and what other parts bring.
 
     Raises:
         SettingsError: data_dir cannot keep the sign-in key.
@@ -51,7 +51,7 @@ def create_app(context: Context) -> FastAPI:
         sessions=Sessions(load_key(context.settings.data_dir), timedelta(hours=context.settings.web.session_hours)),
         brake=FailureBrake(context.now),
         feed=LiveFeed(context.pool),
-        templates=make_templates(),
+        templates=make_templates(*(each.templates for each in extensions if each.templates is not None)),
     )
 
     @asynccontextmanager
@@ -77,6 +77,11 @@ def create_app(context: Context) -> FastAPI:
     for module in (viewer, pictures, claiming, finding, shift, burden, language):
         app.include_router(module.router)
     app.include_router(api.router)
+    for extension in extensions:
+        for router in extension.routers:
+            app.include_router(router)
+        if extension.static is not None:
+            app.mount(f"/static/{extension.name}", StaticFiles(directory=extension.static), name=extension.name)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 
     @app.get("/healthz", include_in_schema=False)
@@ -166,10 +171,10 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(context: Context) -> None:
+def run(context: Context, extensions: Sequence[Extension] = ()) -> None:
     """Serve the pages until SIGTERM or SIGINT."""
     web = context.settings.web
-    app = create_app(context)
+    app = create_app(context, extensions)
     with bind(web.host, web.port) as listener, Heartbeat(context.pool, "web"):
         # Uvicorn ends on these and then raises them again; here that would skip what is left to tidy up.
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -32,7 +32,7 @@ from services.triage.rows import (
     format_wait,
 )
 from services.triage.sessions import FailureBrake, Sessions
-from services.triage.words import capital, list_of, role_name, state_words
+from services.triage.words import capital, kind_words, list_of, role_name, state_words
 
 FIXED_LINE = mark("Prioritisation only. Not for diagnosis. Read the full study in PACS.")
 LIVE_HEADER = "x-nightjar-live"
@@ -85,6 +85,21 @@ class Site:
         values.setdefault("account", getattr(request.state, "account", None))
         values.setdefault("address_here", address_here(request))
         return self.templates.TemplateResponse(request, template, values, status_code=status_code)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Pages that another part brings to the application.
+
+    Attributes:
+        templates: directory of its templates, which may extend ours.
+        static: directory served under /static/ and the extension's name.
+    """
+
+    name: str
+    routers: tuple[APIRouter, ...]
+    templates: Path | None = None
+    static: Path | None = None
 
 
 def get_site(request: Request) -> Site:
@@ -154,9 +169,10 @@ def log_failure(error: Exception) -> None:
     logger.error("A page failed: %s at %s:%s.", type(error).__name__, Path(frame.filename).name, frame.lineno)
 
 
-def make_templates() -> Jinja2Templates:
+def make_templates(*others: Path) -> Jinja2Templates:
+    """Our templates, and those in other directories."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([Path(__file__).parent / "templates", *others]),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -171,6 +187,7 @@ def make_templates() -> Jinja2Templates:
         "dicom_date": format_date,
         "role_name": role_name,
         "state_words": state_words,
+        "kind_words": kind_words,
         "capital": capital,
     }
     install(environment)
