@@ -9,7 +9,7 @@ from typing import Protocol
 
 from models.calibration import ModelCalibration, calibrate_card
 from models.card import Card, read_card
-from models.engines import EngineChoice, open_engine
+from models.engines import Engine, EngineChoice, open_engine
 from models.errors import InvalidCard
 from models.prediction import Prediction
 from models.volume import Volume
@@ -52,17 +52,23 @@ def load_card(name: str) -> Card:
     return read_card(path)
 
 
+def weights_of(card: Card) -> Path:
+    """The file a model decides by."""
+    return FOLDER / card.name / card.weights.file
+
+
 def load_model(
     name: str,
     *,
     threads: int = 2,
     engine: EngineChoice = "auto",
     calibration: ModelCalibration | None = None,
+    engine_cache: Path | None = None,
 ) -> Model:
     """A model with its weights checked and, if it is a network, its engine open.
 
     Args:
-        engine: see `models.engines.open_engine`.
+        engine, engine_cache: see `models.engines.open_engine`.
         calibration: the site's, in place of the card's own operating points.
 
     Raises:
@@ -72,14 +78,16 @@ def load_model(
     card = load_card(name)
     if calibration is not None:
         card = calibrate_card(card, calibration)
-    weights = FOLDER / name / card.weights.file
+    weights = weights_of(card)
     if not weights.exists():
         raise InvalidCard(f"The weights of {name} are missing: {weights}.")
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     if digest != card.weights.sha256:
         raise InvalidCard(f"{weights.name} is not the file its card describes (SHA-256 differs). Install {name} again.")
-    is_network = weights.suffix == ".onnx"
-    model: Model = import_module(f"models.{name}.model").create(
-        card, open_engine(weights, threads=threads, engine=engine) if is_network else weights
-    )
+    decides: Engine | Path = weights
+    if weights.suffix == ".onnx":
+        decides = open_engine(
+            weights, threads=threads, engine=engine, batch=card.batch, tolerance=card.tolerance, folder=engine_cache
+        )
+    model: Model = import_module(f"models.{name}.model").create(card, decides)
     return model

@@ -12,7 +12,7 @@ import pydicom.config
 import typer
 
 from models.errors import ModelError
-from services import evaluate_command, tools
+from services import evaluate_command, model_command, tools
 from services.console import AsJson, Config, err, out, print_json
 from services.errors import NightjarError, SettingsError
 from services.settings import Settings, load_settings
@@ -182,6 +182,7 @@ def account(
 
 tools.register(app)
 evaluate_command.register(app)
+model_command.register(app)
 
 
 if __name__ == "__main__":

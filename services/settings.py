@@ -67,8 +67,11 @@ class InferenceSettings(Section):
         description="A Ray cluster may grow a model to so many replicas under load. Without one, it does not.",
     )
     threads: int = Field(2, ge=1, description="CPU threads of a replica's engine.")
-    engine: Literal["auto", "onnxruntime", "openvino"] = Field(
+    engine: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = Field(
         "auto", description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime."
+    )
+    engine_cache: Path | None = Field(
+        None, description="Folder where TensorRT keeps what it builds; without one, every replica builds anew."
     )
     timeout_s: Seconds = Field(120.0, description="An analysis that takes longer is tried again, seconds.")
     calibrations: tuple[Path, ...] = Field(

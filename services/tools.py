@@ -1,4 +1,4 @@
-"""Commands that need no running service: push, make and analyse studies, try rules, list models."""
+"""Commands that need no running service: push, make and analyse studies, try rules."""
 
 import re
 from dataclasses import asdict
@@ -10,14 +10,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models.card import SIGN
-from services.console import AsJson, Config, err, out, print_json
+from services.console import AsJson, err, out, print_json
 from services.errors import SettingsError
 
 if TYPE_CHECKING:
     from services.delivery.store_scu import Peer
 
 rules_app = typer.Typer(help="Routing rules.", no_args_is_help=True, rich_markup_mode=None)
-model_app = typer.Typer(help="Models.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +24,6 @@ def register(app: typer.Typer) -> None:
     for command in (send, phantom, demo, predict):
         app.command()(command)
     app.add_typer(rules_app, name="rules")
-    app.add_typer(model_app, name="model")
 
 
 def send(
@@ -182,38 +180,3 @@ def rules_test(
         out.print(f"{len(results) - len(wrong)} of {len(results)} examples as expected.", highlight=False)
     if wrong:
         raise typer.Exit(1)
-
-
-@model_app.command("list")
-def model_list(as_json: AsJson = False) -> None:
-    """List the models with version, inputs and labels. Example: nightjar model list"""
-    from models.registry import list_models
-
-    cards = list_models()
-    if as_json:
-        print_json([card.model_dump(mode="json") for card in cards])
-        return
-    table = Table("Model", "Version", "Inputs", "Labels")
-    for card in cards:
-        table.add_row(
-            card.name,
-            card.version,
-            ", ".join(entry.role for entry in card.inputs),
-            ", ".join(label.name for label in card.labels),
-        )
-    out.print(table)
-
-
-@model_app.command("serve-config")
-def model_serve_config(config: Config = None, as_json: AsJson = False) -> None:
-    """Print what a Ray cluster is to serve, for `serve deploy`. Example: nightjar model serve-config"""
-    import yaml
-
-    from services.inference.serve_config import serve_config
-    from services.settings import load_settings
-
-    content = serve_config(load_settings(config).inference)
-    if as_json:
-        print_json(content)
-    else:
-        print(yaml.safe_dump(content, sort_keys=False), end="")

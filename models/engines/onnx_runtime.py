@@ -14,26 +14,24 @@ from numpy.typing import NDArray
 from models.engines import Tensors
 from models.errors import EngineFailure, InvalidCard
 
+Shapes = dict[str, tuple[int | None, ...]]
+
+
+def version() -> str:
+    """ONNX Runtime's, such as "1.31.1"."""
+    return str(onnxruntime.__version__)
+
 
 class OnnxRuntimeEngine:
     """An ONNX file in ONNX Runtime."""
 
     def __init__(self, weights: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Spinning threads would eat the cores of the listener and the workers between two studies.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors share no base but Exception
-            raise InvalidCard(f"{weights.name} is not a network that ONNX Runtime can read.") from error
+        self._session = _open(weights, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @property
     def name(self) -> str:
-        return f"onnxruntime {onnxruntime.__version__}"
+        return f"onnxruntime {version()}"
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         try:
@@ -41,3 +39,33 @@ class OnnxRuntimeEngine:
         except Exception as error:  # as above
             raise EngineFailure(f"ONNX Runtime could not run the network ({type(error).__name__}).") from error
         return {name: np.asarray(value, np.float32) for name, value in zip(self._outputs, values, strict=True)}
+
+
+def tensor_shapes(weights: Path) -> tuple[Shapes, Shapes]:
+    """The shapes of a network's inputs and of its outputs by name; None where an axis is free.
+
+    Raises:
+        InvalidCard: the file is no network, or reads or writes something else than float32.
+    """
+    session = _open(weights, 1)
+    tensors = [*session.get_inputs(), *session.get_outputs()]
+    if any(tensor.type != "tensor(float)" for tensor in tensors):
+        raise InvalidCard(f"{weights.name} reads or writes something else than float32.")
+    inputs, outputs = (
+        {tensor.name: tuple(size if isinstance(size, int) else None for size in tensor.shape) for tensor in group}
+        for group in (session.get_inputs(), session.get_outputs())
+    )
+    return inputs, outputs
+
+
+def _open(weights: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads would eat the cores of the listener and the workers between two studies.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no base but Exception
+        raise InvalidCard(f"{weights.name} is not a network that ONNX Runtime can read.") from error

@@ -28,6 +28,16 @@ _OPTIONS = {
 }
 
 
+def version() -> str:
+    """OpenVINO's, such as "2026.4.1"."""
+    return str(openvino.__version__.split("-")[0])
+
+
+def processor() -> str:
+    """The processor's name, as OpenVINO sees it."""
+    return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+
+
 class OpenVINOEngine:
     """An ONNX file in OpenVINO, as float32, its batch as free as the file leaves it; nothing is cached on disk."""
 
@@ -48,7 +58,7 @@ class OpenVINOEngine:
 
     @property
     def name(self) -> str:
-        return f"openvino {openvino.__version__.split('-')[0]}"
+        return f"openvino {version()}"
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         # OpenVINO would take an input that is not given for the last one, convert types and cut to size.

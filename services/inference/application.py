@@ -1,5 +1,7 @@
 """What a Ray cluster imports to serve a model: `import_path: services.inference.application:build`."""
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.serve import Application
@@ -24,6 +26,7 @@ class BuildArguments(BaseModel):
     engine: EngineChoice
     timeout_s: float
     calibration: ModelCalibration | None = None
+    engine_cache: Path | None = None
 
 
 def build(arguments: BuildArguments) -> Application:
@@ -42,5 +45,10 @@ def build(arguments: BuildArguments) -> Application:
         calibrate_card(card, arguments.calibration)
     deployment = serve.deployment(name=arguments.model, max_ongoing_requests=1)(Replica)
     return deployment.bind(
-        arguments.model, arguments.threads, arguments.engine, arguments.timeout_s, arguments.calibration
+        arguments.model,
+        arguments.threads,
+        arguments.engine,
+        arguments.timeout_s,
+        arguments.calibration,
+        arguments.engine_cache,
     )

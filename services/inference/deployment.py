@@ -49,8 +49,11 @@ class Replica:
         engine: EngineChoice,
         timeout_s: float,
         calibration: ModelCalibration | None = None,
+        engine_cache: Path | None = None,
     ) -> None:
-        self._model = load_model(model, threads=threads, engine=engine, calibration=calibration)
+        self._model = load_model(
+            model, threads=threads, engine=engine, calibration=calibration, engine_cache=engine_cache
+        )
         self._timeout_s = timeout_s
         self._running: dict[int, float] = {}
 
@@ -113,7 +116,12 @@ class ModelServer:
             )(Replica)
             settings = self._settings
             application = deployment.bind(
-                model, settings.threads, settings.engine, settings.timeout_s, calibrations.get(model)
+                model,
+                settings.threads,
+                settings.engine,
+                settings.timeout_s,
+                calibrations.get(model),
+                None if settings.engine_cache is None else settings.engine_cache.resolve(),
             )
             self._handles[model] = serve.run(application, name=model, route_prefix=None)
 

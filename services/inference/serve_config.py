@@ -26,6 +26,8 @@ def serve_config(settings: InferenceSettings) -> dict[str, Any]:
             "engine": settings.engine,
             "timeout_s": settings.timeout_s,
         }
+        if settings.engine_cache is not None:
+            arguments["engine_cache"] = str(settings.engine_cache)
         if model in calibrations:
             arguments["calibration"] = calibrations[model].model_dump(mode="json", exclude_unset=True)
         applications.append(

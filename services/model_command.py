@@ -1,0 +1,128 @@
+"""`nightjar engines` and `nightjar model`: what can run networks here, and which models there are."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from services.console import AsJson, Config, err, out, print_json
+from services.errors import SettingsError
+from services.settings import load_settings
+
+model_app = typer.Typer(help="Models.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(engines)
+    app.add_typer(model_app, name="model")
+
+
+def engines(
+    measure: Annotated[str | None, typer.Option(metavar="MODEL", help="Time this model's network on each.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what can run networks here, and why the rest cannot. Example: nightjar engines --measure ich"""
+    from models.engines.available import list_engines, time_engines
+    from models.registry import load_card, weights_of
+
+    settings = load_settings(config).inference
+    timings = []
+    if measure is not None:
+        card = load_card(measure)
+        if weights_of(card).suffix != ".onnx":
+            raise SettingsError(f"--measure {measure}: this model decides by a rule and has no network.")
+        with err.status("Running the network"):
+            timings = time_engines(
+                weights_of(card),
+                threads=settings.threads,
+                batch=card.batch,
+                tolerance=card.tolerance,
+                folder=settings.engine_cache,
+            )
+    found = list_engines()
+    if as_json:
+        print_json({"engines": [asdict(entry) for entry in found], "timings": [asdict(timing) for timing in timings]})
+        return
+    table = Table("Engine", "Version", "On", "Usable", title_justify="left")
+    for entry in found:
+        usable = entry.why_not or ("yes, engine: auto" if entry.automatic else "yes")
+        table.add_row(entry.name, entry.version or "–", entry.device or "–", usable)
+    out.print(table)
+    if timings:
+        times = Table("Engine", "Open", "A batch", "Largest difference", title_justify="left")
+        for timing in timings:
+            times.add_row(timing.name, f"{timing.open_s:.2f} s", f"{timing.run_ms:.0f} ms", f"{timing.difference:.1e}")
+        out.print(times)
+
+
+@model_app.command("list")
+def model_list(as_json: AsJson = False) -> None:
+    """List the models with version, inputs and labels. Example: nightjar model list"""
+    from models.registry import list_models
+
+    cards = list_models()
+    if as_json:
+        print_json([card.model_dump(mode="json") for card in cards])
+        return
+    table = Table("Model", "Version", "Inputs", "Labels")
+    for card in cards:
+        table.add_row(
+            card.name,
+            card.version,
+            ", ".join(entry.role for entry in card.inputs),
+            ", ".join(label.name for label in card.labels),
+        )
+    out.print(table)
+
+
+@model_app.command("show")
+def model_show(name: str) -> None:
+    """Print a model's card, its limits and what was measured included. Example: nightjar model show ich"""
+    import yaml
+
+    from models.registry import load_card
+
+    print(yaml.safe_dump(load_card(name).model_dump(mode="json", exclude_none=True), sort_keys=False), end="")
+
+
+@model_app.command("verify")
+def model_verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Without one, all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open models with the weights of their cards. Example: nightjar model verify"""
+    from models.errors import ModelError
+    from models.registry import list_models, load_model
+
+    found: dict[str, str | None] = {}
+    for name in names or [card.name for card in list_models()]:
+        try:
+            load_model(name, threads=1)
+        except ModelError as error:
+            found[name] = str(error)
+        else:
+            found[name] = None
+    if as_json:
+        print_json(found)
+    else:
+        for name, why_not in found.items():
+            out.print(f"{name}: {why_not or 'as its card says'}", highlight=False, markup=False, soft_wrap=True)
+    if any(found.values()):
+        raise typer.Exit(1)
+
+
+@model_app.command("serve-config")
+def model_serve_config(config: Config = None, as_json: AsJson = False) -> None:
+    """Print what a Ray cluster is to serve, for `serve deploy`. Example: nightjar model serve-config"""
+    import yaml
+
+    from services.inference.serve_config import serve_config
+
+    content = serve_config(load_settings(config).inference)
+    if as_json:
+        print_json(content)
+    else:
+        print(yaml.safe_dump(content, sort_keys=False), end="")
