@@ -69,11 +69,11 @@ class Replica:
         prediction = self._model.predict(inputs)
         entry = self._model.card.reference
         reference = inputs[entry.role]
+        if prediction.image is not None:
+            reference = replace(reference, voxels=prediction.image)
         key_slice = prediction.findings[0].key_slice if prediction.findings else reference.voxels.shape[0] // 2
         picture = render_preview(reference, prediction.segmentation, key_slice, modality=entry.modality)
         return Answer(prediction, picture)
-        if prediction.image is not None:
-            reference = replace(reference, voxels=prediction.image)
 
     def check_health(self) -> None:
         """Unhealthy when a request runs for longer than any analysis may; Serve then replaces the replica."""
