@@ -1,11 +1,14 @@
 """Which series of a study goes to which model, and why. Pure."""
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from dicom_router.rules import Classification, Rules
 from services.ledger.routing import SeriesRow
 from services.ledger.served_models import ServedModel
+
+EACH = {"REDUCED"}
+"""Roles whose every series is given to the model that reads them, and not the best alone."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ServedMod
     roles = {one.series_uid: rules.classify(one) for one in series}
     candidates: dict[str, list[_Candidate]] = {}
     for one in series:
-        role = roles[one.series_uid].role
-        if role is not None and one.instances:
+        for role in roles[one.series_uid].roles if one.instances else ():
             candidates.setdefault(role, []).append(_Candidate(one, roles[one.series_uid]))
     for group in candidates.values():
         group.sort(key=lambda candidate: candidate.rank)
@@ -67,13 +69,14 @@ def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ServedMod
     waiting: list[str] = []
     parked: list[str] = []
     for model in models:
-        outcome = _for_model(model, candidates)
-        if isinstance(outcome, Run):
-            runs.append(outcome)
-        elif outcome is not None:
-            (waiting if outcome[0] == "receiving" else parked).append(outcome[1])
+        for one_each in _one_each(model, candidates):
+            outcome = _for_model(model, one_each)
+            if isinstance(outcome, Run):
+                runs.append(outcome)
+            elif outcome is not None:
+                (waiting if outcome[0] == "receiving" else parked).append(outcome[1])
     lacking = _lacking(models, candidates)
-    used = {uid for run in runs for uid in run.inputs.values()}
+    used = {(uid, role) for run in runs for role, uid in run.inputs.items()}
     open_series = sum(one.state == "receiving" for one in series)
     final = not runs and not parked and not open_series
     return Decision(
@@ -87,6 +90,17 @@ def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ServedMod
         parked=tuple(parked),
         not_applicable=_nothing_fits(series, roles, models, lacking) if final else "",
     )
+
+
+def _one_each(
+    model: ServedModel, candidates: Mapping[str, list[_Candidate]]
+) -> Iterator[Mapping[str, list[_Candidate]]]:
+    """What a model may choose from: everything, or, of the series that are completed, one at a time."""
+    if set(model.roles) != EACH:
+        yield candidates
+        return
+    for candidate in candidates.get(model.roles[0], []):
+        yield {model.roles[0]: [candidate]}
 
 
 def _for_model(model: ServedModel, candidates: Mapping[str, list[_Candidate]]) -> Run | tuple[str, str] | None:
@@ -147,14 +161,20 @@ def _explain(
     uid: str,
     found: Classification,
     ranked: Sequence[_Candidate],
-    used: Set[str],
+    used: Set[tuple[str, str]],
     lacking: Mapping[str, tuple[ServedModel, list[str]]],
 ) -> str:
+    if found.also is not None:
+        chosen = (
+            f"Chosen for {found.also}." if (uid, found.also) in used else f"No model can read it as {found.also} now."
+        )
+        first = _explain(uid, replace(found, also=None), ranked, used, lacking)
+        return f"{first} {found.also_reason} {chosen}"
     if found.role is None:
         return found.reason
     merits = f": {', '.join(found.merits)}" if found.merits else ""
     said = f"{found.reason} Score {found.score}{merits}."
-    if uid in used:
+    if (uid, found.role) in used:
         return f"{said} Chosen for {found.role}."
     usable = [candidate for candidate in ranked if candidate.series.state != "incomplete"]
     place = next((index for index, candidate in enumerate(usable) if candidate.series.series_uid == uid), None)

@@ -39,7 +39,8 @@ _ROUTING = (
     "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime", "EchoTrainLength", "FlipAngle",
     "DiffusionBValue", "ContrastBolusAgent", "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient",
     "ConvolutionKernel", "KVP", "GantryDetectorTilt", "ReconstructionDiameter", "Rows", "Columns", "PixelSpacing",
-    "NumberOfFrames", "AcquisitionContrast", "PulseSequenceName",
+    "NumberOfFrames", "AcquisitionContrast", "PulseSequenceName", "AcquisitionMatrix", "PercentSampling",
+    "PercentPhaseFieldOfView", "InPlanePhaseEncodingDirection",
 )  # fmt: skip
 _INSTANCE = (
     "ImageType", "InstanceNumber", "AcquisitionNumber", "ImagePositionPatient", "ImageOrientationPatient",
@@ -154,7 +155,7 @@ class _Elements:
         if not isinstance(value, bytes):
             return b""
         if not self._little_endian and representation in ("US", "SS"):
-            return value[::-1] if len(value) == 2 else b""
+            return b"".join(value[k : k + 2][::-1] for k in range(0, len(value) - 1, 2))
         if not self._little_endian and representation in ("FD", "FL", "UL"):
             return value[::-1]
         return value

@@ -42,7 +42,15 @@ def run(context: Context, study_uid: str) -> None:
         for series_uid, found in decision.roles.items():
             routing.write_role(connection, series_uid, found.role, decision.reasons[series_uid])
         outcomes = [
-            routing.ensure_analysis(connection, study_uid, run.model, run.inputs, run.reason) for run in decision.runs
+            routing.ensure_analysis(
+                connection,
+                study_uid,
+                run.model,
+                run.inputs,
+                run.reason,
+                beside=[other.inputs for other in decision.runs if other.model == run.model and other is not run],
+            )
+            for run in decision.runs
         ]
         target, reason = _end(decision, outcomes)
         _move(connection, study_uid, state, target, reason)

@@ -20,8 +20,8 @@ from dicom_router.traits import Traits, traits_of
 from services.errors import SettingsError
 from services.ledger.routing import SeriesRow
 
-Role = Literal["T1", "T1c", "T2", "FLAIR", "DWI", "ADC", "NCCT", "CTA", "CTP"]
-RoleOrNone = Literal["T1", "T1c", "T2", "FLAIR", "DWI", "ADC", "NCCT", "CTA", "CTP", "none"]
+Role = Literal["T1", "T1c", "T2", "FLAIR", "PD", "DWI", "ADC", "NCCT", "CTA", "CTP", "REDUCED"]
+RoleOrNone = Literal["T1", "T1c", "T2", "FLAIR", "PD", "DWI", "ADC", "NCCT", "CTA", "CTP", "none"]
 
 
 def _compiles(pattern: str) -> str:
@@ -86,6 +86,7 @@ class Condition(_Strict):
     inversion_time_ms: Range | None = None
     b_value: Range | None = None
     gantry_tilt_degrees: Range | None = None
+    phase_resolution_percent: Range | None = None
     reconstruction_diameter_mm: Range | None = None
 
     @model_validator(mode="after")
@@ -134,6 +135,16 @@ class Rule(_Strict):
         return any(condition.holds(traits) for condition in self.when)
 
 
+class Also(_Strict):
+    """A second role of series that have one of some roles already."""
+
+    name: str
+    role: Role
+    of: tuple[Role, ...] = Field(min_length=1)
+    because: str
+    when: tuple[Condition, ...] = Field(min_length=1, description="Alternatives.")
+
+
 class Score(_Strict):
     """Points, for or against, among the series of some roles."""
 
@@ -149,6 +160,7 @@ class Example(_Strict):
 
     name: str
     role: RoleOrNone
+    also: Role | None = None
     modality: str
     description: str = ""
     study: str = ""
@@ -181,6 +193,7 @@ class Classification:
     Attributes:
         score: points; more is better.
         merits: what gave or took points, such as "+30 soft-tissue kernel".
+        also: a second role that another model reads it by, and why in `also_reason`.
     """
 
     role: Role | None
@@ -188,6 +201,12 @@ class Classification:
     reason: str
     score: int = 0
     merits: tuple[str, ...] = ()
+    also: Role | None = None
+    also_reason: str = ""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        return tuple(role for role in (self.role, self.also) if role is not None)
 
 
 class Rules(_Strict):
@@ -195,12 +214,13 @@ class Rules(_Strict):
 
     words: dict[str, Patterns] = Field({}, description="Lists of patterns to share by YAML anchor.")
     rules: tuple[Rule, ...] = Field(min_length=1)
+    also: tuple[Also, ...] = ()
     scores: tuple[Score, ...] = ()
     examples: tuple[Example, ...] = ()
 
     @model_validator(mode="after")
     def _unique_names(self) -> Self:
-        for kind in ("rules", "scores", "examples"):
+        for kind in ("rules", "also", "scores", "examples"):
             names = [entry.name for entry in getattr(self, kind)]
             doubles = sorted({name for name in names if names.count(name) > 1})
             if doubles:
@@ -223,7 +243,25 @@ class Rules(_Strict):
         ]
         merits = tuple(f"{score.points:+d} {score.because}" for score in earned)
         total = sum(score.points for score in earned)
-        return Classification(rule.role, rule.name, f"{because} (rule {rule.name}).", total, merits)
+        second = next(
+            (
+                also
+                for also in self.also
+                if rule.role in also.of and any(condition.holds(traits) for condition in also.when)
+            ),
+            None,
+        )
+        return Classification(
+            rule.role,
+            rule.name,
+            f"{because} (rule {rule.name}).",
+            total,
+            merits,
+            also=None if second is None else second.role,
+            also_reason=""
+            if second is None
+            else f"{second.because[:1].upper()}{second.because[1:]} (rule {second.name}).",
+        )
 
 
 def load_rules(path: Path | None) -> Rules:
@@ -299,7 +337,11 @@ def test_rules(path: Path | None) -> list[ExampleResult]:
     results = []
     for example in rules.examples:
         found = rules.classify(example.series())
-        results.append(ExampleResult(example.name, example.role, found.role or "none", found.reason))
+        expected, got = (
+            " and ".join((role, *((also,) if also else ())))
+            for role, also in ((example.role, example.also), (found.role or "none", found.also))
+        )
+        results.append(ExampleResult(example.name, expected, got, " ".join((found.reason, found.also_reason)).strip()))
     return results
 
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +71,30 @@ def traits_of(series: SeriesRow) -> Traits:
             "inversion_time_ms": _number(attributes.get("InversionTime")),
             "b_value": _number(attributes.get("DiffusionBValue")) if series.b_value_max is None else series.b_value_max,
             "gantry_tilt_degrees": _number(attributes.get("GantryDetectorTilt")),
+            "phase_resolution_percent": _phase_resolution(attributes),
             "reconstruction_diameter_mm": _number(attributes.get("ReconstructionDiameter")),
         },
     )  # fmt: skip
+
+
+def _phase_resolution(attributes: Mapping[str, Any]) -> float | None:
+    """Resolution along the phase-encoding axis, percent of the readout's; None where the header says too little.
+
+    Lines and samples are those of Acquisition Matrix, else Percent Sampling says it itself. The field of view along the
+    phase axis is that of Percent Phase Field of View, else the image's.
+    """
+    direction = attributes.get("InPlanePhaseEncodingDirection")
+    if direction not in ("ROW", "COL"):
+        return None
+    matrix = attributes.get("AcquisitionMatrix")
+    if isinstance(matrix, list) and len(matrix) == 4 and max(matrix[:2]) > 0 and max(matrix[2:]) > 0:
+        share = _number(attributes.get("PercentPhaseFieldOfView"))
+        rows, columns, spacing = (attributes.get(name) for name in ("Rows", "Columns", "PixelSpacing"))
+        if share is None and rows and columns and isinstance(spacing, list) and len(spacing) == 2 and min(spacing) > 0:
+            share = 100 * rows * spacing[0] / (columns * spacing[1])
+            share = share if direction == "COL" else 100 * 100 / share
+        return 100 * max(matrix[2:]) / max(matrix[:2]) / (share / 100) if share else None
+    return _number(attributes.get("PercentSampling"))
 
 
 def _words(value: Any) -> str:

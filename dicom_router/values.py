@@ -42,10 +42,14 @@ def decode_value(representation: str, raw: bytes, charsets: tuple[str, ...]) -> 
         return None
     if representation in _BINARY:
         layout = _BINARY[representation]
-        if len(raw) < struct.calcsize(layout):
+        numbers = [
+            number for (number,) in struct.iter_unpack(layout, raw[: len(raw) - len(raw) % struct.calcsize(layout)])
+        ]
+        if len(numbers) > 1:
+            return [float(number) for number in numbers[:_MOST]]
+        if not numbers:
             return None
-        number = struct.unpack_from(layout, raw)[0]
-        return number if isinstance(number, int) else _finite(number)
+        return numbers[0] if isinstance(numbers[0], int) else _finite(numbers[0])
     if representation in _TEXT:
         return decode_text(raw, charsets) or None
     parts = [_clean(part.decode("latin-1")) for part in raw.split(b"\\")[:_MOST]]

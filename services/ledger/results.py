@@ -178,12 +178,15 @@ def save(
 
 
 def _supersede_earlier(connection: Connection, answer: CommittedAnswer) -> None:
-    """Mark the objects of the study's earlier analyses by this model; what of them is still on its way is not sent."""
+    """Mark the objects of the study's earlier analyses by this model; what of them is still on its way is not sent.
+
+    A model that makes images completes several series of a study, each for itself: only what routing gave up counts.
+    """
     replaced = connection.execute(
         """UPDATE result r SET superseded_at = clock_timestamp() FROM analysis a
            WHERE a.id = r.analysis_id AND a.study_uid = %s AND a.model = %s AND a.id < %s AND r.superseded_at IS NULL
            RETURNING r.id""",
-        [answer.study_uid, answer.model.name, answer.analysis_id],
+        [answer.study_uid, answer.model.name, answer.analysis_id, answer.image_key is not None],
     ).fetchall()
     connection.execute(
         """UPDATE delivery SET state = 'cancelled', reason = 'A newer analysis replaced this result.'

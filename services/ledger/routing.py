@@ -158,11 +158,20 @@ def combine_digests(sorted_digests: Sequence[str]) -> str:
 
 
 def ensure_analysis(
-    connection: Connection, study_uid: str, model: ServedModel, inputs: Mapping[str, str], reason: str
+    connection: Connection,
+    study_uid: str,
+    model: ServedModel,
+    inputs: Mapping[str, str],
+    reason: str,
+    *,
+    beside: Sequence[Mapping[str, str]] = (),
 ) -> tuple[str, str | None]:
     """The analysis of these inputs by this model: the one there is, or a new one with its job.
 
     Analyses of the same model on other inputs are superseded, their results marked and their deliveries cancelled.
+
+    Args:
+        beside: further inputs of the study that the model analyses as well, each for itself.
 
     Returns:
         Its state, and its reason.
@@ -177,7 +186,7 @@ def ensure_analysis(
         key,
     ).fetchone()
     if row is not None and row["state"] != "superseded":
-        _supersede_others(connection, study_uid, model.name, row["id"])
+        _supersede_others(connection, study_uid, model.name, row["id"], beside)
         return row["state"], row["reason"]
     if row is not None:
         # A better series came, and went back to receiving: this input is the best again.
@@ -203,7 +212,7 @@ def ensure_analysis(
         ).fetchone()
         assert created is not None
         analysis_id = created["id"]
-    _supersede_others(connection, study_uid, model.name, analysis_id)
+    _supersede_others(connection, study_uid, model.name, analysis_id, beside)
     # The answer on the worklist is one about the present instances, or there is none yet.
     connection.execute("UPDATE study SET flagged_at = NULL, analysed_at = NULL WHERE study_uid = %s", [study_uid])
     record_event(
@@ -227,13 +236,15 @@ def note_reason(connection: Connection, study_uid: str, reason: str | None) -> N
     connection.execute("UPDATE study SET reason = %s WHERE study_uid = %s", [reason, study_uid])
 
 
-def _supersede_others(connection: Connection, study_uid: str, model: str, analysis_id: int) -> None:
+def _supersede_others(
+    connection: Connection, study_uid: str, model: str, analysis_id: int, beside: Sequence[Mapping[str, str]]
+) -> None:
     others = connection.execute(
         """
         UPDATE analysis SET state = 'superseded', reason = 'The study has newer input for this model.'
         WHERE study_uid = %s AND model = %s AND id <> %s AND state <> 'superseded' RETURNING id
         """,
-        [study_uid, model, analysis_id],
+        [study_uid, model, analysis_id, [Jsonb(dict(inputs)) for inputs in beside]],
     ).fetchall()
     for other in others:
         connection.execute(
