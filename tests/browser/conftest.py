@@ -62,7 +62,7 @@ def new_page(chromium: Browser, pages: ServedPages) -> Iterator[NewPage]:
         if name is not None:
             page.fill("#name", name)
             page.fill("#password", PASSWORD)
-            page.click("button[type=submit]")
+            page.click("main button[type=submit]")
             page.wait_for_url(f"{pages.url}/")
         return page
 
