@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from models.errors import InvalidCard
 from models.prediction import Urgency
+from models.sliding.settings import Sliding
+
+NETWORK = "network"
+"""The method of a model that has others besides."""
 
 SIGN = "{sign}"
 """Unit of a measure that is no quantity but a sign."""
@@ -93,6 +97,8 @@ class LabelCard(_Part):
     urgency: UrgencyRule
     calibration: Calibration = Calibration()
     evidence: Evidence | None = None
+    threshold: Probability | None = None
+    """Voxels this probable are marked; None: those whose most probable label it is."""
     minimum_hu: float | None = None
     """Components with a lower median density, measured away from bone, are no blood; None: not looked at."""
 
@@ -148,9 +154,13 @@ class Card(_Part):
     measures: tuple[Measure, ...] = ()
     network_input: Preprocess | None = Field(None, alias="preprocess")
     """None for a model that is no network."""
+    sliding: Sliding | None = None
+    """How a network runs that has no code of its own."""
     batch: int = Field(8, ge=1)
     tolerance: float = Field(1e-3, gt=0)
     weights: Weights
+    baselines: dict[str, Weights] = {}
+    """Other methods than the network that the model can answer by, and what each decides by."""
     limits: tuple[str, ...]
     measured: tuple[Measurement, ...]
 
@@ -158,6 +168,16 @@ class Card(_Part):
     def _marks_have_labels(self) -> Self:
         if (self.output == "marks") != bool(self.labels):
             raise ValueError("a model that marks voxels has labels, and one that makes images has none")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if self.sliding is None:
+            return self
+        if len(self.sliding.intensity) != len(self.inputs) or any(entry.optional for entry in self.inputs):
+            raise ValueError("sliding: one intensity for each input, and no input is optional")
+        if self.output != "marks":
+            raise ValueError("sliding: a network that runs in windows marks voxels")
         return self
 
     @model_validator(mode="after")
@@ -182,6 +202,19 @@ class Card(_Part):
         if self.network_input is None:
             raise InvalidCard(f"The card of {self.name} lacks preprocess, which its network needs.")
         return self.network_input
+
+    def using(self, method: str) -> "Card":
+        """The card of a method; a baseline's version says so ("0.2.0+adc620"): other answers are other results.
+
+        Raises:
+            InvalidCard: the model knows no such method.
+        """
+        if method == NETWORK and self.network_input is not None:
+            return self
+        if method not in self.baselines:
+            known = [*([NETWORK] if self.network_input is not None else []), *self.baselines]
+            raise InvalidCard(f"{self.name} knows no method {method}; it has {' and '.join(known)}.")
+        return self.model_copy(update={"weights": self.baselines[method], "version": f"{self.version}+{method}"})
 
     @property
     def reference(self) -> Input:

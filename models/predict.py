@@ -27,6 +27,7 @@ def predict(
     *,
     threads: int = 2,
     calibration: Path | None = None,
+    method: str | None = None,
 ) -> dict[str, Any]:
     """Analyse images and write `segmentation.nii.gz`, or of a model that makes images `enhanced.nii.gz`, and
     `findings.json` into `out`.
@@ -34,6 +35,7 @@ def predict(
     Args:
         inputs: a folder of DICOM or a NIfTI by role; the role None stands for a model's only input.
         calibration: the site's calibration file for this model; None: the card's own operating points.
+        method: one of those the card knows; None: the model's own.
 
     Returns:
         What findings.json holds.
@@ -42,7 +44,10 @@ def predict(
         ModelError: the model, its inputs or an image cannot be used; a sentence that names which.
     """
     model = load_model(
-        model_name, threads=threads, calibration=None if calibration is None else read_calibration(calibration)
+        model_name,
+        threads=threads,
+        calibration=None if calibration is None else read_calibration(calibration),
+        method=method,
     )
     wanted = [entry.role for entry in model.card.inputs]
     given = {wanted[0] if role is None else role: path for role, path in inputs.items()}

@@ -1,4 +1,4 @@
-"""The models that are there: every folder of this package with a model.yaml."""
+"""The models that are there: every folder of this package with a model.yaml, and those a site added (`shelf`)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from models.card import Card, read_card
 from models.engines import Engine, EngineChoice, open_engine
 from models.errors import InvalidCard
 from models.prediction import Prediction
+from models.shelf import Shelf
 from models.volume import Volume
 
 FOLDER = Path(__file__).parent
@@ -33,28 +34,62 @@ class Model(Protocol):
         """
 
 
+_shelves: list[Shelf] = []
+"""That of the models a site added, if there is one."""
+
+
+def use_shelf(folder: Path | None) -> None:
+    """Look for added models there as well, in this process; None: nowhere."""
+    _shelves[:] = [] if folder is None else [Shelf(folder)]
+    load_card.cache_clear()
+
+
 def list_models() -> list[Card]:
-    """The cards of all models, by name."""
-    return [load_card(path.parent.name) for path in sorted(FOLDER.glob("*/model.yaml"))]
+    """The cards of all models in the version that serves, by name."""
+    return [load_card(name) for name in _names()]
 
 
 @cache
-def load_card(name: str) -> Card:
+def load_card(name: str, version: str | None = None) -> Card:
     """One card.
+
+    Args:
+        version: None: the one that serves.
 
     Raises:
         InvalidCard: there is no such model, or its card is wrong.
     """
+    return read_card(_folder(name, version) / "model.yaml")
+
+
+def load_shipped(name: str) -> Card | None:
+    """The card of a model that ships with Nightjar, whichever version serves."""
     path = FOLDER / name / "model.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(p.parent.name for p in FOLDER.glob("*/model.yaml")))
-        raise InvalidCard(f"There is no model {name}; there are {known}.")
-    return read_card(path)
+    return read_card(path) if path.exists() else None
 
 
 def weights_of(card: Card) -> Path:
     """The file a model decides by."""
-    return FOLDER / card.name / card.weights.file
+    return _folder(card.name, card.version.partition("+")[0]) / card.weights.file
+
+
+def _names() -> list[str]:
+    shipped = {path.parent.name for path in FOLDER.glob("*/model.yaml")}
+    return sorted(shipped.union(*(shelf.names() for shelf in _shelves)))
+
+
+def _folder(name: str, version: str | None) -> Path:
+    for shelf in _shelves:
+        wanted = version if version is not None else shelf.standing(name).live
+        if wanted is not None and (shelf.place(name, wanted) / "model.yaml").exists():
+            return shelf.place(name, wanted)
+    shipped = load_shipped(name)
+    if shipped is None:
+        raise InvalidCard(f"There is no model {name}; there are {', '.join(_names())}.")
+    if version not in (None, shipped.version):
+        known = [shipped.version, *(known for shelf in _shelves for known in shelf.versions(name))]
+        raise InvalidCard(f"There is no {name} {version}; there are {', '.join(known)}.")
+    return FOLDER / name
 
 
 def load_model(
@@ -64,18 +99,24 @@ def load_model(
     engine: EngineChoice = "auto",
     calibration: ModelCalibration | None = None,
     engine_cache: Path | None = None,
+    method: str | None = None,
+    version: str | None = None,
 ) -> Model:
     """A model with its weights checked and, if it is a network, its engine open.
 
     Args:
         engine, engine_cache: see `models.engines.open_engine`.
         calibration: the site's, in place of the card's own operating points.
+        method: of those the card knows; None: the model's own.
+        version: None: the one that serves.
 
     Raises:
-        InvalidCard: card, weights or calibration are wrong; the sentence says what to do.
+        InvalidCard: card, method, weights or calibration are wrong; the sentence says what to do.
         MissingEngine: the engine asked for cannot be loaded here.
     """
-    card = load_card(name)
+    card = load_card(name, version)
+    if method is not None:
+        card = card.using(method)
     if calibration is not None:
         card = calibrate_card(card, calibration)
     weights = weights_of(card)
@@ -89,5 +130,6 @@ def load_model(
         decides = open_engine(
             weights, threads=threads, engine=engine, batch=card.batch, tolerance=card.tolerance, folder=engine_cache
         )
-    model: Model = import_module(f"models.{name}.model").create(card, decides)
+    code = "models.sliding.model" if card.sliding is not None else f"models.{name}.model"
+    model: Model = import_module(code).create(card, decides)
     return model

@@ -43,6 +43,7 @@ def evaluate(
     target_sensitivity: Annotated[float, typer.Option(min=0.5, max=1, help="Of the point “high sensitivity”.")] = 0.95,
     target_specificity: Annotated[float, typer.Option(min=0.5, max=1, help="Of the point “high specificity”.")] = 0.95,
     use: Annotated[str, typer.Option(help="Which point the calibration puts to use.")] = "high sensitivity",
+    method: Annotated[str | None, typer.Option(help="One of the model's methods, such as adc620 of ais.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     as_json: AsJson = False,
 ) -> None:
@@ -68,6 +69,7 @@ def evaluate(
         calibrate=calibrate is not None,
         targets=Targets(target_sensitivity, target_specificity, use),
         threads=threads,
+        method=method,
     )
     with Progress(console=err, transient=True) as progress:
         bar = progress.add_task("Analysing", total=None)

@@ -119,6 +119,7 @@ def predict(
     calibration: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The site's calibration of this model (YAML).")
     ] = None,
+    method: Annotated[str | None, typer.Option(help="One of the model's methods, such as adc620 of ais.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse one image without a server. Example: nightjar predict --model ich head.nii.gz --out result"""
@@ -133,7 +134,7 @@ def predict(
     if not given:
         raise SettingsError("Nothing to analyse: name a folder of DICOM or a NIfTI, or --input ROLE=FILE.")
     with err.status("Analysing"):
-        report = run(model, given, out_dir, calibration=calibration)
+        report = run(model, given, out_dir, calibration=calibration, method=method)
     if as_json:
         print_json(report)
         return

@@ -85,7 +85,7 @@ class SmallModel:
         return Prediction(identity, segmentation, tuple(findings), probabilities, slices)
 
 
-def load_small(name: str, threads: int, calibration: ModelCalibration | None) -> SmallModel:
+def load_small(name: str, threads: int, calibration: ModelCalibration | None, method: str | None = None) -> SmallModel:
     return SmallModel(small_card() if calibration is None else calibrate_card(small_card(), calibration))
 
 

@@ -33,6 +33,7 @@ class Request:
         limits: the site's limits file.
         calibration: a calibration file to evaluate the model with.
         calibrate: fit a new calibration as well.
+        method: of those the card knows; None: its own.
     """
 
     task: str
@@ -45,6 +46,7 @@ class Request:
     calibrate: bool = False
     targets: Targets = field(default_factory=Targets)
     threads: int = 2
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,24 +74,25 @@ class Evaluation:
 Load = Callable[[str, int, ModelCalibration | None], Model]
 
 
-def _load(name: str, threads: int, calibration: ModelCalibration | None) -> Model:
-    return load_model(name, threads=threads, calibration=calibration)
+def _loading(method: str | None) -> Load:
+    return lambda name, threads, calibration: load_model(name, threads=threads, calibration=calibration, method=method)
 
 
-def evaluate(request: Request, *, on: date, progress: Progress | None = None, load: Load = _load) -> Evaluation:
+def evaluate(request: Request, *, on: date, progress: Progress | None = None, load: Load | None = None) -> Evaluation:
     """Analyse every study and measure the answers.
 
     Args:
         on: today.
         progress: called with (study, done, of) after each study.
-        load: opens the model; tests hand in their own.
+        load: opens the model; None: the one that is installed. Tests hand in their own.
 
     Raises:
         SettingsError: studies, truths or limits cannot be used; a line for each thing that is wrong.
-        InvalidCard: there is no such model, or the calibration is not its own.
+        InvalidCard: there is no such model or method, or the calibration is not its own.
     """
     if request.calibrate and request.calibration is not None:
         raise SettingsError("--calibrate starts from the card: leave --calibration away.")
+    load = load or _loading(request.method)
     applied = None if request.calibration is None else read_calibration(request.calibration)
     model = load(request.task, request.threads, applied)
     card = model.card

@@ -24,7 +24,7 @@ from models.volume import Volume
 def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = load_card("ich")
     engine = open_engine(write_threshold_network(tmp_path / "tiny.onnx", size=card.preprocess.size), threads=1)
-    monkeypatch.setattr(module, "load_model", lambda name, threads, calibration: create(card, engine))
+    monkeypatch.setattr(module, "load_model", lambda name, threads, calibration, method: create(card, engine))
 
 
 def head() -> NDArray[np.int16]:
@@ -71,7 +71,7 @@ def test_everything_the_model_measured_is_in_the_findings(tmp_path: Path, monkey
             identity = ModelIdentity("ich", "1", "0" * 64)
             return Prediction(identity, segmentation, findings, {}, {}, measurements={measure.name: 4.56789})
 
-    monkeypatch.setattr(module, "load_model", lambda name, threads, calibration: Scripted())
+    monkeypatch.setattr(module, "load_model", lambda name, threads, calibration, method: Scripted())
     nib.save(nib.Nifti1Image(head(), np.diag([1.5, 1.5, 5, 1])), tmp_path / "head.nii")
     report = predict("ich", {None: tmp_path / "head.nii"}, tmp_path / "out")
     said = json.loads((tmp_path / "out/findings.json").read_text())

@@ -24,7 +24,7 @@ def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = load_card("ich")
     engine = open_engine(write_threshold_network(tmp_path / "tiny.onnx", size=card.preprocess.size), threads=1)
 
-    def load(name: str, threads: int, calibration: ModelCalibration | None) -> Model:
+    def load(name: str, threads: int, calibration: ModelCalibration | None, method: str | None) -> Model:
         return create(card if calibration is None else calibrate_card(card, calibration), engine)
 
     monkeypatch.setattr(module, "load_model", load)
