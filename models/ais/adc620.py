@@ -4,7 +4,6 @@ Diffusion is restricted where ADC is low and the DWI bright at once. Bright tiss
 shine-through and left out. Every number is in the rule's file; none is fitted to patients.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy import ndimage
 
+from models.ais.core import NEIGHBOURS, Core, Mask
 from models.ais.preprocess import Diffusion
 from models.errors import InvalidCard
-
-Mask = NDArray[np.bool_]
-NEIGHBOURS = np.ones((3, 3, 3), np.bool_)
 
 
 class Numbers(BaseModel):
@@ -43,21 +40,6 @@ class Numbers(BaseModel):
     base_share: float = Field(ge=0, le=1, description="The lowest share of the brain's height is skull base.")
     base_smallest_ml: float = Field(ge=0, description="Less is taken for a susceptibility artefact there.")
     base_rim_mm: float = Field(ge=0, description="... and so is what lies wholly this near the brain's rim there.")
-
-
-@dataclass(frozen=True, eq=False)
-class Core:
-    """The core and its lesions, on the DWI's grid.
-
-    Attributes:
-        mask: core.
-        parts: number of the lesion at each voxel, 0 for none.
-        lesions_ml: their volumes, largest first; the order is that of `parts`.
-    """
-
-    mask: Mask
-    parts: NDArray[np.int32]
-    lesions_ml: tuple[float, ...]
 
 
 def read_numbers(path: Path) -> Numbers:
@@ -116,7 +98,7 @@ def _lesions(
     rule: Numbers,
 ) -> Core:
     """Lesions that are restricted as a whole; specks, and what susceptibility does at the skull base, are left out."""
-    parts, count = ndimage.label(grown, structure=NEIGHBOURS)
+    parts, _ = ndimage.label(grown, structure=NEIGHBOURS)
     volume = images.volume
     voxel_ml = np.broadcast_to(volume.voxel_ml[:, None, None], parts.shape)
     heights = volume.positions_mm[:, 2]
@@ -136,9 +118,4 @@ def _lesions(
         if at_base and (ml < rule.base_smallest_ml or shallow):
             continue
         kept.append((ml, number))
-    kept.sort(reverse=True)
-    order = np.zeros(count + 1, np.int32)
-    for place, (_, number) in enumerate(kept, start=1):
-        order[number] = place
-    numbered = order[parts]
-    return Core(numbered > 0, numbered, tuple(ml for ml, _ in kept))
+    return Core.of(parts, kept)

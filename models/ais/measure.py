@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.ais.adc620 import Core
 from models.ais.brain import find_midplane, left_of
+from models.ais.core import Core
 from models.ais.preprocess import Diffusion
 from models.resample import index_of, place_of, resample
 from models.volume import Volume

@@ -30,8 +30,6 @@ _PROPERTIES: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.CALCIFICATION: (0.2, 900, 30, 600),
 }
 _SPREAD = (0.03, 0.05, 0.06, 0.04)
-_TEXTURE = 0.04
-"""Relative spread of ADC and T2 within a tissue, over about a centimetre."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +48,34 @@ class Maps:
     adc: Field
 
 
-def draw_maps(space: Space, rng: np.random.Generator) -> Maps:
+@dataclass(frozen=True)
+class Variety:
+    """How far a person's tissues and their scanner's field strength are from the usual ones.
+
+    Attributes:
+        spread: of the tissues' properties from person to person; 1 is the usual one.
+        texture: relative spread of ADC and T2 within a tissue, over about a centimetre.
+        t2, adc: factors for all tissues: T2 is longer at 1.5 T, and gradients differ.
+    """
+
+    spread: float = 1.0
+    texture: float = 0.04
+    t2: float = 1.0
+    adc: float = 1.0
+
+
+def draw_maps(space: Space, rng: np.random.Generator, variety: Variety | None = None) -> Maps:
     """One person's tissues."""
+    variety = variety or Variety()
     table = np.zeros((4, len(Tissue)), np.float32)
     for tissue, values in _PROPERTIES.items():
-        table[:, tissue] = [value * rng.normal(1, spread) for value, spread in zip(values, _SPREAD, strict=True)]
-    density, t1, t2, adc = (np.asarray(row[space.anatomy.tissue], np.float32) for row in table)
-    uneven = [1 + _TEXTURE * smooth_noise(adc.shape, 9, rng) for _ in range(2)]
-    return Maps(density, t1, t2 * uneven[0], adc * uneven[1])
+        table[:, tissue] = [
+            value * np.clip(rng.normal(1, spread * variety.spread), 0.6, 1.5)
+            for value, spread in zip(values, _SPREAD, strict=True)
+        ]
+    density, t1, t2, adc = (row[space.anatomy.tissue] for row in table)
+    uneven = [1 + variety.texture * smooth_noise(adc.shape, scale, rng) for scale in (9, 9)]
+    return Maps(density, t1, t2 * uneven[0] * np.float32(variety.t2), adc * uneven[1] * np.float32(variety.adc))
 
 
 def diffusion_signal(maps: Maps, *, b_value: float, echo_time_ms: float) -> Field:

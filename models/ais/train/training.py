@@ -1,0 +1,184 @@
+"""What the network of the ischaemic core learns from a pool, and how its answers are judged."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.ais.network import ADC_CENTRE, ADC_SCALE, HIGHEST_ADC
+from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case
+from models.ich.train.network import SliceUNet
+from models.training import Plan, learn
+
+CHANNELS = 6
+OUTPUTS = 2
+"""Core, and the inside of the skull, which is learned beside it and not used."""
+
+WIDTHS = (24, 40, 64, 88, 112)
+COLUMNS = 128
+"""Of the 160; a head is narrower than long."""
+
+CORE_SHARE = 0.62
+"""Of the slices of a batch, those that show core; tiny, small and large parts equally often."""
+
+ALONE_SHARE = 0.05
+HARDEST = 0.1
+"""Share of the pixels, those that are most wrong, whose cross-entropy counts."""
+
+WEIGHTS = {TINY: 4.0, SMALL: 2.0}
+"""Of a pixel of a small part of core; of all others 1."""
+
+STEPS_A_CASE = 8
+STRIPPED, MAP_STRIPPED = 0.25, 0.15
+SEEN_PIXELS = 4
+
+Images = NDArray[np.float32]
+Marks = NDArray[np.uint8]
+
+
+def new_network() -> SliceUNet:
+    """(batch, 6, size, size) of `models.ais.network.stack` to (batch, 2, size, size) logits."""
+    return SliceUNet(CHANNELS, OUTPUTS, WIDTHS)
+
+
+def train(pool: Path, out: Path, plan: Plan, *, resume: bool, more: Iterator[Path] | None = None) -> Path:
+    """Train on the pool's cases for training; returns the checkpoint.
+
+    Args:
+        more: makes another case whenever it is asked, between two steps: one core does both.
+    """
+    network = new_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    cases = Cases(pool)
+    steps = count(1)
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
+        if more is not None and next(steps) % STEPS_A_CASE == 0:
+            next(more, None)
+        images, core, inside, weight = augment(*cases.batch(plan.batch, rng), rng)
+        with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast where the CPU multiplies bfloat16
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        return judge(logits.float(), core, inside, weight)
+
+    return learn(network, loss_of, out, plan, resume=resume, looked=cases.refresh)
+
+
+class Cases:
+    """The cases for training that are on disk, in memory; slices are drawn by what they show."""
+
+    def __init__(self, pool: Path) -> None:
+        self._pool = pool
+        self._seen: set[str] = set()
+        self._cases: list[Case] = []
+        self._showing: dict[int, list[tuple[int, int]]] = {0: [], CORE: [], SMALL: [], TINY: []}
+        self.refresh()
+        if not self._cases:
+            raise SystemExit(f"--pool {pool}: no cases for training there. Make some: models.ais.train.pool.")
+
+    def refresh(self) -> dict[str, float]:
+        """Read the cases that have come since."""
+        for path in sorted(self._pool.glob("train-*.npz")):
+            if path.name in self._seen:
+                continue
+            self._seen.add(path.name)
+            case = Case.load(path)
+            number = len(self._cases)
+            self._cases.append(case)
+            for k, marks in enumerate(case.marks):
+                tiny, small, core = (int(((marks & bit) > 0).sum()) for bit in (TINY, SMALL, CORE))
+                for bit, pixels in ((TINY, tiny), (SMALL, small - tiny), (CORE, core - small)):
+                    if pixels >= SEEN_PIXELS:
+                        self._showing[bit].append((number, k))
+                if core == 0:
+                    self._showing[0].append((number, k))
+        return {"cases": len(self._cases)}
+
+    def batch(self, size: int, rng: np.random.Generator) -> tuple[Images, Images, Marks]:
+        """Random slices with their neighbours: DWI, ADC and marks, (size, 3, rows, columns) each."""
+        chosen = []
+        kinds = [bit for bit in (CORE, SMALL, TINY) if self._showing[bit]]
+        for _ in range(size):
+            source = self._showing[kinds[rng.integers(len(kinds))] if kinds and rng.random() < CORE_SHARE else 0]
+            number, k = source[rng.integers(len(source))]
+            case = self._cases[number]
+            reach = 0 if rng.random() < ALONE_SHARE else 1
+            around = np.clip([k - reach, k, k + reach], 0, len(case.dwi) - 1)
+            # Upside down is as good.
+            around = around[::-1] if rng.random() < 0.5 else around
+            chosen.append((case.dwi[around], case.adc[around], case.marks[around]))
+        dwi, adc, marks = (np.stack(parts) for parts in zip(*chosen, strict=True))
+        return dwi.astype(np.float32), adc.astype(np.float32), marks
+
+
+def augment(dwi: Images, adc: Images, marks: Marks, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Move, turn, mirror and scale in the plane; change gain, coil, noise and sharpness; strip skulls; normalise.
+
+    Returns:
+        Images (batch, 6, size, COLUMNS); core, inside and the pixels' weights, (batch, size, COLUMNS) each.
+    """
+    size = len(dwi)
+    moved, target = _move(torch.from_numpy(np.concatenate([dwi, adc], axis=1)), torch.from_numpy(marks), rng)
+    bright, water = moved[:, :3], moved[:, 3:]
+
+    def each(values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32))[:, None, None, None]
+
+    down = torch.linspace(-1, 1, bright.shape[2])[:, None]
+    across = torch.linspace(-1, 1, bright.shape[3])[None]
+    coil = 1 + each(rng.normal(0, 0.07, size)) * down + each(rng.normal(0, 0.07, size)) * across
+    bright = bright * coil * each(np.exp(rng.normal(0, 0.08, size)))
+    bright = bright.clamp(min=0) ** each(np.exp(rng.normal(0, 0.08, size)))
+    noise = each(np.clip(rng.uniform(-0.05, 0.08, size), 0, None))
+    bright = (bright + noise * torch.randn(bright.shape)).abs()
+    known = (water > 0).float()
+    water = water * each(rng.normal(1, 0.03, size)) + noise * 800 * torch.randn(water.shape)
+    blurred = nn.functional.avg_pool2d(torch.cat([bright, water], dim=1), 3, stride=1, padding=1)
+    share = each(rng.random(size) * (rng.random(size) < 0.35))
+    bright = bright * (1 - share) + blurred[:, :3] * share
+    water = (water * (1 - share) + blurred[:, 3:] * share) * known
+    inside = (target & INSIDE) > 0
+    kind = rng.random(size)
+    bright = torch.where(inside | each(kind > STRIPPED).bool(), bright, torch.zeros(()))
+    water = torch.where(inside | each(kind > STRIPPED + MAP_STRIPPED).bool(), water, torch.zeros(()))
+    images = torch.cat(
+        [
+            (bright.clamp(*VIEW.window) - VIEW.centre) / VIEW.scale,
+            (water.clamp(0, HIGHEST_ADC) - ADC_CENTRE) / ADC_SCALE,
+        ],
+        dim=1,
+    )
+    middle = target[:, 1]
+    weight = torch.ones(middle.shape)
+    for bit in (SMALL, TINY):
+        weight[(middle & bit) > 0] = WEIGHTS[bit]
+    return images, ((middle & CORE) > 0).float(), inside[:, 1].float(), weight
+
+
+def _move(images: Tensor, marks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    size = len(images)
+    angle = np.deg2rad(rng.normal(0, 8, size))
+    zoom = rng.uniform(0.87, 1.14, size)
+    mirror = rng.choice([-1.0, 1.0], size)
+    matrix = np.zeros((size, 2, 3), np.float32)
+    matrix[:, 0, 0], matrix[:, 0, 1] = np.cos(angle) * zoom * mirror, -np.sin(angle) * zoom
+    matrix[:, 1, 0], matrix[:, 1, 1] = np.sin(angle) * zoom * mirror, np.cos(angle) * zoom
+    matrix[:, :, 0] *= COLUMNS / images.shape[3]
+    matrix[:, :, 2] = rng.uniform(-0.1, 0.1, (size, 2))
+    view = [size, 1, images.shape[2], COLUMNS]
+    grid = nn.functional.affine_grid(torch.from_numpy(matrix), view, align_corners=False)
+    moved = nn.functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
+    target = nn.functional.grid_sample(marks.float(), grid, mode="nearest", align_corners=False)
+    return moved, target.to(torch.uint8)
+
+
+def judge(logits: Tensor, core: Tensor, inside: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of the most wrong pixels, soft Dice over the batch, and a little for the inside of the skull."""
+    each = nn.functional.binary_cross_entropy_with_logits(logits[:, 0], core, weight, reduction="none").flatten()
+    entropy = each.topk(int(HARDEST * len(each)), sorted=False).values.mean()
+    p = logits[:, 0].sigmoid() * weight
+    dice = 1 - (2 * (p * core).sum() + 1) / ((p + core * weight).sum() + 1)
+    aside = nn.functional.binary_cross_entropy_with_logits(logits[:, 1], inside)
+    return entropy + dice + 0.2 * aside
