@@ -34,6 +34,8 @@ class AnalysisFacts:
     Attributes:
         measurements: of the study, by the names of the model's measures, in their units.
         opinions: of readers, those that stand, oldest first.
+        has_image: its answer is an image, and it looked for nothing.
+        image_sent: a destination has the whole derived series.
     """
 
     id: int
@@ -47,6 +49,8 @@ class AnalysisFacts:
     findings: tuple[FindingFacts, ...]
     measurements: dict[str, float] = field(default_factory=dict)
     opinions: tuple[Opinion, ...] = ()
+    has_image: bool = False
+    image_sent: bool = False
 
 
 @dataclass(frozen=True)
@@ -311,7 +315,9 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
     analyses: dict[str, list[AnalysisFacts]] = defaultdict(list)
     for row in connection.execute(
         """SELECT id, study_uid, model, model_version, state, reason, preview_key, queued_at, analysed_at,
-                  measurements
+                  measurements, image_key,
+                  EXISTS (SELECT FROM result r JOIN delivery d ON d.result_id = r.id
+                          WHERE r.analysis_id = analysis.id AND r.kind = 'mr' AND d.state = 'delivered') AS image_sent
            FROM analysis WHERE study_uid = ANY(%s) AND state != 'superseded' ORDER BY id""",
         [list(study_uids)],
     ):
@@ -335,6 +341,8 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
 
 def _parked(connection: Connection, study_uids: Sequence[str]) -> dict[str, list[ParkedDelivery]]:
     parked: dict[str, list[ParkedDelivery]] = defaultdict(list)
+                has_image=row["image_key"] is not None,
+                image_sent=row["image_sent"],
     for row in connection.execute(
         """SELECT a.study_uid, d.destination, r.kind, d.reason
            FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id

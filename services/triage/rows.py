@@ -29,6 +29,7 @@ class AiState(StrEnum):
     RUNNING = mark("Running")
     FLAG = mark("Flag")
     NO_FLAG = mark("No flag raised")
+    ENHANCED = mark("Images enhanced")
     NOT_ANALYSED = mark("Not analysed")
     FAILED = mark("Failed")
 
@@ -184,8 +185,11 @@ def ai_state(study: StudyFacts) -> AiState:
         return AiState.RUNNING if "running" in states else AiState.QUEUED if "queued" in states else AiState.PENDING
     if study.state in ("not_applicable", "parked"):
         return AiState.NOT_ANALYSED
-    # Only a study whose every current analysis gave its answer may say that none raised a flag.
-    return AiState.NO_FLAG if study.state == "analysed" and states == {"analysed"} else AiState.PENDING
+    # Only a study whose every current analysis gave its answer may say that none raised a flag, and one that made
+    # images looked for none.
+    if study.state != "analysed" or states != {"analysed"}:
+        return AiState.PENDING
+    return AiState.ENHANCED if all(analysis.has_image for analysis in study.analyses) else AiState.NO_FLAG
 
 
 def current_findings(study: StudyFacts) -> tuple[FindingFacts, ...]:
@@ -274,7 +278,20 @@ def _ai_note(study: StudyFacts, state: AiState) -> str | None:
     if state is AiState.QUEUED:
         reasons = [analysis.reason for analysis in study.analyses if analysis.state == "queued" and analysis.reason]
         return gettext("Trying again. %(reason)s", reason=say_again(reasons[0])) if reasons else None
-    return None
+    return _images_note(study)
+
+
+def _images_note(study: StudyFacts) -> str | None:
+    """How many series were enhanced, and whether they went out; never a finding."""
+    made = [analysis for analysis in study.analyses if analysis.state == "analysed" and analysis.has_image]
+    if not made:
+        return None
+    sent = sum(analysis.image_sent for analysis in made)
+    if sent < len(made):
+        return ngettext(
+            "%(num)s enhanced series not sent yet", "%(num)s enhanced series not sent yet", len(made) - sent
+        )
+    return ngettext("Enhanced series sent", "%(num)s enhanced series sent", sent)
 
 
 def _notes(study: StudyFacts, findings: Sequence[FindingFacts]) -> tuple[str, ...]:

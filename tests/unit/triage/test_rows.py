@@ -371,3 +371,21 @@ def test_a_shift_sorts_studies_by_what_is_left_to_do() -> None:
     assert {name: [each.key for each in rows] for name, rows in shift.held.items()} == {"bo": [taken.key, plain.key]}
     assert (shift.total, shift.longest_wait) == (5, timedelta(minutes=50))
     assert summarise((), NOW, MAXIMUM).longest_wait is None
+
+
+def test_enhanced_images_are_told_and_are_no_answer_about_findings() -> None:
+    made, sent = replace(analysis(), has_image=True), replace(analysis(), has_image=True, image_sent=True)
+    for analyses, state, note in (
+        ((sent,), AiState.ENHANCED, "Enhanced series sent"),
+        ((sent, sent), AiState.ENHANCED, "2 enhanced series sent"),
+        ((made, sent), AiState.ENHANCED, "1 enhanced series not sent yet"),
+        ((analysis(), sent), AiState.NO_FLAG, "Enhanced series sent"),
+        ((replace(analysis("failed"), has_image=False), sent), AiState.FAILED, "r"),
+    ):
+        row = describe_study(
+            study(state="failed" if state is AiState.FAILED else "analysed", reason="r", analyses=analyses),
+            NOW,
+            MAXIMUM,
+        )
+        assert (row.ai_state, row.ai_note) == (state, note)
+        assert row.suspected == ()
