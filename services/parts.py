@@ -28,6 +28,7 @@ from services.operations.instruments import REGISTRY
 from services.operations.metrics import LedgerCollector
 from services.operations.probes import Health, serve_probes
 from services.results import encode
+from services.review import selection
 from services.settings import Settings
 from services.storage.local import LocalStore
 
@@ -66,7 +67,7 @@ def open_context(settings: Settings, *, pool_size: int = 4) -> Iterator[Context]
 
 def stages(settings: Settings) -> tuple[Stage, ...]:
     """Every stage but infer, which lives where the models are served."""
-    return (assemble.STAGE, route.STAGE, encode.STAGE, deliver.stage(settings))
+    return (assemble.STAGE, route.STAGE, encode.STAGE, deliver.stage(settings), selection.STAGE)
 
 
 def register_models(context: Context) -> None:
@@ -132,11 +133,11 @@ def _run_inference(context: Context, health: Health) -> None:
 
 
 def _run_web(context: Context, health: Health) -> None:
-    from services.triage import app
+    from services import web
 
     health.why_not_ready = lambda: None  # for the pages themselves their own /readyz answers
     with Heartbeat(context.pool, "web"):
-        app.run(context)
+        web.run(context)
 
 
 def _run_metrics(context: Context, health: Health) -> None:

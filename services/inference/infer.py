@@ -84,6 +84,7 @@ class Infer:
             )
             if finished:
                 defer(connection, "encode", analysis.id, priority=10 - int(prediction.urgency))
+                defer(connection, "select", analysis.id)
 
     def _outdated(self, connection: Connection, analysis: Analysis, weights_digest: str) -> bool:
         """Whether instances came, or the model changed, while the analysis ran; the study is then routed anew.

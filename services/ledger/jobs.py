@@ -20,6 +20,7 @@ QUEUES = {
     "route": "assembly",
     "infer": "inference",
     "encode": "results",
+    "select": "results",
     "deliver": "delivery",
 }
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.ledger.database import Connection
-from services.ledger.jobs import record_event
+from services.ledger.jobs import defer, record_event
 
 
 class Verdict(StrEnum):
@@ -75,13 +75,18 @@ def say(
     verdict: Verdict,
     reason: Reason | None = None,
 ) -> None:
-    """Append an opinion and its event. A disagreement has a reason, nothing else has."""
+    """Append an opinion and its event, and ask whether somebody should correct the answer now.
+
+    A disagreement has a reason, nothing else has.
+    """
     connection.execute(
         "INSERT INTO opinion (study_uid, analysis_id, account, verdict, reason) VALUES (%s, %s, %s, %s, %s)",
         [study_uid, analysis_id, account, verdict, reason],
     )
     detail = {"reason": f"{reason.words}."} if reason else {}
     record_event(connection, "analysis", analysis_id, _EVENTS[verdict], study_uid=study_uid, account=account, **detail)
+    if verdict is Verdict.DISAGREE:
+        defer(connection, "select", analysis_id)
 
 
 def read_opinions(connection: Connection, study_uids: Sequence[str]) -> dict[int, tuple[Opinion, ...]]:

@@ -85,10 +85,15 @@ def visible_comments(connection: Connection, item: Workitem, account: Account) -
     return tuple(each for each in every if each.slot is slot or not each.slot.is_annotator)
 
 
-def is_blinded(item: Workitem, account: str) -> bool:
-    """Whether names and figures of other readers are kept from an account: it draws, and another draws too."""
-    slot = item.slot_of(account)
-    return slot is not None and slot.is_annotator and item.readers == 2 and item.state not in _ENDED
+def is_blinded(item: Workitem, account: Account) -> bool:
+    """Whether names and figures of other readers are kept from an account: it draws on a workitem that two draw on, or
+    may still become its second reader."""
+    if item.state in _ENDED or item.readers == 1:
+        return False
+    slot = item.slot_of(account.name)
+    if slot is not None:
+        return slot.is_annotator
+    return Role.ANNOTATOR in account.roles and item.state in (State.TO_ANNOTATE, State.RETURNED)
 
 
 def _submitted(item: Workitem, slot: Slot | None) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.ledger import annotations, courses, workitems
-from services.ledger.accounts import Account, Role
+from services.ledger.accounts import Account
 from services.ledger.annotations import Annotation
 from services.ledger.database import Connection
 from services.ledger.workitems import Decision, State, Workitem
@@ -115,10 +115,7 @@ def describe(
 ) -> QueueRow:
     """One workitem as an account sees it. Pure."""
     slot = item.slot_of(account.name)
-    blinded = access.is_blinded(item, account.name) or (
-        # Whoever may still become the second reader must not know what the first one drew.
-        slot is None and Role.ANNOTATOR in account.roles and item.state in _STATES[Tab.ANNOTATE] and item.readers == 2
-    )
+    blinded = access.is_blinded(item, account)
     task = tasks.get(item.task)
     shows = standing is not None and not blinded and item.state not in _STATES[Tab.ANNOTATE]
     return QueueRow(

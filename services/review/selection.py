@@ -31,7 +31,7 @@ class Request:
 
 
 def why_select(answer: Answer, task: Task, points: dict[str, float]) -> tuple[Cause, str | None] | None:
-    """Why an answer becomes a workitem of a task: the first rule that holds, with its detail; None when none does. Pure.
+    """Why an answer becomes a workitem: the first rule that holds, with its detail; None when none does. Pure.
 
     Args:
         points: operating points of the model's labels, as probabilities.

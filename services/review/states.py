@@ -79,6 +79,13 @@ def refuse_unless_legal(source: State, target: State, roles: frozenset[Role], re
         raise Reject(f"Say why the workitem becomes {_words(target)}.")
 
 
+def may_decide(source: State, target: State, roles: frozenset[Role]) -> bool:
+    """Whether somebody with these roles makes this move by deciding, not by handing in a mask."""
+    move = MOVES.get((source, target))
+    hands_in = target is State.ARBITRATED or (target is State.ANNOTATED and source is not State.IN_REVIEW)
+    return move is not None and not hands_in and bool(roles & move.roles)
+
+
 def role_for(source: State, target: State, roles: frozenset[Role]) -> Role:
     """The role in which somebody makes a move that they may make: the highest of theirs."""
     allowed = MOVES[source, target].roles & roles

@@ -3,9 +3,11 @@
 Each change is one transaction that holds the workitem's row, so of two people one comes second and is told so.
 """
 
+from datetime import date, datetime
+
 from services.context import Context
 from services.errors import Reject
-from services.ledger import annotations, gradings, workitems
+from services.ledger import annotations, courses, gradings, workitems
 from services.ledger.accounts import Account, Role
 from services.ledger.annotations import Annotation, Comment
 from services.ledger.database import Connection
@@ -13,10 +15,10 @@ from services.ledger.workitems import Purpose, Slot, State, Workitem
 from services.review import access, settling, sources
 from services.review.errors import Conflict, Forbidden
 from services.review.masks import Mask
-from services.review.opening import changing, series_of, start_digest
+from services.review.opening import changing, series_of, start_digest, tasks_of
 from services.review.qualification import why_not_qualified
 from services.review.states import refuse_unless_legal, role_for
-from services.review.tasks import Task
+from services.review.tasks import Task, find_task
 
 LONGEST_TEXT = 4000
 
@@ -69,6 +71,19 @@ def assign(context: Context, by: Account, identifier: int, slot: Slot, to: Accou
             raise Conflict(f"This workitem is {item.state.words.lower()}; nobody draws on it now.")
         _refuse_unless_qualified(context, connection, to, task, slot, item)
         workitems.assign(connection, item, slot, to.name, by=by.name)
+
+
+def plan(context: Context, by: Account, identifier: int, *, priority: int, due_at: datetime | None) -> None:
+    """Change priority (1 to 3) and due date.
+
+    Raises:
+        Forbidden: `by` is neither reviewer nor administrator.
+    """
+    if not by.roles & {Role.REVIEWER, Role.ADMINISTRATOR}:
+        raise Forbidden("Only a reviewer or an administrator plans workitems.")
+    with changing(context, identifier) as (connection, item, _):
+        _refuse_course(item)
+        workitems.plan(connection, item, priority=priority, due_at=due_at, by=by.name)
 
 
 def give_back(context: Context, account: Account, identifier: int) -> None:
@@ -238,6 +253,40 @@ def decide(context: Context, account: Account, identifier: int, target: State, r
         _move(connection, item, target, account, reason)
         if (item.state, target) == (State.IN_REVIEW, State.ANNOTATED):
             workitems.unassign(connection, item, Slot.REVIEWER, by=account.name)
+
+
+def admit(context: Context, by: Account, person: Account, task: str, *, passed: bool, reason: str) -> None:
+    """Admit somebody to a task by hand, or take an admission back.
+
+    Raises:
+        Forbidden: it is oneself.
+        Reject: there is no such task, or no reason.
+    """
+    find_task(tasks_of(context), task)
+    _refuse_for_oneself(by, person)
+    if not reason.strip():
+        raise Reject("Say why.")
+    with context.pool.connection() as connection:
+        courses.admit(connection, person.name, task, passed=passed, decided_by=by.name, reason=reason.strip())
+
+
+def record_experience(context: Context, by: Account, person: Account, since: date) -> None:
+    """Record since when somebody reads such images.
+
+    Raises:
+        Forbidden: it is oneself.
+        Reject: the date lies ahead.
+    """
+    _refuse_for_oneself(by, person)
+    if since > context.now().date():
+        raise Reject("Experience begins today at the latest.")
+    with context.pool.connection() as connection:
+        courses.record_experience(connection, person.name, since)
+
+
+def _refuse_for_oneself(by: Account, person: Account) -> None:
+    if by.name == person.name:
+        raise Forbidden("Somebody else records this for you.")
 
 
 def _hold_review(

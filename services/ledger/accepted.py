@@ -1,0 +1,114 @@
+"""Accepted labels with everything that says where they come from: what a dataset is made of."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.ledger.database import Connection
+
+
+@dataclass(frozen=True)
+class AcceptedLabel:
+    """The label that stands for an accepted workitem.
+
+    Attributes:
+        series_uid: images it lies on; `inputs` has the others by role, as the model saw them.
+        mask_digest: storage key of the mask (services.review.masks).
+        tool: what drew it; "majority vote" and "STAPLE" are of the readings.
+        unchanged: exactly as the AI drew it.
+        people: slot, account and how often they handed in, of everybody who did.
+        agreement: of the last pair of readings, by label Dice; empty for one reader.
+        quality: grades of the images: account, scale, value, motion, metal, note.
+        conformance: lines of the protocol check, or None where the task has none.
+    """
+
+    workitem_id: int
+    task: str
+    study_uid: str
+    series_uid: str
+    mask_digest: str
+    tool: str
+    labels: dict[str, dict[str, float | None]]
+    unchanged: bool
+    accepted_at: datetime
+    accepted_by: str
+    rounds: int
+    model: str | None
+    model_version: str | None
+    weights_digest: str | None
+    inputs: dict[str, str]
+    people: tuple[tuple[str, str, int], ...]
+    agreement: dict[str, float | None]
+    quality: tuple[dict[str, Any], ...]
+    conformance: list[dict[str, Any]] | None
+
+
+def list_accepted(
+    connection: Connection, task: str | None = None, since: datetime | None = None
+) -> list[AcceptedLabel]:
+    """Labels of workitems that are accepted now, in the order in which they were; tests and training left out."""
+    rows = connection.execute(
+        """SELECT w.id, w.task, w.study_uid, w.series_uid, w.round, n.mask_digest, n.tool, n.labels,
+                  n.mask_digest = w.ai_digest AS unchanged, d.at, d.account, a.model, a.model_version, a.weights_digest,
+                  coalesce(a.inputs, '{}') AS inputs, c.lines
+           FROM workitem w JOIN annotation n ON n.id = w.standing_id
+           JOIN LATERAL (SELECT at, account FROM decision WHERE workitem_id = w.id AND target = 'accepted'
+                         ORDER BY id DESC LIMIT 1) d ON true
+           LEFT JOIN analysis a ON a.id = w.analysis_id LEFT JOIN conformance c ON c.workitem_id = w.id
+           WHERE w.state = 'accepted' AND w.purpose = 'work' AND (%(task)s::text IS NULL OR w.task = %(task)s)
+             AND (%(since)s::timestamptz IS NULL OR d.at > %(since)s)
+           ORDER BY d.at, w.id""",
+        {"task": task, "since": since},
+    ).fetchall()
+    identifiers = [row["id"] for row in rows]
+    people = _grouped(
+        connection,
+        """SELECT workitem_id, slot, author, count(*) AS n FROM annotation
+           WHERE workitem_id = ANY(%s) AND submitted AND author IS NOT NULL
+           GROUP BY workitem_id, slot, author ORDER BY slot, author""",
+        identifiers,
+    )
+    agreement = _grouped(
+        connection,
+        """SELECT workitem_id, label, dice FROM agreement g WHERE workitem_id = ANY(%s)
+             AND round = (SELECT max(round) FROM agreement WHERE workitem_id = g.workitem_id)""",
+        identifiers,
+    )
+    quality = _grouped(
+        connection,
+        """SELECT DISTINCT ON (workitem_id, account) workitem_id, account, scale, value, motion, metal, note
+           FROM image_quality WHERE workitem_id = ANY(%s) ORDER BY workitem_id, account, id DESC""",
+        identifiers,
+    )
+    return [
+        AcceptedLabel(
+            workitem_id=row["id"],
+            task=row["task"],
+            study_uid=row["study_uid"],
+            series_uid=row["series_uid"],
+            mask_digest=row["mask_digest"],
+            tool=row["tool"],
+            labels=row["labels"],
+            unchanged=bool(row["unchanged"]),
+            accepted_at=row["at"],
+            accepted_by=row["account"],
+            rounds=row["round"],
+            model=row["model"],
+            model_version=row["model_version"],
+            weights_digest=row["weights_digest"],
+            inputs=row["inputs"],
+            people=tuple((each["slot"], each["author"], each["n"]) for each in people[row["id"]]),
+            agreement={each["label"]: each["dice"] for each in agreement[row["id"]]},
+            quality=tuple(quality[row["id"]]),
+            conformance=row["lines"],
+        )
+        for row in rows
+    ]
+
+
+def _grouped(connection: Connection, query: str, identifiers: list[int]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in connection.execute(query.encode(), [identifiers]).fetchall():
+        found[row.pop("workitem_id")].append(row)
+    return found

@@ -1,0 +1,20 @@
+"""The web part: triage's application with the pages of the other parts in it."""
+
+from fastapi import FastAPI
+
+from services.context import Context
+from services.dicomweb.extension import EXTENSION as DICOMWEB
+from services.review.extension import EXTENSION as REVIEW
+from services.triage import app
+
+EXTENSIONS = (REVIEW, DICOMWEB)
+
+
+def create_app(context: Context) -> FastAPI:
+    """Every page and address there is."""
+    return app.create_app(context, EXTENSIONS)
+
+
+def run(context: Context) -> None:
+    """Serve them until SIGTERM or SIGINT."""
+    app.run(context, EXTENSIONS)
