@@ -28,6 +28,7 @@ class Explanation:
         associations: who sent it.
         analyses: which model worked on what, how the inputs were chosen, what was found.
         deliveries: which result went where.
+        notifications: who was told of which answer.
         events: everything, in order.
     """
 
@@ -36,6 +37,7 @@ class Explanation:
     associations: list[dict[str, Any]]
     analyses: list[dict[str, Any]]
     deliveries: list[dict[str, Any]]
+    notifications: list[dict[str, Any]]
     events: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def explain(pool: Pool, uid: str) -> Explanation:
             associations=history.associations(connection, study_uid),
             analyses=history.analyses(connection, study_uid),
             deliveries=history.deliveries(connection, study_uid),
+            notifications=history.notifications(connection, study_uid),
             events=history.events(connection, study_uid),
         )
 
@@ -74,7 +77,9 @@ def render(found: Explanation) -> RenderableType:
     if found.analyses:
         parts.append(_analyses(found))
     if found.deliveries:
-        parts.append(_deliveries(found))
+        parts.append(_deliveries(found.deliveries, "Result", "Deliveries"))
+    if found.notifications:
+        parts.append(_deliveries(found.notifications, "Kind", "Notifications"))
     parts.append(_events(found))
     return Group(*parts)
 
@@ -109,9 +114,9 @@ def _analyses(found: Explanation) -> Table:
     return table
 
 
-def _deliveries(found: Explanation) -> Table:
-    table = Table("Result", "Destination", "State", "Tries", "When", title="Deliveries", title_justify="left")
-    for row in found.deliveries:
+def _deliveries(rows: list[dict[str, Any]], what: str, title: str) -> Table:
+    table = Table(what, "Destination", "State", "Tries", "When", title=title, title_justify="left")
+    for row in rows:
         state = f"{row['state']}: {row['reason']}" if row["reason"] else row["state"]
         cells = (row["kind"].upper(), row["destination"], state, str(row["attempts"]), _time(row["delivered_at"]))
         table.add_row(*map(escape, cells))

@@ -12,10 +12,10 @@ import pydicom.config
 import typer
 
 from models.errors import ModelError
-from services import evaluate_command, model_command, tools
-from services.console import AsJson, Config, err, out, print_json
+from services import evaluate_command, model_command, send_command, tools
+from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import NightjarError, SettingsError
-from services.settings import Settings, load_settings
+from services.settings import load_settings
 
 app = typer.Typer(
     help="Distributed inference and triage beside a hospital PACS. Prioritisation only. Not for diagnosis.",
@@ -124,22 +124,13 @@ def migrate(config: Config = None) -> None:
     out.print(f"The ledger has schema {SCHEMA_VERSION}.", highlight=False)
 
 
-def _running(config: Path | None) -> Settings:
-    """The settings of a service that runs: those given, or those embedded mode wrote when it started."""
-    settings = load_settings(config)
-    written = settings.data_dir / "run" / "settings.yaml"
-    if settings.database.url is None and written.exists():
-        return load_settings(written)
-    return settings
-
-
 @app.command()
 def status(config: Config = None, as_json: AsJson = False) -> None:
     """Show what is where: counts, the oldest that waits, jobs, models, disk. Example: nightjar status --json"""
     from services.operations.status import collect_status, render_status
     from services.parts import open_context
 
-    with open_context(_running(config)) as context:
+    with open_context(running_settings(config)) as context:
         snapshot = collect_status(context)
     if as_json:
         print_json(snapshot.as_dict())
@@ -153,7 +144,7 @@ def explain(uid: str, config: Config = None, as_json: AsJson = False) -> None:
     from dicom_router import explain as explanation
     from services.parts import open_context
 
-    with open_context(_running(config)) as context:
+    with open_context(running_settings(config)) as context:
         found = explanation.explain(context.pool, uid)
     if as_json:
         print_json(found.as_dict())
@@ -175,13 +166,14 @@ def account(
     if unknown:
         raise SettingsError(f"--role {', '.join(unknown)}: no such role; there are {', '.join(Role)}.")
     password = secrets.token_urlsafe(12)
-    with open_context(_running(config)) as context, context.pool.connection() as connection:
+    with open_context(running_settings(config)) as context, context.pool.connection() as connection:
         create_account(connection, name, password, [Role(entry) for entry in role])
     out.print(f"Sign in {name} / {password} (shown once)", highlight=False)
 
 
 tools.register(app)
 evaluate_command.register(app)
+send_command.register(app)
 model_command.register(app)
 
 

@@ -23,6 +23,7 @@ from services.inference.calibrations import read_calibrations
 from services.ledger import served_models
 from services.ledger.database import migrate, open_pool
 from services.ledger.jobs import Stage
+from services.notifications import notify
 from services.operations.heartbeat import Heartbeat
 from services.operations.instruments import REGISTRY
 from services.operations.metrics import LedgerCollector
@@ -67,7 +68,7 @@ def open_context(settings: Settings, *, pool_size: int = 4) -> Iterator[Context]
 
 def stages(settings: Settings) -> tuple[Stage, ...]:
     """Every stage but infer, which lives where the models are served."""
-    return (assemble.STAGE, route.STAGE, encode.STAGE, deliver.stage(settings), selection.STAGE)
+    return (assemble.STAGE, route.STAGE, encode.STAGE, deliver.stage(settings), notify.stage(settings), selection.STAGE)
 
 
 def register_models(context: Context) -> None:

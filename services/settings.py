@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.errors import SettingsError
+from services.notification_settings import Notification
 
 AETitle = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
@@ -194,7 +195,7 @@ class WorkerSettings(Section):
     concurrency: int = Field(4, ge=1, description="Jobs a worker runs side by side.")
     heartbeat_s: Seconds = Field(5.0, description="A worker says so often that it lives, seconds.")
     stalled_s: Seconds = Field(20.0, description="A worker silent for so long is dead; its jobs run again, seconds.")
-    delivery_attempts: int = Field(12, ge=1, description="Tries a delivery before it is parked.")
+    delivery_attempts: int = Field(12, ge=1, description="Tries a delivery or notification before it is parked.")
     inference_attempts: int = Field(3, ge=1, description="Tries an analysis before it is failed.")
 
 
@@ -214,6 +215,7 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     metrics: MetricsSettings = MetricsSettings()
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
+    notifications: tuple[Notification, ...] = Field((), description="Who is told of flags; see docs/notifications.md.")
 
     @model_validator(mode="after")
     def _unique_destinations(self) -> "Settings":
@@ -221,6 +223,9 @@ class Settings(BaseSettings):
         doubles = sorted({name for name in names if names.count(name) > 1})
         if doubles:
             raise ValueError(f"two destinations are called {', '.join(doubles)}")
+        told = [receiver.name for receiver in self.notifications]
+        if doubles := sorted({name for name in told if told.count(name) > 1}):
+            raise ValueError(f"two notifications are called {', '.join(doubles)}")
         return self
 
     @property
@@ -280,7 +285,7 @@ def _describe(problem: Any) -> str:
         return f"{name}: missing."
     shown = (
         "(hidden)"
-        if "password" in name or not isinstance(problem["input"], str | int | float | bool)
+        if name.endswith(("password", "secret")) or not isinstance(problem["input"], str | int | float | bool)
         else problem["input"]
     )
     return f"{name} = {shown}: {problem['msg']}."

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from services.notification_settings import Notification
 from services.settings import Destination, Settings
 
 _INTRODUCTION = """\
@@ -20,6 +21,7 @@ One YAML file, given with `--config`. The variable `NIGHTJAR_ROUTER__PORT=104` o
 Unknown settings are refused, and every mistake is listed at once.
 """
 
+_LISTS: dict[str, type[BaseModel]] = {"destinations": Destination, "notifications": Notification}
 _UNITS = {"_s": "seconds", "_mb": "megabytes", "_minutes": "minutes", "_hours": "hours"}
 
 
@@ -37,21 +39,24 @@ class Row:
 def page() -> str:
     """The whole page."""
     top = [(name, field) for name, field in Settings.model_fields.items() if _section(field) is None]
-    parts = [_INTRODUCTION, _table([_row(name, field) for name, field in top if name != "destinations"])]
+    parts = [_INTRODUCTION, _table([_row(name, field) for name, field in top if name not in _LISTS])]
     for name, field in Settings.model_fields.items():
         section = _section(field)
         if section is not None:
             parts.append(f"## {name}\n\n{_table(list(_rows(name, section)))}")
-    parts.append(
-        "## destinations\n\n"
-        f"{Settings.model_fields['destinations'].description} A list; each entry has:\n\n"
-        f"{_table(list(_rows('destinations[]', Destination)))}"
-    )
+    for name, entry in _LISTS.items():
+        parts.append(
+            f"## {name}\n\n"
+            f"{Settings.model_fields[name].description} A list; each entry has:\n\n"
+            f"{_table(list(_rows(f'{name}[]', entry)))}"
+        )
     return "\n".join(parts)
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     kind = field.annotation
+    if isinstance(kind, types.UnionType):  # one that may be left out
+        kind = get_args(kind)[0]
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 

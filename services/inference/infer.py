@@ -13,7 +13,7 @@ from models.prediction import Prediction
 from models.volume import Volume
 from services.context import Context
 from services.errors import Reject, Retry
-from services.ledger import analyses, routing, served_models
+from services.ledger import analyses, notifications, routing, served_models
 from services.ledger.analyses import Analysis
 from services.ledger.arrays import pack_array
 from services.ledger.database import Connection
@@ -85,6 +85,10 @@ class Infer:
             if finished:
                 defer(connection, "encode", analysis.id, priority=10 - int(prediction.urgency))
                 defer(connection, "select", analysis.id)
+                told = {finding.label: int(finding.urgency) for finding in prediction.findings}
+                receivers = [each for each in context.settings.notifications if each.wants(analysis.model, told)]
+                kinds = {receiver.name: receiver.kind for receiver in receivers}
+                notifications.plan(connection, analysis.id, analysis.study_uid, kinds, int(prediction.urgency))
 
     def _outdated(self, connection: Connection, analysis: Analysis, weights_digest: str) -> bool:
         """Whether instances came, or the model changed, while the analysis ran; the study is then routed anew.

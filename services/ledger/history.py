@@ -81,6 +81,16 @@ def deliveries(connection: Connection, study_uid: str) -> list[dict[str, Any]]:
     ).fetchall()
 
 
+def notifications(connection: Connection, study_uid: str) -> list[dict[str, Any]]:
+    return connection.execute(
+        """
+        SELECT analysis_id, kind, destination, state, attempts, reason, created_at, delivered_at
+        FROM notification WHERE study_uid = %s ORDER BY id
+        """,
+        [study_uid],
+    ).fetchall()
+
+
 def events(connection: Connection, study_uid: str) -> list[dict[str, Any]]:
     return connection.execute(
         "SELECT at, entity, entity_id, kind, detail FROM event WHERE study_uid = %s ORDER BY id", [study_uid]

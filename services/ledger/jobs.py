@@ -22,6 +22,7 @@ QUEUES = {
     "encode": "results",
     "select": "results",
     "deliver": "delivery",
+    "notify": "delivery",
 }
 
 _deferrer = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())

@@ -47,12 +47,11 @@ def jobs(connection: Connection) -> list[dict[str, Any]]:
     ).fetchall()
 
 
-def deliveries_undelivered(connection: Connection) -> list[dict[str, Any]]:
-    """By destination and state (pending, parked): how many."""
-    return connection.execute(
-        """SELECT destination, state, count(*) AS n FROM delivery WHERE state IN ('pending', 'parked')
+def undelivered(connection: Connection, table: str) -> list[dict[str, Any]]:
+    """Of table delivery or notification, by destination and state (pending, parked): how many."""
+    query = f"""SELECT destination, state, count(*) AS n FROM {table} WHERE state IN ('pending', 'parked')
            GROUP BY destination, state"""
-    ).fetchall()
+    return connection.execute(query.encode()).fetchall()
 
 
 def associations_open(connection: Connection) -> int:
@@ -110,12 +109,15 @@ _HAPPENED = {
                    WHERE NOT i.conflict AND i.received_at <= e.at))::float8 AS after_s
         FROM event e JOIN analysis a ON a.id = CASE e.entity WHEN 'analysis' THEN e.entity_id::bigint END
         WHERE {range} AND e.entity = 'analysis' AND e.kind = 'state' AND e.detail ->> 'to' = 'analysed'""",
-    "delivery": """
+    **{
+        table: f"""
         SELECT d.destination, CASE e.kind WHEN 'retry' THEN 'retry' ELSE e.detail ->> 'to' END AS outcome, count(*) AS n
-        FROM event e JOIN delivery d ON d.id = CASE e.entity WHEN 'delivery' THEN e.entity_id::bigint END
-        WHERE {range} AND e.entity = 'delivery'
+        FROM event e JOIN {table} d ON d.id = CASE e.entity WHEN '{table}' THEN e.entity_id::bigint END
+        WHERE {{range}} AND e.entity = '{table}'
           AND (e.kind = 'retry' OR e.kind = 'state' AND e.detail ->> 'to' IN ('delivered', 'parked'))
-        GROUP BY 1, 2""",
+        GROUP BY 1, 2"""
+        for table in ("delivery", "notification")
+    },
 }
 TABLES = {
     "instance": "instance",
@@ -124,6 +126,7 @@ TABLES = {
     "analysis": "event",
     "answer": "event",
     "delivery": "event",
+    "notification": "event",
 }
 """Which table's keys say when each kind of thing happened."""
 

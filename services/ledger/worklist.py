@@ -55,7 +55,7 @@ class AnalysisFacts:
 
 @dataclass(frozen=True)
 class ParkedDelivery:
-    """A result that a destination did not take, retries used up."""
+    """A result or notification that a destination did not take, retries used up."""
 
     destination: str
     kind: str
@@ -113,7 +113,7 @@ class SeriesFacts:
 
 @dataclass(frozen=True)
 class DeliveryFacts:
-    """One result to one destination."""
+    """One result, or one notification, to one destination; `kind` of the result, or webhook, email or hl7."""
 
     id: int
     destination: str
@@ -142,6 +142,7 @@ class StudyRecord:
     study: StudyFacts
     series: tuple[SeriesFacts, ...]
     deliveries: tuple[DeliveryFacts, ...]
+    notifications: tuple[DeliveryFacts, ...]
     events: tuple[EventFacts, ...]
 
 
@@ -209,6 +210,11 @@ def read_study(connection: Connection, key: str) -> StudyRecord | None:
            WHERE a.study_uid = %s AND d.state != 'cancelled' ORDER BY d.id""",
         [study.study_uid],
     ).fetchall()
+    notifications = connection.execute(
+        """SELECT id, destination, kind, state, attempts, reason, delivered_at FROM notification
+           WHERE study_uid = %s AND state != 'cancelled' ORDER BY id""",
+        [study.study_uid],
+    ).fetchall()
     events = connection.execute(
         "SELECT at, entity, entity_id, kind, detail FROM event WHERE study_uid = %s ORDER BY id", [study.study_uid]
     ).fetchall()
@@ -216,6 +222,7 @@ def read_study(connection: Connection, key: str) -> StudyRecord | None:
         study=study,
         series=tuple(SeriesFacts(**row) for row in series),
         deliveries=tuple(DeliveryFacts(**row) for row in deliveries),
+        notifications=tuple(DeliveryFacts(**row) for row in notifications),
         events=tuple(EventFacts(**row) for row in events),
     )
 
@@ -334,6 +341,8 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
                 findings=tuple(findings[row["id"]]),
                 measurements=row["measurements"],
                 opinions=opinions.get(row["id"], ()),
+                has_image=row["image_key"] is not None,
+                image_sent=row["image_sent"],
             )
         )
     return analyses
@@ -341,14 +350,16 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
 
 def _parked(connection: Connection, study_uids: Sequence[str]) -> dict[str, list[ParkedDelivery]]:
     parked: dict[str, list[ParkedDelivery]] = defaultdict(list)
-                has_image=row["image_key"] is not None,
-                image_sent=row["image_sent"],
     for row in connection.execute(
         """SELECT a.study_uid, d.destination, r.kind, d.reason
            FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
-           WHERE a.study_uid = ANY(%s) AND d.state = 'parked' AND a.state != 'superseded'
-           ORDER BY d.destination, r.kind""",
-        [list(study_uids)],
+           WHERE a.study_uid = ANY(%(studies)s) AND d.state = 'parked' AND a.state != 'superseded'
+           UNION ALL
+           SELECT n.study_uid, n.destination, n.kind, n.reason
+           FROM notification n JOIN analysis a ON a.id = n.analysis_id
+           WHERE n.study_uid = ANY(%(studies)s) AND n.state = 'parked' AND a.state != 'superseded'
+           ORDER BY destination, kind""",
+        {"studies": list(study_uids)},
     ):
         parked[row["study_uid"]].append(ParkedDelivery(row["destination"], row["kind"], row["reason"]))
     return parked

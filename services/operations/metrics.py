@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from psycopg_pool import PoolTimeout
 
 from services.context import Context
-from services.ledger import measures
+from services.ledger import custody, measures
 from services.ledger.database import Connection
 from services.operations.heartbeat import FRESH_S
 
@@ -73,6 +73,7 @@ class LedgerCollector(Collector):
         self._analyses = Tally("analysis", _by("model", "state"))
         self._answers = Tally("answer", _by_bucket)
         self._deliveries = Tally("delivery", _by("destination", "outcome"))
+        self._notifications = Tally("notification", _by("destination", "outcome"))
         with context.pool.connection() as connection:
             list(self._happened(connection))  # counting starts here
 
@@ -125,20 +126,23 @@ class LedgerCollector(Collector):
             "nightjar_jobs_oldest_seconds", "Since the oldest waiting job of a stage was asked for.", ["stage"],
             {(row["task"],): row["oldest_s"] for row in jobs},
         )  # fmt: skip
-        yield _gauge(
-            "nightjar_deliveries_undelivered", "Results not at their destination, pending or parked.",
-            ["destination", "state"],
-            {
-                **{(entry.name, state): 0 for entry in self._context.settings.destinations
-                   for state in ("pending", "parked")},
-                **{(row["destination"], row["state"]): row["n"] for row in measures.deliveries_undelivered(connection)},
-            },
-        )  # fmt: skip
+        settings = self._context.settings
+        yield _undelivered("nightjar_deliveries_undelivered", "Results not at their destination, pending or parked.",
+                           [entry.name for entry in settings.destinations],
+                           measures.undelivered(connection, "delivery"))  # fmt: skip
+        yield _undelivered("nightjar_notifications_undelivered", "Notifications not taken, pending or parked.",
+                           [entry.name for entry in settings.notifications],
+                           measures.undelivered(connection, "notification"))  # fmt: skip
         yield _gauge("nightjar_associations_open", "Associations open at any listener.", [],
                      {(): measures.associations_open(connection)})  # fmt: skip
         age_s = measures.last_instance_age_s(connection)
         yield _gauge("nightjar_last_instance_age_seconds", "Since an instance was kept.", [],
                      {} if age_s is None else {(): max(0.0, age_s)})  # fmt: skip
+        latest = custody.latest(connection)
+        yield _gauge("nightjar_reconcile_differences", "Differences that the last `nightjar reconcile` found.", [],
+                     {} if latest is None else {(): latest["differences"]})  # fmt: skip
+        yield _gauge("nightjar_reconcile_age_seconds", "Since the last `nightjar reconcile`.", [],
+                     {} if latest is None else {(): max(0.0, latest["age_s"])})  # fmt: skip
         alive = {row["part"]: row for row in measures.parts_alive(connection, FRESH_S)}
         yield _gauge(
             "nightjar_parts_alive", "Processes of a part that said within the last seconds that they live.", ["part"],
@@ -151,7 +155,6 @@ class LedgerCollector(Collector):
         """Counters, from zero where a label can be foreseen: an increase from nothing at all is none to Prometheus."""
         now_s = self._clock()
         models = [row["model"] for row in measures.analyses_waiting(connection)]
-        names = [entry.name for entry in self._context.settings.destinations]
         yield _counter("nightjar_instances", "Instances acknowledged; conflict: other bytes under a known UID.",
                        ["outcome"], self._instances.read(connection, now_s),
                        [(outcome,) for outcome in ("kept", "conflict")])  # fmt: skip
@@ -163,13 +166,18 @@ class LedgerCollector(Collector):
         yield _counter("nightjar_analyses", "Analyses ended, by model and state.", ["model", "state"],
                        self._analyses.read(connection, now_s),
                        [(model, state) for model in models for state in ENDS])  # fmt: skip
-        deliveries = self._deliveries.read(connection, now_s)
-        yield _counter("nightjar_deliveries", "Deliveries ended, delivered or parked.", ["destination", "state"],
-                       {key: n for key, n in deliveries.items() if key[1] != "retry"},
-                       [(name, state) for name in names for state in ("delivered", "parked")])  # fmt: skip
-        yield _counter("nightjar_delivery_retries", "Tries of a delivery that its destination did not take.",
-                       ["destination"], {key[:1]: n for key, n in deliveries.items() if key[1] == "retry"},
-                       [(name,) for name in names])  # fmt: skip
+        settings = self._context.settings
+        for tally, many, one, entries in (
+            (self._deliveries, "deliveries", "delivery", settings.destinations),
+            (self._notifications, "notifications", "notification", settings.notifications),
+        ):
+            names, counts = [entry.name for entry in entries], tally.read(connection, now_s)
+            yield _counter(f"nightjar_{many}", f"{many.capitalize()} ended, delivered or parked.",
+                           ["destination", "state"], {key: n for key, n in counts.items() if key[1] != "retry"},
+                           [(name, state) for name in names for state in ("delivered", "parked")])  # fmt: skip
+            yield _counter(f"nightjar_{one}_retries", f"Tries of a {one} that its destination did not take.",
+                           ["destination"], {key[:1]: n for key, n in counts.items() if key[1] == "retry"},
+                           [(name,) for name in names])  # fmt: skip
         yield _histogram(self._answers.read(connection, now_s))
 
     def _disk(self) -> Iterator[Metric]:
@@ -215,6 +223,12 @@ def _gauge(name: str, says: str, labels: Sequence[str], values: dict[Any, float]
     for key, value in values.items():
         family.add_metric(list(key), value)
     return family
+
+
+def _undelivered(name: str, says: str, destinations: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Metric:
+    values = {(destination, state): 0 for destination in destinations for state in ("pending", "parked")}
+    values |= {(row["destination"], row["state"]): row["n"] for row in rows}
+    return _gauge(name, says, ["destination", "state"], values)
 
 
 def _counter(

@@ -16,7 +16,7 @@ class Status:
     """A snapshot of the ledger.
 
     Attributes:
-        studies, series, analyses, deliveries: counts by state.
+        studies, series, analyses, deliveries, notifications: counts by state.
         oldest_waiting_s: age of the oldest study without an answer, seconds; None when none waits.
         jobs: counts by task and status.
         parts: parts with a fresh heartbeat, and how many of each.
@@ -31,6 +31,7 @@ class Status:
     series: dict[str, int]
     analyses: dict[str, int]
     deliveries: dict[str, int]
+    notifications: dict[str, int]
     oldest_waiting_s: float | None
     jobs: dict[str, dict[str, int]]
     parts: dict[str, int]
@@ -88,6 +89,7 @@ def collect_status(context: Context) -> Status:
             series=by_state("series"),
             analyses=by_state("analysis"),
             deliveries=by_state("delivery"),
+            notifications=by_state("notification"),
             jobs=jobs,
             parts={part: parts.count(part) for part in sorted(set(parts))},
             models=models,
@@ -107,6 +109,7 @@ def render_status(status: Status) -> RenderableType:
         ("Series", status.series),
         ("Analyses", status.analyses),
         ("Deliveries", status.deliveries),
+        ("Notifications", status.notifications),
     ):
         table.add_row(name, _counts(counts))
     waiting = "nothing waits" if status.oldest_waiting_s is None else f"{status.oldest_waiting_s:.0f} s"

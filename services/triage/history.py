@@ -7,6 +7,7 @@ from services.languages import gettext, mark
 from services.languages.recorded import say_again
 from services.languages.speaking import look_up
 from services.ledger.worklist import EventFacts, StudyRecord
+from services.triage.words import kind_words
 
 _STATES = {
     ("study", "receiving"): mark("Instances are arriving"),
@@ -27,12 +28,17 @@ _STATES = {
     ("delivery", "delivered"): mark("delivered"),
     ("delivery", "parked"): mark("not delivered, set aside"),
     ("delivery", "cancelled"): mark("cancelled"),
+    ("notification", "pending"): mark("to be sent"),
+    ("notification", "delivered"): mark("taken"),
+    ("notification", "parked"): mark("not taken, set aside"),
+    ("notification", "cancelled"): mark("cancelled"),
 }
 
 _EARLIER = {
     "series": mark("An earlier series"),
     "analysis": mark("An earlier analysis"),
     "delivery": mark("An earlier delivery"),
+    "notification": mark("An earlier notification"),
 }
 
 
@@ -63,6 +69,12 @@ def describe_history(record: StudyRecord) -> tuple[HistoryLine, ...]:
             "%(result)s for %(destination)s", result=delivery.kind.upper(), destination=delivery.destination
         )
         for delivery in record.deliveries
+    }
+    names |= {
+        ("notification", str(told.id)): gettext(
+            "%(kind)s to %(destination)s", kind=kind_words(told.kind), destination=told.destination
+        )
+        for told in record.notifications
     }
     names |= {
         ("analysis", str(analysis.id)): f"{analysis.model} {analysis.model_version}"

@@ -29,6 +29,8 @@ ROLES = {
     Role.ADMINISTRATOR: mark("administrator"),
 }
 
+KINDS = {"webhook": mark("Webhook"), "email": mark("E-mail"), "hl7": mark("HL7 message")}
+
 STATES = {
     "receiving": mark("receiving"),
     "complete": mark("complete"),
@@ -52,6 +54,11 @@ def role_name(role: str) -> str:
 def state_words(state: str) -> str:
     """A state of the ledger as a word within a sentence."""
     return look_up(STATES.get(state, state))
+
+
+def kind_words(kind: str) -> str:
+    """What went out: a kind of result in capitals, or of notification in words."""
+    return look_up(KINDS[kind]) if kind in KINDS else kind.upper()
 
 
 def capital(text: str) -> str:

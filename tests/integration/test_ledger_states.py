@@ -17,9 +17,17 @@ STATES = {
     "series": ("receiving", "complete", "incomplete"),
     "analysis": ("queued", "running", "analysed", "failed", "superseded"),
     "delivery": ("pending", "delivered", "parked", "cancelled"),
+    "notification": ("pending", "delivered", "parked", "cancelled"),
     "workitem": tuple(State),
 }
-KEYS = {"study": "study_uid", "series": "series_uid", "analysis": "id", "delivery": "id", "workitem": "id"}
+KEYS = {
+    "study": "study_uid",
+    "series": "series_uid",
+    "analysis": "id",
+    "delivery": "id",
+    "notification": "id",
+    "workitem": "id",
+}
 
 
 def make_rows(connection: Connection) -> dict[str, Any]:
@@ -41,12 +49,19 @@ def make_rows(connection: Connection) -> dict[str, Any]:
         "INSERT INTO delivery (result_id, destination) VALUES (%s, 'pacs') RETURNING id", [result["id"]]
     ).fetchone()
     assert delivery is not None
+    notification = connection.execute(
+        """INSERT INTO notification (study_uid, analysis_id, destination, kind) VALUES ('1.2', %s, 'ris', 'hl7')
+           RETURNING id""",
+        [analysis["id"]],
+    ).fetchone()
+    assert notification is not None
     workitem = workitems.create(connection, NewWorkitem("1.2", "1.2.3", "ich", Cause.HAND, analysis["id"]))
     return {
         "study": "1.2",
         "series": "1.2.3",
         "analysis": analysis["id"],
         "delivery": delivery["id"],
+        "notification": notification["id"],
         "workitem": workitem,
     }
 
