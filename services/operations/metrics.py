@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from psycopg_pool import PoolTimeout
 
 from services.context import Context
-from services.ledger import custody, measures
+from services.ledger import measures
 from services.ledger.database import Connection
 from services.operations.heartbeat import FRESH_S
 
@@ -133,6 +133,11 @@ class LedgerCollector(Collector):
         yield _undelivered("nightjar_notifications_undelivered", "Notifications not taken, pending or parked.",
                            [entry.name for entry in settings.notifications],
                            measures.undelivered(connection, "notification"))  # fmt: skip
+        yield _gauge("nightjar_associations_open", "Associations open at any listener.", [],
+                     {(): measures.associations_open(connection)})  # fmt: skip
+        age_s = measures.last_instance_age_s(connection)
+        yield _gauge("nightjar_last_instance_age_seconds", "Since an instance was kept.", [],
+                     {} if age_s is None else {(): max(0.0, age_s)})  # fmt: skip
         yield _gauge("nightjar_associations_open", "Associations open at any listener.", [],
                      {(): measures.associations_open(connection)})  # fmt: skip
         age_s = measures.last_instance_age_s(connection)
