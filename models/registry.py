@@ -80,9 +80,12 @@ def _names() -> list[str]:
 
 def _folder(name: str, version: str | None) -> Path:
     for shelf in _shelves:
-        wanted = version if version is not None else shelf.standing(name).live
+        live = shelf.standing(name).live
+        wanted = live if version is None else version
         if wanted is not None and (shelf.place(name, wanted) / "model.yaml").exists():
             return shelf.place(name, wanted)
+        if wanted is not None and version is None:
+            raise InvalidCard(f"{name} {wanted} is to serve, and is not in {shelf.folder}. Add it again, or roll back.")
     shipped = load_shipped(name)
     if shipped is None:
         raise InvalidCard(f"There is no model {name}; there are {', '.join(_names())}.")

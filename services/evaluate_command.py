@@ -10,8 +10,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models.errors import InvalidCard
-from services.console import AsJson, err, out, print_json
+from models.registry import use_shelf
+from services.console import AsJson, Config, err, out, print_json
 from services.errors import SettingsError
+from services.settings import load_settings
 
 if TYPE_CHECKING:
     from services.datasets.evaluation.run import Evaluation
@@ -45,6 +47,7 @@ def evaluate(
     use: Annotated[str, typer.Option(help="Which point the calibration puts to use.")] = "high sensitivity",
     method: Annotated[str | None, typer.Option(help="One of the model's methods, such as adc620 of ais.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on labelled studies. Example: nightjar evaluate --task ich --images ct --truth masks --out out"""
@@ -55,6 +58,7 @@ def evaluate(
 
     if use not in (HIGH_SENSITIVITY, HIGH_SPECIFICITY):
         raise SettingsError(f"--use {use}: there are {HIGH_SENSITIVITY} and {HIGH_SPECIFICITY}.")
+    use_shelf(load_settings(config).inference.models_dir)
     prepare_folder(out_dir)
     if calibrate is not None:
         prepare_folder(calibrate.parent)

@@ -1,14 +1,18 @@
 """`nightjar engines` and `nightjar model`: what can run networks here, and which models there are."""
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from services.console import AsJson, Config, err, out, print_json
 from services.errors import SettingsError
-from services.settings import load_settings
+from services.settings import InferenceSettings, load_settings
+
+if TYPE_CHECKING:
+    from models.shelf import Shelf
 
 model_app = typer.Typer(help="Models.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,6 +21,24 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(engines)
     app.add_typer(model_app, name="model")
+
+
+def _settings(config: Path | None) -> InferenceSettings:
+    """The settings of inference, the site's models known from here on."""
+    from models.registry import use_shelf
+
+    settings = load_settings(config).inference
+    use_shelf(settings.models_dir)
+    return settings
+
+
+def _shelf(config: Path | None) -> "Shelf":
+    from models.shelf import Shelf
+
+    folder = _settings(config).models_dir
+    if folder is None:
+        raise SettingsError("inference.models_dir is missing. Name the folder where added models are to be kept.")
+    return Shelf(folder)
 
 
 def engines(
@@ -28,7 +50,7 @@ def engines(
     from models.engines.available import list_engines, time_engines
     from models.registry import load_card, weights_of
 
-    settings = load_settings(config).inference
+    settings = _settings(config)
     timings = []
     if measure is not None:
         card = load_card(measure)
@@ -59,10 +81,11 @@ def engines(
 
 
 @model_app.command("list")
-def model_list(as_json: AsJson = False) -> None:
+def model_list(config: Config = None, as_json: AsJson = False) -> None:
     """List the models with version, inputs and labels. Example: nightjar model list"""
     from models.registry import list_models
 
+    _settings(config)
     cards = list_models()
     if as_json:
         print_json([card.model_dump(mode="json") for card in cards])
@@ -79,24 +102,27 @@ def model_list(as_json: AsJson = False) -> None:
 
 
 @model_app.command("show")
-def model_show(name: str) -> None:
+def model_show(name: str, config: Config = None) -> None:
     """Print a model's card, its limits and what was measured included. Example: nightjar model show ich"""
     import yaml
 
     from models.registry import load_card
 
+    _settings(config)
     print(yaml.safe_dump(load_card(name).model_dump(mode="json", exclude_none=True), sort_keys=False), end="")
 
 
 @model_app.command("verify")
 def model_verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Without one, all.")] = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Open models with the weights of their cards. Example: nightjar model verify"""
     from models.errors import ModelError
     from models.registry import list_models, load_model
 
+    _settings(config)
     found: dict[str, str | None] = {}
     for name in names or [card.name for card in list_models()]:
         try:
@@ -114,6 +140,31 @@ def model_verify(
         raise typer.Exit(1)
 
 
+@model_app.command("add")
+def model_add(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="model.yaml with its weights (ONNX).")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a model of your own. Example: nightjar model add lesion-1.0/ --config site.yaml"""
+    from models.adding import add_model
+
+    shelf = _shelf(config)
+    card = add_model(directory, shelf)
+    live = shelf.standing(card.name).live == card.version
+    if as_json:
+        print_json({"model": card.name, "version": card.version, "live": live})
+        return
+    out.print(f"{card.name} {card.version} is in {shelf.folder}.", highlight=False, markup=False, soft_wrap=True)
+    out.print(
+        f"It serves once inference.models names {card.name} and the service is restarted."
+        if live
+        else f"It does not serve yet: nightjar model shadow {card.name} {card.version}, then nightjar model promote.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 @model_app.command("serve-config")
 def model_serve_config(config: Config = None, as_json: AsJson = False) -> None:
     """Print what a Ray cluster is to serve, for `serve deploy`. Example: nightjar model serve-config"""
@@ -121,7 +172,7 @@ def model_serve_config(config: Config = None, as_json: AsJson = False) -> None:
 
     from services.inference.serve_config import serve_config
 
-    content = serve_config(load_settings(config).inference)
+    content = serve_config(_settings(config))
     if as_json:
         print_json(content)
     else:

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from dicom_router import assemble, listener, route
 from models.calibration import calibrate_card
-from models.registry import list_models
+from models.registry import list_models, use_shelf
 from services import worker
 from services.context import Context
 from services.delivery import deliver
@@ -58,6 +58,7 @@ def run_part(part: Part, settings: Settings) -> None:
 @contextmanager
 def open_context(settings: Settings, *, pool_size: int = 4) -> Iterator[Context]:
     """The dependencies of a part, opened and closed; brings an empty ledger its schema."""
+    use_shelf(settings.inference.models_dir)
     migrate(settings.database_url)
     pool = open_pool(settings.database_url, size=pool_size)
     try:

@@ -60,7 +60,10 @@ class StorageSettings(Section):
 
 
 class InferenceSettings(Section):
-    models: tuple[str, ...] = Field(("ich", "ais"), description="Models to serve.")
+    models: tuple[str, ...] = Field(("ich", "ais", "enhance"), description="Models to serve.")
+    models_dir: Path | None = Field(
+        None, description="Folder of the models that `nightjar model add` brings; see docs/serving.md."
+    )
     replicas: int = Field(1, ge=1, description="Replicas a model.")
     maximum_replicas: int | None = Field(
         None,

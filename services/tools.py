@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models.card import SIGN
-from services.console import AsJson, err, out, print_json
+from services.console import AsJson, Config, err, out, print_json
 from services.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -120,10 +120,13 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="The site's calibration of this model (YAML).")
     ] = None,
     method: Annotated[str | None, typer.Option(help="One of the model's methods, such as adc620 of ais.")] = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse one image without a server. Example: nightjar predict --model ich head.nii.gz --out result"""
     from models.predict import predict as run
+    from models.registry import use_shelf
+    from services.settings import load_settings
 
     given: dict[str | None, Path] = {} if image is None else {None: image}
     for entry in inputs or []:
@@ -133,6 +136,7 @@ def predict(
         given[role] = Path(file)
     if not given:
         raise SettingsError("Nothing to analyse: name a folder of DICOM or a NIfTI, or --input ROLE=FILE.")
+    use_shelf(load_settings(config).inference.models_dir)
     with err.status("Analysing"):
         report = run(model, given, out_dir, calibration=calibration, method=method)
     if as_json:

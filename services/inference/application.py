@@ -9,7 +9,7 @@ from ray.serve import Application
 from models.calibration import ModelCalibration, calibrate_card
 from models.card import Digest
 from models.engines import EngineChoice
-from models.registry import load_card
+from models.registry import load_card, use_shelf
 from services.errors import SettingsError
 from services.inference.deployment import Replica
 
@@ -27,6 +27,7 @@ class BuildArguments(BaseModel):
     timeout_s: float
     calibration: ModelCalibration | None = None
     engine_cache: Path | None = None
+    models_dir: Path | None = None
 
 
 def build(arguments: BuildArguments) -> Application:
@@ -35,6 +36,7 @@ def build(arguments: BuildArguments) -> Application:
     Raises:
         SettingsError: this image holds another version or other weights than the configuration was written for.
     """
+    use_shelf(arguments.models_dir)
     card = load_card(arguments.model)
     if (card.version, card.weights.sha256) != (arguments.version, arguments.weights):
         raise SettingsError(
@@ -51,4 +53,5 @@ def build(arguments: BuildArguments) -> Application:
         arguments.timeout_s,
         arguments.calibration,
         arguments.engine_cache,
+        arguments.models_dir,
     )

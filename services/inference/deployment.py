@@ -21,7 +21,7 @@ from models.engines import EngineChoice
 from models.errors import EngineFailure, ModelError
 from models.prediction import Prediction
 from models.preview import render_preview
-from models.registry import load_model
+from models.registry import load_model, use_shelf
 from models.volume import Volume
 from services.errors import Reject, Retry
 from services.inference.calibrations import read_calibrations
@@ -50,7 +50,9 @@ class Replica:
         timeout_s: float,
         calibration: ModelCalibration | None = None,
         engine_cache: Path | None = None,
+        models_dir: Path | None = None,
     ) -> None:
+        use_shelf(models_dir)
         self._model = load_model(
             model, threads=threads, engine=engine, calibration=calibration, engine_cache=engine_cache
         )
@@ -122,6 +124,7 @@ class ModelServer:
                 settings.timeout_s,
                 calibrations.get(model),
                 None if settings.engine_cache is None else settings.engine_cache.resolve(),
+                None if settings.models_dir is None else settings.models_dir.resolve(),
             )
             self._handles[model] = serve.run(application, name=model, route_prefix=None)
 

@@ -26,8 +26,9 @@ def serve_config(settings: InferenceSettings) -> dict[str, Any]:
             "engine": settings.engine,
             "timeout_s": settings.timeout_s,
         }
-        if settings.engine_cache is not None:
-            arguments["engine_cache"] = str(settings.engine_cache)
+        for name in ("engine_cache", "models_dir"):
+            if (folder := getattr(settings, name)) is not None:
+                arguments[name] = str(folder)
         if model in calibrations:
             arguments["calibration"] = calibrations[model].model_dump(mode="json", exclude_unset=True)
         applications.append(
