@@ -185,6 +185,9 @@ def _properties() -> Json:
                 "dashboard": _object({"enabled": flag, "labels": words}),
             }
         ),
+        "reconcile": _object(
+            {"schedule": name, "since": {"type": "string", "pattern": "^[0-9]{1,5}[hdw]$"}, "pull": flag}
+        ),
         "networkPolicy": _object(
             {
                 "enabled": flag,

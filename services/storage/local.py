@@ -5,8 +5,10 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from services.errors import SettingsError
 
@@ -59,6 +61,20 @@ class LocalStore:
     def get(self, key: str) -> bytes:
         try:
             return self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise KeyError(key) from None
+
+    def holds(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def every_key(self) -> Iterator[str]:
+        for shard in sorted(self._root.iterdir()):
+            if shard.is_dir():
+                yield from (path.name for path in shard.iterdir() if _KEY.fullmatch(path.name))
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            return self._path(key).open("rb")
         except FileNotFoundError:
             raise KeyError(key) from None
 

@@ -1,6 +1,7 @@
 """The port every byte store implements."""
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
 
 
 class Store(Protocol):
@@ -14,6 +15,15 @@ class Store(Protocol):
 
     def get(self, key: str) -> bytes:
         """The bytes under `key`; KeyError when there are none."""
+
+    def holds(self, key: str) -> bool:
+        """Whether there are bytes under `key`."""
+
+    def every_key(self) -> Iterator[str]:
+        """Every key there is, in no order."""
+
+    def open(self, key: str) -> BinaryIO:
+        """The bytes under `key` as a file to read and seek in; KeyError when there are none."""
 
     def free_bytes(self) -> int:
         """Room left, in bytes."""

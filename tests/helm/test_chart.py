@@ -105,7 +105,9 @@ def test_every_manifest_is_what_its_api_takes(values: Path | None) -> None:
 @every_example
 def test_every_pod_keeps_the_rules(values: Path | None) -> None:
     manifests = render(values)
-    assert len(list(pods(manifests))) == 8  # router, worker, web, inference, metrics, migrate, Ray's head and workers
+    jobs = sum(entry["kind"] == "CronJob" for entry in manifests)
+    # router, worker, web, inference, metrics, migrate, Ray's head and workers
+    assert len(list(pods(manifests))) == 8 + jobs
     assert broken_rules(manifests) == []
 
 
@@ -271,6 +273,8 @@ def test_every_command_port_and_variable_exists(values: Path | None) -> None:
         [container] = pod["containers"]
         command, *options = container["args"]
         assert command in commands
+        if command == "reconcile":
+            options = options[2:]  # --since 1d
         assert options in ([], ["--config", "/etc/nightjar/nightjar.yaml"])
         for port in container.get("ports", []):
             assert ports[port["name"]] == port["containerPort"]

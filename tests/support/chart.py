@@ -70,6 +70,8 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
         name = f"{entry['kind']} {entry['metadata']['name']}"
         if entry["kind"] in ("Deployment", "Job", "StatefulSet", "DaemonSet"):
             yield name, entry["spec"]["template"]["spec"]
+        elif entry["kind"] == "CronJob":
+            yield name, entry["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         elif entry["kind"] == "RayService":
             cluster = entry["spec"]["rayClusterConfig"]
             yield f"{name} head", cluster["headGroupSpec"]["template"]["spec"]
@@ -83,7 +85,7 @@ def broken_rules(manifests: list[Manifest]) -> list[str]:
         f"{name}, {what}"
         for name, pod in pods(manifests)
         for container in (*pod.get("initContainers", []), *pod["containers"])
-        for what in (*_pod_breaks(pod), *_container_breaks(container, runs_on=not name.startswith("Job")))
+        for what in (*_pod_breaks(pod), *_container_breaks(container, runs_on=not name.startswith(("Job", "CronJob"))))
     ]
 
 

@@ -1,0 +1,123 @@
+"""Commands that keep and prove custody: reconcile, backup, restore."""
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from services.console import AsJson, Config, err, out, print_json, running_settings
+from services.errors import SettingsError
+from services.settings import load_settings
+
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (reconcile, backup, restore):
+        app.command()(command)
+
+
+def reconcile(
+    since: Annotated[str, typer.Option(help="How far back: 12h, 3d, 2w.")] = "1d",
+    pull: Annotated[bool, typer.Option("--pull", help="Have the PACS send what is missing here.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the ledger with its bytes and with the PACS. Example: nightjar reconcile --since 2d --pull"""
+    from services.operations.archive import Archive
+    from services.operations.reconcile import reconcile as compare
+    from services.operations.reconcile import render
+    from services.parts import open_context
+
+    back = _span(since)
+    settings = running_settings(config)
+    if pull and settings.archive is None:
+        raise SettingsError("--pull: there is no PACS to ask. Name one in the settings (archive).")
+    archive = None if settings.archive is None else Archive(settings.archive, settings.router.ae_title)
+    with open_context(settings) as context, Progress(console=err, transient=True) as progress:
+        task = progress.add_task("Comparing", total=None)
+        found = compare(
+            context,
+            archive,
+            since=datetime.now(UTC) - back,
+            pull=pull,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        out.print(render(found))
+    if found.differences:
+        raise typer.Exit(1)
+
+
+def _span(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([hdw])", text)
+    if found is None or int(found[1]) == 0:
+        raise SettingsError(f"--since {text}: write hours, days or weeks, such as 12h, 3d or 2w.")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+def backup(
+    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the ledger and all bytes while the service runs; again into the same folder copies what is new.
+
+    Example: nightjar backup /mnt/backup/nightjar
+    """
+    from services.operations.backup import back_up
+    from services.storage import LocalStore
+
+    settings = running_settings(config)
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("Copying", total=None)
+        made = back_up(
+            settings.database_url,
+            LocalStore(settings.store_path),
+            directory,
+            lambda done: progress.update(task, completed=done),
+        )
+    if as_json:
+        print_json(asdict(made))
+    else:
+        out.print(
+            f"{directory}: the ledger (schema {made.schema}) and {made.objects} byte objects, {made.copied} of them "
+            "new.",
+            highlight=False,
+        )
+
+
+def restore(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back into an empty database and a store. Example: nightjar restore /mnt/backup/nightjar"""
+    from services.embedded import database_of
+    from services.operations.backup import restore as bring_back
+    from services.storage import LocalStore
+
+    settings = load_settings(config)
+    with database_of(settings) as database_url, Progress(console=err, transient=True) as progress:
+        task = progress.add_task("Copying", total=None)
+        restored = bring_back(
+            database_url,
+            LocalStore(settings.store_path),
+            directory,
+            lambda done: progress.update(task, completed=done),
+        )
+    if as_json:
+        print_json(asdict(restored))
+    else:
+        out.print(
+            f"Restored the backup of {restored.at}: schema {restored.schema}, {restored.objects} byte objects. Start "
+            "the service, then `nightjar reconcile --pull` fetches what came since.",
+            highlight=False,
+        )

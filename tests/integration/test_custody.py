@@ -1,0 +1,205 @@
+"""The ledger against DCMTK's PACS and against its own bytes; backup, loss, restore, and the PACS sending again."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from support.dcmqrscp import AE_TITLE, run_dcmqrscp
+from support.deliveries import queue_deliveries
+from support.instances import ct, write
+from support.storescp import free_port
+
+from dicom_router.listener import Listener
+from services.context import Context
+from services.ledger.database import Pool, open_pool
+from services.operations.archive import Archive, ArchiveError
+from services.operations.backup import BackupError, back_up, restore
+from services.operations.reconcile import Difference, reconcile
+from services.settings import ArchiveSettings
+from services.storage import LocalStore
+
+TODAY = f"{datetime.now(UTC):%Y%m%d}"
+HEAD, OTHER = "1.2.826.0.1.3680043.10.543.1", "1.2.826.0.1.3680043.10.543.2"
+
+
+@pytest.fixture
+def site(context: Context, tmp_path: Path) -> Iterator[Context]:
+    """A listener of ours and DCMTK's PACS, each knowing the other; ten minutes from now, when all is quiet."""
+    port, archive_port = free_port(), free_port()
+    archive = ArchiveSettings(
+        ae_title=AE_TITLE, host="127.0.0.1", port=archive_port, modalities=("CT",), destination=None, timeout_s=20
+    )
+    router = context.settings.router.model_copy(update={"port": port, "low_disk_mb": 0})
+    settings = context.settings.model_copy(update={"router": router, "archive": archive})
+    context = replace(context, settings=settings)
+    listener = Listener(context)
+    listener.start()
+    try:
+        with run_dcmqrscp(tmp_path / "pacs", archive_port, knows=(router.ae_title, port)):
+            yield replace(context, now=lambda: datetime.now(UTC) + timedelta(minutes=10))
+    finally:
+        listener.stop()
+
+
+def _send(port: int, title: str, files: list[Path]) -> None:
+    command = ["/usr/bin/storescu", "-aet", "SCANNER", "-aec", title, "127.0.0.1", str(port), *map(str, files)]
+    subprocess.run(command, check=True, timeout=120, env=os.environ | {"TCP_NODELAY": "1"})
+
+
+def _slices(folder: Path, study: int, count: int) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    return [write(ct(k, study=study, StudyDate=TODAY), folder / f"{study}-{k}.dcm") for k in range(count)]
+
+
+def _archive(context: Context) -> Archive:
+    assert context.settings.archive is not None
+    return Archive(context.settings.archive, context.settings.router.ae_title)
+
+
+def _compare(context: Context, *, pull: bool = False) -> dict[tuple[str, str], int]:
+    """(kind, study) -> instances."""
+    since = datetime.now(UTC) - timedelta(days=1)
+    found = reconcile(context, _archive(context), since=since, pull=pull)
+    return {(entry.kind, entry.study_uid): len(entry.instances) for entry in found.differences}
+
+
+def test_what_the_pacs_has_and_we_do_not_is_named_and_fetched(site: Context, tmp_path: Path) -> None:
+    head, other = _slices(tmp_path / "in", 1, 6), _slices(tmp_path / "in", 2, 3)
+    assert site.settings.archive is not None
+    _send(site.settings.archive.port, AE_TITLE, head + other)
+    _send(site.settings.router.port, site.settings.router.ae_title, head[:4])
+
+    expected = {("missing here", HEAD): 2, ("missing here", OTHER): 3, ("no end state", HEAD): 0}
+    assert _compare(site) == expected
+    assert _compare(site, pull=True) == expected
+    assert _compare(site) == {("no end state", HEAD): 0, ("no end state", OTHER): 0}
+    with site.pool.connection() as connection:
+        rows = connection.execute("SELECT differences FROM reconciliation ORDER BY id").fetchall()
+    assert [row["differences"] for row in rows] == [3, 3, 2]
+
+
+def test_what_we_have_and_the_pacs_does_not_is_named(site: Context, tmp_path: Path) -> None:
+    assert site.settings.archive is not None
+    head = _slices(tmp_path / "in", 1, 3)
+    _send(site.settings.archive.port, AE_TITLE, head[:2])
+    _send(site.settings.router.port, site.settings.router.ae_title, head)
+    queued = queue_deliveries(site, "pacs")
+    with site.pool.connection() as connection:
+        connection.execute("UPDATE study SET first_instance_at = now(), last_instance_at = now()")
+        connection.execute("UPDATE delivery SET state = 'delivered' WHERE id = %s", [queued["sr"].delivery_id])
+        connection.execute("UPDATE study SET state = 'parked'")
+    archive = site.settings.archive.model_copy(update={"destination": "pacs"})
+    site = replace(site, settings=site.settings.model_copy(update={"archive": archive}))
+
+    found = reconcile(site, _archive(site), since=datetime.now(UTC) - timedelta(days=1))
+
+    assert {entry.kind for entry in found.differences} == {"missing in the PACS", "result missing in the PACS"}
+    assert [entry.instances for entry in found.differences if entry.kind == "missing in the PACS"] == [(f"{HEAD}.1.3",)]
+    assert [entry.instances for entry in found.differences if entry.kind == "result missing in the PACS"] == [
+        (queued["sr"].sop_instance_uid,)
+    ]
+
+
+def test_a_study_that_still_arrives_is_left_out(site: Context, tmp_path: Path) -> None:
+    assert site.settings.archive is not None
+    head = _slices(tmp_path / "in", 1, 3)
+    _send(site.settings.archive.port, AE_TITLE, head)
+    _send(site.settings.router.port, site.settings.router.ae_title, head[:1])
+    site = replace(site, now=lambda: datetime.now(UTC))
+    found = reconcile(site, _archive(site), since=datetime.now(UTC) - timedelta(days=1))
+    assert (found.unsettled, found.differences) == (1, ())
+
+
+def test_lost_bytes_are_found_without_a_pacs(site: Context, tmp_path: Path) -> None:
+    _send(site.settings.router.port, site.settings.router.ae_title, _slices(tmp_path / "in", 1, 2))
+    with site.pool.connection() as connection:
+        connection.execute("UPDATE study SET state = 'parked'")
+        row = connection.execute("SELECT digest, sop_instance_uid FROM instance LIMIT 1").fetchone()
+    assert row is not None
+    next(site.settings.store_path.glob(f"*/{row['digest']}")).unlink()
+    found = reconcile(site, None, since=datetime.now(UTC) - timedelta(days=1))
+    assert found.differences == (Difference("bytes missing", HEAD, "", (row["sop_instance_uid"],)),)
+
+
+def test_a_pacs_that_does_not_answer_is_an_error_and_no_comparison(site: Context) -> None:
+    assert site.settings.archive is not None
+    nobody = Archive(site.settings.archive.model_copy(update={"port": free_port()}), "NIGHTJAR")
+    with pytest.raises(ArchiveError, match="does not answer"):
+        reconcile(site, nobody, since=datetime.now(UTC) - timedelta(days=1))
+    with site.pool.connection() as connection:
+        assert connection.execute("SELECT FROM reconciliation").fetchall() == []
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """A database without a ledger."""
+    with psycopg.connect(postgres.replace("{}", "postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE restored")
+        yield postgres.replace("{}", "restored")
+        connection.execute("DROP DATABASE restored WITH (FORCE)")
+
+
+def _instances(pool: Pool) -> list[str]:
+    with pool.connection() as connection:
+        rows = connection.execute("SELECT sop_instance_uid FROM instance ORDER BY 1").fetchall()
+    return [row["sop_instance_uid"] for row in rows]
+
+
+def test_after_a_restore_the_pacs_sends_what_came_since(site: Context, tmp_path: Path, empty_database: str) -> None:
+    assert site.settings.archive is not None
+    head, other = _slices(tmp_path / "in", 1, 4), _slices(tmp_path / "in", 2, 2)
+    title, port = site.settings.router.ae_title, site.settings.router.port
+    _send(site.settings.archive.port, AE_TITLE, head + other)
+    _send(port, title, head[:3])
+    backup = tmp_path / "backup"
+    first = back_up(site.settings.database_url, site.store, backup)
+    _send(port, title, head[3:])
+    second = back_up(site.settings.database_url, site.store, backup)
+    assert (first.objects, first.copied, second.objects, second.copied) == (3, 3, 4, 1)
+    _send(port, title, other)  # after the last backup: lost with the machine
+
+    store = LocalStore(tmp_path / "new-store")
+    assert restore(empty_database, store, backup) == second
+    pool = open_pool(empty_database)
+    try:
+        assert _instances(pool) == [f"{HEAD}.1.{k + 1}" for k in range(4)]
+        settings = site.settings.model_copy(
+            update={"database": site.settings.database.model_copy(update={"url": empty_database})}
+        )
+        # The listener that the PACS sends to is the old site's; what it asks for is what the new one lacks.
+        found = reconcile(
+            replace(site, settings=settings, pool=pool, store=store),
+            _archive(site),
+            since=datetime.now(UTC) - timedelta(days=1),
+            pull=True,
+        )
+        assert [entry.study_uid for entry in found.differences if entry.kind == "missing here"] == [OTHER]
+        assert found.pulled == 1
+    finally:
+        pool.close()
+
+
+def test_a_backup_that_is_not_whole_is_refused(context: Context, tmp_path: Path, empty_database: str) -> None:
+    context.store.put(b"bytes")
+    backup = tmp_path / "backup"
+    back_up(context.settings.database_url, context.store, backup)
+    with pytest.raises(BackupError, match="holds a ledger already"):
+        restore(context.settings.database_url, context.store, backup)
+    dump = backup / "ledger.dump"
+    dump.write_bytes(dump.read_bytes()[:-1])
+    with pytest.raises(BackupError, match="SHA-256 differs"):
+        restore(empty_database, context.store, backup)
+    (backup / "backup.json").unlink()
+    with pytest.raises(BackupError, match="no whole backup"):
+        restore(empty_database, context.store, backup)
+
+
+def test_without_a_ledger_there_is_nothing_to_back_up(empty_database: str, tmp_path: Path, context: Context) -> None:
+    with pytest.raises(BackupError, match="no ledger yet"):
+        back_up(empty_database, context.store, tmp_path / "backup")
+    assert not (tmp_path / "backup" / "backup.json").exists()
