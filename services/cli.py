@@ -1,10 +1,12 @@
 """The `nightjar` command. Exit codes: 0 done, 1 the answer is "no", 2 wrong use or configuration."""
 
 import logging
+import math
 import os
 import secrets
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -157,8 +159,12 @@ def account(
     name: str,
     role: Annotated[list[str], typer.Option(help="Such as radiologist; may be repeated.")],
     config: Config = None,
+    experience_years: Annotated[
+        int | None, typer.Option(min=0, max=70, help="Years of reading such images, for annotators and reviewers.")
+    ] = None,
 ) -> None:
     """Add an account and print its password once. Example: nightjar account ana.silva --role radiologist"""
+    from services.ledger import courses
     from services.ledger.accounts import Role, create_account
     from services.parts import open_context
 
@@ -168,6 +174,9 @@ def account(
     password = secrets.token_urlsafe(12)
     with open_context(running_settings(config)) as context, context.pool.connection() as connection:
         create_account(connection, name, password, [Role(entry) for entry in role])
+        if experience_years is not None:
+            today = context.now().date()
+            courses.record_experience(connection, name, today - timedelta(days=math.ceil(365.25 * experience_years)))
     out.print(f"Sign in {name} / {password} (shown once)", highlight=False)
 
 
