@@ -55,21 +55,31 @@ def hand_in(
     handed: Annotation,
 ) -> None:
     """Go on from a submitted mask. The caller holds the workitem."""
+    if slot.is_annotator:
+        hand_in_reading(context, connection, item, task, slot, account.name, handed)
+        return
     workitems.hand_in(connection, item, slot, handed.id)
-    if slot is Slot.REVIEWER:
-        workitems.let_stand(connection, item, handed.id)
-    elif slot is Slot.ARBITER:
-        workitems.let_stand(connection, item, handed.id)
-        move(connection, item, State.ARBITRATED, account, Role.ARBITER, None)
-    else:
-        _settle_readings(context, connection, item, task, account)
+    workitems.let_stand(connection, item, handed.id)
+    if slot is Slot.ARBITER:
+        move(connection, item, State.ARBITRATED, account.name, Role.ARBITER, None)
+
+
+def hand_in_reading(
+    context: Context, connection: Connection, item: Workitem, task: Task, slot: Slot, author: str, handed: Annotation
+) -> None:
+    """Go on from an annotator's mask: once every reading of the round is there, annotated, and perhaps disputed.
+
+    The caller holds the workitem.
+    """
+    workitems.hand_in(connection, item, slot, handed.id)
+    _settle_readings(context, connection, item, task, author)
 
 
 def move(
     connection: Connection,
     item: Workitem,
     target: State,
-    account: Account | None,
+    account: str | None,
     role: Role | None,
     reason: str | None,
 ) -> None:
@@ -78,25 +88,25 @@ def move(
         connection,
         item,
         target,
-        account=account.name if account is not None else None,
+        account=account,
         role=role.value if role is not None else None,
         reason=reason,
         next_round=MOVES[item.state, target].opens_round,
     )
 
 
-def _settle_readings(context: Context, connection: Connection, item: Workitem, task: Task, account: Account) -> None:
+def _settle_readings(context: Context, connection: Connection, item: Workitem, task: Task, author: str) -> None:
     """Once every reading of the round is handed in: annotated, and disputed where two differ too much."""
     item = workitems.read(connection, item.id) or item
     handed = [item.reading(slot) for slot in item.annotator_slots]
     identifiers = [each.submitted_id for each in handed if each is not None and each.submitted_id is not None]
     if len(identifiers) < item.readers:
         return
-    move(connection, item, State.ANNOTATED, account, Role.ANNOTATOR, None)
+    move(connection, item, State.ANNOTATED, author, Role.ANNOTATOR, None)
     if item.purpose is not Purpose.WORK:
         workitems.let_stand(connection, item, identifiers[0])
         if item.purpose is Purpose.TEST:
-            course.settle_test(context, connection, account.name, task, item.attempt)
+            course.settle_test(context, connection, author, task, item.attempt)
     elif item.readers == 1:
         workitems.let_stand(connection, item, identifiers[0])
     else:

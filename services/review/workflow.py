@@ -306,7 +306,7 @@ def _hold_review(
 
 def _move(connection: Connection, item: Workitem, target: State, account: Account, reason: str | None) -> None:
     refuse_unless_legal(item.state, target, account.roles, reason)
-    settling.move(connection, item, target, account, role_for(item.state, target, account.roles), reason)
+    settling.move(connection, item, target, account.name, role_for(item.state, target, account.roles), reason)
 
 
 def _refuse_course(item: Workitem) -> None:

@@ -22,6 +22,8 @@ from services.ledger.opinions import Reason, Verdict, say
 from services.ledger.workitems import Purpose, State
 from services.results.uids import derive_uid
 from services.review import selection, sources
+from services.review.arrival import arrived
+from services.review.errors import Conflict, NotFound
 from services.review.extension import EXTENSION
 from services.review.masks import Mask, decode, encode
 from services.review.states import MOVES
@@ -422,3 +424,18 @@ def test_the_pages_show_each_their_own(context: Context, people: dict[str, Perso
     with context.pool.connection() as connection:
         actions = {row["action"] for row in connection.execute("SELECT action FROM audit WHERE account = 'ana'")}
     assert {"review queue", "workitem", "workitem taken", "image quality", "comment"} <= actions
+
+
+def test_a_correction_from_elsewhere_is_the_first_reading(context: Context, people: dict[str, Person]) -> None:
+    _, series_uid, analysis, answer = add_answer(context)
+    mask = Mask(answer, sources.read_grid(context, series_uid))
+    item = arrived(context, analysis, mask, author="Dr Away", tool="C-STORE from 3D Slicer")
+    assert arrived(context, analysis, mask, author="Dr Away", tool="C-STORE from 3D Slicer") == item
+    [row] = people["cy"].get("/workitems", tab="review")
+    assert (row["cause"], row["holders"], row["unchanged"]) == ("arrival", {"A": "Dr Away"}, True)
+    other = answer.copy()
+    other[2] = 0
+    with pytest.raises(Conflict, match="is annotated"):
+        arrived(context, analysis, Mask(other, mask.grid), author="Dr Late", tool="C-STORE")
+    with pytest.raises(NotFound):
+        arrived(context, analysis + 1, mask, author="Dr Away", tool="C-STORE")
