@@ -20,13 +20,14 @@ _hasher = PasswordHasher()
 
 
 class Role(StrEnum):
-    """What an account may do; an account may have several."""
+    """What an account may do; an account may have several. A system is no person: DICOMweb and no page."""
 
     RADIOLOGIST = "radiologist"
     ANNOTATOR = "annotator"
     REVIEWER = "reviewer"
     ARBITER = "arbiter"
     ADMINISTRATOR = "administrator"
+    SYSTEM = "system"
 
 
 @dataclass(frozen=True)

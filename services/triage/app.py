@@ -26,6 +26,7 @@ from services.operations.heartbeat import Heartbeat
 from services.triage import api, burden, claiming, finding, language, pages, pictures, shift, sign_in, viewer
 from services.triage.guard import Guard
 from services.triage.live import LiveFeed
+from services.triage.programs import Programs
 from services.triage.sessions import FailureBrake, Sessions, load_key
 from services.triage.site import Extension, Site, error_response, log_failure, make_templates
 
@@ -128,7 +129,14 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
             gettext("The worklist itself is not affected. The error is in the log."),
         )
 
-    app.add_middleware(Guard, pool=context.pool, sessions=site.sessions, on_failure=on_failure)
+    app.add_middleware(
+        Guard,
+        pool=context.pool,
+        sessions=site.sessions,
+        programs=Programs(site.brake),
+        on_failure=on_failure,
+        policies={prefix: policy for each in extensions for prefix, policy in each.policies.items()},
+    )
     return app
 
 

@@ -35,7 +35,7 @@ def read_filters(
 def look_at_worklist(request: Request, site: Site, account: Account, filters: Filters) -> Worklist:
     """The list as of now; the look is in the audit trail before anything is shown."""
     now = site.context.now()
-    if site.looks.is_new(account.name, address_of(request), now):
+    if site.looks.is_new(now, account.name, address_of(request)):
         with site.connection() as connection:
             audit(connection, request, "worklist", account)
     with site.connection() as connection:

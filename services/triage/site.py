@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -36,6 +36,9 @@ from services.triage.words import capital, kind_words, list_of, role_name, state
 
 FIXED_LINE = mark("Prioritisation only. Not for diagnosis. Read the full study in PACS.")
 LIVE_HEADER = "x-nightjar-live"
+PROGRAMS = "/dicom-web/"
+"""Addresses that programs use: they sign in with every request, and an error is JSON."""
+
 # The ledger answers in milliseconds or is in trouble; a page that says so beats one that hangs.
 CONNECTION_WAIT_S = 4.0
 # A live list refetches at every change; one row a minute and reader says that they were looking.
@@ -49,18 +52,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Looks:
-    """Remembers who was recorded looking at the list a moment ago."""
+    """Remembers who was recorded looking at what a moment ago."""
 
-    _last: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _last: dict[tuple[str, ...], datetime] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def is_new(self, account: str, address: str, now: datetime) -> bool:
+    def is_new(self, now: datetime, *look: str) -> bool:
+        """Whether this look, by whom, from where and at what, is the first of its kind in the last minute."""
         with self._lock:
             for key in [key for key, at in self._last.items() if now - at >= LOOK_PERIOD]:
                 del self._last[key]
-            if (account, address) in self._last:
+            if look in self._last:
                 return False
-            self._last[account, address] = now
+            self._last[look] = now
             return True
 
 
@@ -94,12 +98,14 @@ class Extension:
     Attributes:
         templates: directory of its templates, which may extend ours.
         static: directory served under /static/ and the extension's name.
+        policies: a Content-Security-Policy of its own for addresses with a prefix, such as another application's.
     """
 
     name: str
     routers: tuple[APIRouter, ...]
     templates: Path | None = None
     static: Path | None = None
+    policies: Mapping[str, str] = field(default_factory=dict)
 
 
 def get_site(request: Request) -> Site:
@@ -153,7 +159,7 @@ def done(request: Request, target: str = "/") -> Response:
 
 
 def wants_json(path: str, headers: Headers) -> bool:
-    return path.startswith(("/api/", "/events", "/healthz", "/readyz")) or LIVE_HEADER in headers
+    return path.startswith(("/api/", "/events", "/healthz", "/readyz", PROGRAMS)) or LIVE_HEADER in headers
 
 
 def error_response(site: Site, request: Request, status_code: int, title: str, detail: str) -> Response:

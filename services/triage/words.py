@@ -27,6 +27,7 @@ ROLES = {
     Role.REVIEWER: mark("reviewer"),
     Role.ARBITER: mark("arbiter"),
     Role.ADMINISTRATOR: mark("administrator"),
+    Role.SYSTEM: mark("system"),
 }
 
 KINDS = {"webhook": mark("Webhook"), "email": mark("E-mail"), "hl7": mark("HL7 message")}

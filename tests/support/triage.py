@@ -3,7 +3,7 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,7 @@ from services.context import Context
 from services.ledger.accounts import Role, create_account
 from services.ledger.database import Connection
 from services.triage.app import WebServer, bind, create_app, make_server
+from services.triage.site import Extension
 
 PASSWORD = "correct horse battery"
 _FAR_FROM_REAL = "1.2.826.0.1.3680043.8.498."
@@ -167,8 +168,8 @@ def draw_preview(seed: int, marked: bool) -> bytes:
 class ServedPages:
     """The pages on a loopback port that can be stopped and started again, as an upgrade would."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, extensions: Sequence[Extension] = ()) -> None:
+        self._context, self._extensions = context, extensions
         self.port = 0
         self._server: WebServer | None = None
         self._thread: threading.Thread | None = None
@@ -180,7 +181,7 @@ class ServedPages:
     def start(self) -> None:
         listener = bind("127.0.0.1", self.port)
         self.port = listener.getsockname()[1]
-        server = make_server(create_app(self._context))
+        server = make_server(create_app(self._context, self._extensions))
         self._thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
         self._thread.start()
         self._server = server
@@ -196,8 +197,8 @@ class ServedPages:
 
 
 @contextmanager
-def served(context: Context) -> Iterator[ServedPages]:
-    pages = ServedPages(context)
+def served(context: Context, extensions: Sequence[Extension] = ()) -> Iterator[ServedPages]:
+    pages = ServedPages(context, extensions)
     pages.start()
     try:
         yield pages
