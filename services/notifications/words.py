@@ -18,7 +18,7 @@ def headline(announcement: Announcement) -> str:
     """One line without anything of the patient: `Immediate: suspected IPH, IVH`."""
     if announcement.is_test:
         return gettext("Test notification")
-    labels = ", ".join(flag.label for flag in announcement.flags)
+    labels = ", ".join(look_up(flag.label) for flag in announcement.flags)
     return gettext(
         "%(urgency)s: suspected %(findings)s", urgency=look_up(_URGENCIES[announcement.urgency]), findings=labels
     )
@@ -30,7 +30,7 @@ def lines(announcement: Announcement) -> list[str]:
     if announcement.is_test:
         said += [gettext("This is a test. It is about no patient."), ""]
     for flag in announcement.flags:
-        said.append(gettext("Suspected %(finding)s", finding=f"{flag.label} {flag.volume_ml:.1f} mL"))
+        said.append(gettext("Suspected %(finding)s", finding=f"{look_up(flag.label)} {flag.volume_ml:.1f} mL"))
     named = (
         (gettext("Accession number"), announcement.accession_number),
         (gettext("Patient ID"), announcement.patient_id),

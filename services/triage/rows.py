@@ -14,6 +14,7 @@ from models.prediction import Urgency
 from services.languages import gettext, mark, ngettext
 from services.languages.formats import format_day, format_number
 from services.languages.recorded import say_again
+from services.languages.speaking import look_up
 from services.ledger.opinions import Opinion, dismissal
 from services.ledger.worklist import FindingFacts, StudyFacts
 
@@ -210,7 +211,7 @@ def dismissal_of(study: StudyFacts) -> Opinion | None:
 
 
 def suspected(finding: FindingFacts) -> str:
-    return gettext("Suspected %(finding)s", finding=f"{finding.label} {format_volume(finding.volume_ml)}")
+    return gettext("Suspected %(finding)s", finding=f"{look_up(finding.label)} {format_volume(finding.volume_ml)}")
 
 
 def format_volume(volume_ml: float) -> str:

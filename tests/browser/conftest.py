@@ -74,12 +74,12 @@ def new_page(chromium: Browser, pages: ServedPages) -> Iterator[NewPage]:
 
 @pytest.fixture
 def looks_fine(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
-    """No accessibility violation and no sideways scrolling; keeps a screenshot where NIGHTJAR_SCREENSHOTS says."""
+    """No accessibility violation, no sideways scrolling; keeps a screenshot, in screenshots/ unless told otherwise."""
 
     def check(page: Page, name: str) -> None:
-        if directory := os.environ.get("NIGHTJAR_SCREENSHOTS"):
-            Path(directory).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=Path(directory) / f"{name}.png")
+        directory = Path(os.environ.get("NIGHTJAR_SCREENSHOTS", "screenshots"))
+        directory.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=directory / f"{name}.png")
         page.evaluate(_AXE.read_text())
         violations = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
         assert violations == []

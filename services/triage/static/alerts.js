@@ -36,8 +36,8 @@ export function raiseAlerts(main, call) {
   const shape = row.querySelector(".shape").cloneNode(true);
   const suspected = row.querySelector(".suspected")?.textContent ?? row.querySelector(".ai").textContent;
   const patient = row.querySelector("a.open");
-  const more = rows.length > 1 ? ` · ${_("%(count)s more", { count: rows.length - 1 })}` : "";
-  const text = element("p", {}, element("b", { textContent: _("Immediate") }), ` · ${suspected} · ${patient.textContent}${more}`);
+  const more = rows.length > 1 ? _("%(count)s more", { count: rows.length - 1 }) : "";
+  const text = element("p", {}, element("b", { textContent: _("Immediate") }), ` · ${suspected} · ${[patient.textContent, more].filter(Boolean).join(" · ")}`);
   const open = element("a", { className: "button", href: patient.href, textContent: _("Open") });
   const done = element("button", { type: "button", textContent: rows.length > 1 ? _("Acknowledge all %(count)s", { count: rows.length }) : _("Acknowledge") });
   done.addEventListener("click", () => {
