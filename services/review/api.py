@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from services.languages import gettext
 from services.ledger import accepted, workitems
 from services.ledger.accounts import Account, find_account
 from services.ledger.workitems import Purpose, Slot, State
@@ -193,7 +194,7 @@ async def save(
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_MASK_BYTES:
-            raise HTTPException(413, f"A mask is at most {LARGEST_MASK_BYTES >> 20} MiB.")
+            raise HTTPException(413, gettext("A mask is at most %(size)s MiB.", size=LARGEST_MASK_BYTES >> 20))
     return await run_in_threadpool(_save, request, site, account, item, bytes(body), base, tool, submit=submit)
 
 
@@ -203,7 +204,9 @@ def _save(
     try:
         mask = decode(body)
     except ValueError:
-        raise HTTPException(422, "These bytes are not a stored mask, or not all of one. Nothing was saved.") from None
+        raise HTTPException(
+            422, gettext("These bytes are not a stored mask, or not all of one. Nothing was saved.")
+        ) from None
     with refusals():
         saved = workflow.save(site.context, account, item, mask, base_digest=base, tool=tool, submit=submit)
     _audit(request, site, account, "mask handed in" if submit else "mask saved", item)
@@ -293,7 +296,7 @@ def _person(site: Site, name: str) -> Account:
     with site.connection() as connection:
         found = find_account(connection, name)
     if found is None:
-        raise HTTPException(404, "There is no account of this name.")
+        raise HTTPException(404, gettext("There is no account of this name."))
     return found
 
 

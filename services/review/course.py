@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.context import Context
-from services.datasets.evaluation.agreement import icc
 from services.ledger import annotations, courses, workitems
 from services.ledger.accounts import Account
 from services.ledger.courses import Admission, ReferenceCase
@@ -71,6 +70,8 @@ def settle_test(context: Context, connection: Connection, account: str, task: Ta
     A label that neither the reader nor the reference has counts for nothing. Without spread between the cases there is
     no ICC, and the test is not passed: it cannot show what it is for.
     """
+    from services.datasets.evaluation.agreement import icc  # scipy.stats takes a second, and every part imports this
+
     items = [
         item
         for item in workitems.of_course(connection, account, task.name)

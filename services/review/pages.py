@@ -6,15 +6,28 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from services.languages import gettext
 from services.ledger import annotations, courses, gradings, images, selecting, workitems
 from services.ledger.accounts import Account, Role, find_account
 from services.ledger.workitems import Purpose, Slot, State
-from services.review import access, conformance, course, listing, opening, reliability, selection, states, workflow
+from services.review import (
+    access,
+    conformance,
+    course,
+    listing,
+    opening,
+    reliability,
+    selection,
+    states,
+    words,
+    workflow,
+)
 from services.review.listing import Tab
 from services.review.people import Expert, Lead, refusals
 from services.review.qualification import ROLES
 from services.review.tasks import find_task
 from services.triage.site import LIVE_HEADER, Site, SiteDependency, audit
+from services.triage.words import URGENCIES
 
 router = APIRouter(include_in_schema=False, prefix="/review")
 
@@ -52,6 +65,8 @@ def show_queue(
         mine=mine,
         course_items=own,
         tasks=tasks,
+        words=words,
+        urgencies={int(urgency): text for urgency, text in URGENCIES.items()},
         version=version,
         is_lead=_is_lead(account),
         limit=listing.ROWS_SHOWN,
@@ -65,7 +80,13 @@ def show_workload(request: Request, site: SiteDependency, account: Lead) -> Resp
         loads = listing.workload(connection, tasks, site.context.now())
         audit(connection, request, "workload", account)
     return site.render(
-        request, "workload.html", loads=loads, tasks=tasks, slots=tuple(Slot)[:4], today=site.context.now().date()
+        request,
+        "workload.html",
+        loads=loads,
+        tasks=tasks,
+        words=words,
+        slots=tuple(Slot)[:4],
+        today=site.context.now().date(),
     )
 
 
@@ -77,7 +98,7 @@ def show_new(
     with site.connection() as connection:
         study_uid = selecting.find_study(connection, study)
         if study_uid is None:
-            raise HTTPException(404, "There is no such study here.")
+            raise HTTPException(404, gettext("There is no such study here."))
         audit(connection, request, "study", account, study_uid=study_uid)
         existing = workitems.of_study(connection, study_uid)
         series = images.list_image_series(connection, study_uid)
@@ -88,6 +109,7 @@ def show_new(
         tasks=opening.tasks_of(site.context),
         existing=existing,
         series=series,
+        words=words,
     )
 
 
@@ -115,22 +137,27 @@ def make(
 @router.get("/tasks/{task}")
 def show_task(request: Request, site: SiteDependency, account: Expert, task: str) -> Response:
     """A task type: its rules, one's own training and test, and how well its readers agree."""
+    is_lead = _is_lead(account)
     with refusals(), site.connection() as connection:
         found = find_task(opening.tasks_of(site.context), task)
-        return site.render(
-            request,
-            "task.html",
-            task=found,
-            progress=course.progress(site.context, connection, account, found),
-            is_annotator=Role.ANNOTATOR in account.roles,
-            is_lead=_is_lead(account),
-            reliability=reliability.of_task(connection, found) if _is_lead(account) else None,
-            references=courses.references(connection, found.name) if _is_lead(account) else (),
-            admissions=[each for each in courses.admissions(connection) if each.task == task]
-            if _is_lead(account)
-            else (),
-            people=courses.list_people(connection) if _is_lead(account) else (),
-        )
+        progress = course.progress(site.context, connection, account, found)
+        references = courses.references(connection, found.name)
+        admissions = [each for each in courses.admissions(connection) if each.task == task]
+        people = courses.list_people(connection)
+        agreement = reliability.of_task(connection, found) if is_lead else {}
+    return site.render(
+        request,
+        "task.html",
+        task=found,
+        progress=progress,
+        is_annotator=Role.ANNOTATOR in account.roles,
+        is_lead=is_lead,
+        reliability=agreement,
+        training_cases=sum(each.purpose is Purpose.TRAINING for each in references),
+        test_cases=sum(each.purpose is Purpose.TEST for each in references),
+        admissions=admissions,
+        others=[each for each in people if each.name != account.name],
+    )
 
 
 @router.post("/tasks/{task}/course")
@@ -189,6 +216,7 @@ def show_workitem(request: Request, site: SiteDependency, account: Expert, item:
         request,
         "workitem.html",
         opened=opened,
+        words=words,
         item=found,
         task=task,
         row=listing.describe(found, account, {task.name: task}, standing, decided, site.context.now()),
@@ -298,7 +326,7 @@ def add_reference(
     request: Request, site: SiteDependency, account: Lead, item: int, purpose: Annotated[Purpose, Form()]
 ) -> Response:
     if purpose is Purpose.WORK:
-        raise HTTPException(422, "A reference is for training or for the test.")
+        raise HTTPException(422, gettext("A reference is for training or for the test."))
     with refusals():
         course.add_reference(site.context, account, item, purpose)
     return _changed(request, site, account, "reference added", item)
@@ -327,14 +355,14 @@ def _due(day: str) -> datetime | None:
     try:
         return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
     except ValueError:
-        raise HTTPException(422, "A due date is year, month and day: 2026-12-31.") from None
+        raise HTTPException(422, gettext("A due date is year, month and day: 2026-12-31.")) from None
 
 
 def _person(site: Site, name: str) -> Account:
     with site.connection() as connection:
         found = find_account(connection, name)
     if found is None:
-        raise HTTPException(404, "There is no account of this name.")
+        raise HTTPException(404, gettext("There is no account of this name."))
     return found
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from services.languages import gettext
-from services.ledger.accounts import Account, find_account, record_audit, verify
+from services.ledger.accounts import Account, Role, find_account, record_audit, verify
 from services.triage.rows import format_wait
 from services.triage.sessions import COOKIE
 from services.triage.site import SiteDependency, address_of, audit, own_address
@@ -51,6 +51,8 @@ def sign_in(
         problem = gettext("This name and password do not match.")
         return site.render(request, "sign_in.html", 401, next=target, name=name, problem=problem)
     site.brake.succeeded(name, address)
+    if target == "/" and not account.roles & {Role.RADIOLOGIST, Role.ADMINISTRATOR}:
+        target = "/review"
     response = RedirectResponse(target, status_code=303)
     response.set_cookie(
         COOKIE,

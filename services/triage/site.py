@@ -198,4 +198,6 @@ def make_templates(*others: Path) -> Jinja2Templates:
     }
     install(environment)
     environment.globals["fixed_line"] = FIXED_LINE
+    environment.globals["corrects"] = frozenset({Role.ANNOTATOR, Role.REVIEWER, Role.ARBITER, Role.ADMINISTRATOR})
+    environment.globals["leads"] = frozenset({Role.REVIEWER, Role.ADMINISTRATOR})
     return Jinja2Templates(env=environment)
