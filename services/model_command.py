@@ -165,6 +165,42 @@ def model_add(
     )
 
 
+@model_app.command("import")
+def model_import(
+    kind: Annotated[str, typer.Argument(metavar="nnunet|monai", help="What the folder is.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An nnU-Net v2 export, or a MONAI bundle.")],
+    card: Annotated[Path, typer.Option(metavar="FILE", help="What you say of the model; see docs/serving.md.")],
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model's folder goes.")],
+    configuration: Annotated[str, typer.Option(help="Of nnU-Net's plans.")] = "3d_fullres",
+    fold: Annotated[str, typer.Option(help="Of nnU-Net: a number, or all.")] = "0",
+    axes: Annotated[
+        str | None, typer.Option(help="Where the network's axes lead; nnU-Net: SPL unless said otherwise.")
+    ] = None,
+) -> None:
+    """Make a model of a network from elsewhere. Example: nightjar model import monai spleen/ --card c.yaml --out m/"""
+    try:
+        from models.importers.monai import import_monai
+        from models.importers.nnunet import import_nnunet
+    except ImportError as error:
+        raise SettingsError(
+            "Importing needs torch and onnx, which serving does without: pip install -r requirements/train.txt."
+        ) from error
+
+    if kind not in ("nnunet", "monai"):
+        raise SettingsError(f"{kind}: write nnunet or monai.")
+    with err.status("Exporting the network"):
+        if kind == "nnunet":
+            made = import_nnunet(directory, card, out_dir, configuration=configuration, fold=fold, axes=axes or "SPL")
+        else:
+            made = import_monai(directory, card, out_dir, axes=axes)
+    out.print(
+        f"{made.name} {made.version} is in {out_dir}. Take it: nightjar model add {out_dir}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 @model_app.command("serve-config")
 def model_serve_config(config: Config = None, as_json: AsJson = False) -> None:
     """Print what a Ray cluster is to serve, for `serve deploy`. Example: nightjar model serve-config"""

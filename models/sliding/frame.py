@@ -68,14 +68,16 @@ def frame_of(volume: Volume, settings: Sliding) -> Frame:
     for axis, count in enumerate((columns, rows, slices)):
         to = int(turn[axis, 0])
         turned[to], spacing_mm[to] = count, acquired_mm[axis]
-    wanted_mm = settings.spacing_mm or tuple(spacing_mm)
     return Frame(
         shape=(slices, rows, columns),
         places=None if even else (offsets - offsets[0]) / step,
         turn=turn,
         back=back,
         turned=tuple(turned),
-        size=tuple(max(1, round(n * mm / want)) for n, mm, want in zip(turned, spacing_mm, wanted_mm, strict=True)),
+        size=tuple(
+            max(1, round(n * mm / (want or mm)))
+            for n, mm, want in zip(turned, spacing_mm, settings.spacing_mm, strict=True)
+        ),
     )
 
 

@@ -33,7 +33,7 @@ class Sliding(_Part):
 
     Attributes:
         axes: where the network's three axes lead, such as SPL: to the patient's head, back and left.
-        spacing_mm: of the network's grid, in the order of its axes; None: as acquired.
+        spacing_mm: of the network's grid, in the order of its axes; null: as acquired.
         patch: the window, in the order of the axes; two numbers are a network that sees slices across the first axis.
         overlap: share of a window that its neighbour covers as well.
         intensity: one for each input of the card, in its order; they are the network's channels.
@@ -45,7 +45,7 @@ class Sliding(_Part):
     """
 
     axes: Axes
-    spacing_mm: tuple[Positive, Positive, Positive] | None = None
+    spacing_mm: tuple[Positive | None, Positive | None, Positive | None] = (None, None, None)
     patch: Annotated[tuple[Edge, ...], Field(min_length=2, max_length=3)]
     overlap: float = Field(0.5, ge=0, lt=1)
     intensity: tuple[Intensity, ...] = Field(min_length=1)

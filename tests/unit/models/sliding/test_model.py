@@ -39,9 +39,9 @@ def opened(folder: Path) -> SlidingModel:
 @pytest.mark.parametrize(
     "directions", [((1.0, 0, 0), (0, 1.0, 0)), ((0, -1.0, 0), (0, 0, -1.0))], ids=["axial", "sagittal"]
 )
-@pytest.mark.parametrize("spacing_mm", [None, (2.0, 1.5, 1.5)], ids=["as acquired", "resampled"])
+@pytest.mark.parametrize("spacing_mm", [(None, None, None), (2.0, 1.5, None)], ids=["as acquired", "resampled"])
 def test_a_ball_is_found_where_it_is_with_its_volume(
-    tmp_path: Path, directions: tuple[Vector, Vector], spacing_mm: tuple[float, ...] | None
+    tmp_path: Path, directions: tuple[Vector, Vector], spacing_mm: tuple[float | None, ...]
 ) -> None:
     image = ball(*directions)
     model = opened(write_model(tmp_path / "m", spacing_mm=spacing_mm, smallest_ml=0.1, background=-500.0))
