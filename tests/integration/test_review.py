@@ -100,9 +100,15 @@ def people(pages: ServedPages) -> Iterator[dict[str, Person]]:
         found = {}
         for name in PEOPLE:
             client = stack.enter_context(
-                httpx.Client(base_url=pages.url, headers={"origin": pages.url}, timeout=60, follow_redirects=False)
+                httpx.Client(
+                    base_url=pages.url,
+                    headers={"origin": pages.url},
+                    timeout=60,
+                    limits=httpx.Limits(max_keepalive_connections=0),  # a kept one may close as the next request leaves
+                )
             )
-            client.post("/sign-in", data={"name": name, "password": PASSWORD})
+            answer = client.post("/sign-in", data={"name": name, "password": PASSWORD})
+            assert answer.headers["location"] == ("/" if name == "ray" else "/review")
             found[name] = Person(client)
         yield found
 
