@@ -2,17 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from services import lifecycle_commands
 from services.console import AsJson, Config, err, out, print_json
 from services.errors import SettingsError
-from services.settings import InferenceSettings, load_settings
-
-if TYPE_CHECKING:
-    from models.shelf import Shelf
+from services.lifecycle_commands import inference_settings, shelf_of
 
 model_app = typer.Typer(help="Models.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,25 +18,8 @@ model_app = typer.Typer(help="Models.", no_args_is_help=True, rich_markup_mode=N
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(engines)
+    lifecycle_commands.register(model_app)
     app.add_typer(model_app, name="model")
-
-
-def _settings(config: Path | None) -> InferenceSettings:
-    """The settings of inference, the site's models known from here on."""
-    from models.registry import use_shelf
-
-    settings = load_settings(config).inference
-    use_shelf(settings.models_dir)
-    return settings
-
-
-def _shelf(config: Path | None) -> "Shelf":
-    from models.shelf import Shelf
-
-    folder = _settings(config).models_dir
-    if folder is None:
-        raise SettingsError("inference.models_dir is missing. Name the folder where added models are to be kept.")
-    return Shelf(folder)
 
 
 def engines(
@@ -50,7 +31,7 @@ def engines(
     from models.engines.available import list_engines, time_engines
     from models.registry import load_card, weights_of
 
-    settings = _settings(config)
+    settings = inference_settings(config)
     timings = []
     if measure is not None:
         card = load_card(measure)
@@ -85,7 +66,7 @@ def model_list(config: Config = None, as_json: AsJson = False) -> None:
     """List the models with version, inputs and labels. Example: nightjar model list"""
     from models.registry import list_models
 
-    _settings(config)
+    inference_settings(config)
     cards = list_models()
     if as_json:
         print_json([card.model_dump(mode="json") for card in cards])
@@ -108,7 +89,7 @@ def model_show(name: str, config: Config = None) -> None:
 
     from models.registry import load_card
 
-    _settings(config)
+    inference_settings(config)
     print(yaml.safe_dump(load_card(name).model_dump(mode="json", exclude_none=True), sort_keys=False), end="")
 
 
@@ -122,7 +103,7 @@ def model_verify(
     from models.errors import ModelError
     from models.registry import list_models, load_model
 
-    _settings(config)
+    inference_settings(config)
     found: dict[str, str | None] = {}
     for name in names or [card.name for card in list_models()]:
         try:
@@ -149,7 +130,7 @@ def model_add(
     """Take a model of your own. Example: nightjar model add lesion-1.0/ --config site.yaml"""
     from models.adding import add_model
 
-    shelf = _shelf(config)
+    shelf = shelf_of(config)
     card = add_model(directory, shelf)
     live = shelf.standing(card.name).live == card.version
     if as_json:
@@ -208,7 +189,7 @@ def model_serve_config(config: Config = None, as_json: AsJson = False) -> None:
 
     from services.inference.serve_config import serve_config
 
-    content = serve_config(_settings(config))
+    content = serve_config(inference_settings(config))
     if as_json:
         print_json(content)
     else:

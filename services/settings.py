@@ -98,6 +98,23 @@ class InferenceSettings(Section):
         return self
 
 
+class PromotionSettings(Section):
+    """What a version must have shown beside the live one before `nightjar model promote` lets it serve."""
+
+    studies: int = Field(100, ge=0, description="Studies that both versions answered, at least.")
+    flagged: int = Field(10, ge=0, description="Studies among them that either flagged, at least.")
+    flags_lost: float = Field(
+        0.02, ge=0, le=1, description="Share of the live version's flags that may be missing, at most."
+    )
+    dice: float = Field(0.6, ge=0, le=1, description="Median overlap with the live version for each label, at least.")
+    failures: float = Field(0.01, ge=0, le=1, description="Share of studies it may fail on, at most.")
+    time_ratio: float = Field(1.5, gt=0, description="Median time relative to the live version's, at most.")
+    experts: int = Field(0, ge=0, description="Studies among them with a mask that experts accepted, at least.")
+    experts_margin: float = Field(
+        0.02, ge=0, le=1, description="By how much its Dice against the experts may be below the live version's."
+    )
+
+
 Column = Literal[
     "priority", "waiting", "arrived", "preview", "patient", "accession", "study", "finding", "ai", "reader"
 ]
@@ -227,6 +244,7 @@ class Settings(BaseSettings):
     router: RouterSettings = RouterSettings()
     storage: StorageSettings = StorageSettings()
     inference: InferenceSettings = InferenceSettings()
+    promotion: PromotionSettings = PromotionSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
     review: ReviewSettings = ReviewSettings()

@@ -1,5 +1,6 @@
 """What a Ray cluster imports to serve a model: `import_path: services.inference.application:build`."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +10,7 @@ from ray.serve import Application
 from models.calibration import ModelCalibration, calibrate_card
 from models.card import Digest
 from models.engines import EngineChoice
+from models.errors import InvalidCard
 from models.registry import load_card, use_shelf
 from services.errors import SettingsError
 from services.inference.deployment import Replica
@@ -20,6 +22,7 @@ class BuildArguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
+    application: str | None = None
     version: str
     weights: Digest
     threads: int
@@ -38,6 +41,9 @@ def build(arguments: BuildArguments) -> Application:
     """
     use_shelf(arguments.models_dir)
     card = load_card(arguments.model)
+    if card.version != arguments.version:
+        with suppress(InvalidCard):  # one that does not serve: a shadow, or the version before a promotion
+            card = load_card(arguments.model, arguments.version)
     if (card.version, card.weights.sha256) != (arguments.version, arguments.weights):
         raise SettingsError(
             f"The configuration wants {arguments.model} {arguments.version}, weights {arguments.weights[:12]}; here is "
@@ -45,7 +51,7 @@ def build(arguments: BuildArguments) -> Application:
         )
     if arguments.calibration is not None:
         calibrate_card(card, arguments.calibration)
-    deployment = serve.deployment(name=arguments.model, max_ongoing_requests=1)(Replica)
+    deployment = serve.deployment(name=arguments.application or arguments.model, max_ongoing_requests=1)(Replica)
     return deployment.bind(
         arguments.model,
         arguments.threads,
@@ -54,4 +60,5 @@ def build(arguments: BuildArguments) -> Application:
         arguments.calibration,
         arguments.engine_cache,
         arguments.models_dir,
+        arguments.version,
     )

@@ -62,10 +62,22 @@ class ClusterModels(ModelServer):
         while True:
             self._wait_for(model)
             try:
-                return super().analyse(model, inputs)
+                return super().ask(model, inputs)
             except Retry:
                 if self._served(model):
                     raise
+
+    def ask(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
+        """Call one application, without waiting for it.
+
+        Raises:
+            Retry: it is not served, or failed.
+        """
+        if not self._served(model):
+            raise Retry(f"{model} is not served.")
+        if model not in self._handles:
+            self._handles[model] = serve.get_app_handle(model)
+        return super().ask(model, inputs)
 
     def _served(self, model: str) -> bool:
         try:

@@ -17,15 +17,17 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
 from models.calibration import ModelCalibration
+from models.card import Card
 from models.engines import EngineChoice
 from models.errors import EngineFailure, ModelError
 from models.prediction import Prediction
 from models.preview import render_preview
-from models.registry import load_model, use_shelf
+from models.registry import load_card, load_model, use_shelf
 from models.volume import Volume
 from services.errors import Reject, Retry
 from services.inference.calibrations import read_calibrations
 from services.inference.serve_config import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
+from services.inference.shadow import plans
 from services.settings import InferenceSettings
 
 OBJECT_STORE_BYTES = 512 * 2**20
@@ -51,10 +53,11 @@ class Replica:
         calibration: ModelCalibration | None = None,
         engine_cache: Path | None = None,
         models_dir: Path | None = None,
+        version: str | None = None,
     ) -> None:
         use_shelf(models_dir)
         self._model = load_model(
-            model, threads=threads, engine=engine, calibration=calibration, engine_cache=engine_cache
+            model, threads=threads, engine=engine, calibration=calibration, engine_cache=engine_cache, version=version
         )
         self._timeout_s = timeout_s
         self._running: dict[int, float] = {}
@@ -98,9 +101,10 @@ class ModelServer:
             SettingsError: a calibration cannot be used.
         """
         calibrations = read_calibrations(self._settings)
-        cpus = self._settings.threads * self._settings.replicas * len(self._settings.models)
+        shadows = plans(self._settings)
+        served = len(self._settings.models) * self._settings.replicas + len(shadows)
         local: dict[str, Any] = {
-            "num_cpus": max(cpus, os.cpu_count() or 1) + 1,
+            "num_cpus": max(self._settings.threads * served, os.cpu_count() or 1) + 1,
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
             "_node_ip_address": "127.0.0.1",
@@ -108,25 +112,32 @@ class ModelServer:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
         for model in self._settings.models:
-            deployment = serve.deployment(
-                name=model,
-                num_replicas=self._settings.replicas,
-                max_ongoing_requests=1,
-                health_check_period_s=HEALTH_CHECK_PERIOD_S,
-                health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
-                ray_actor_options={"num_cpus": self._settings.threads},
-            )(Replica)
-            settings = self._settings
-            application = deployment.bind(
-                model,
-                settings.threads,
-                settings.engine,
-                settings.timeout_s,
-                calibrations.get(model),
-                None if settings.engine_cache is None else settings.engine_cache.resolve(),
-                None if settings.models_dir is None else settings.models_dir.resolve(),
-            )
-            self._handles[model] = serve.run(application, name=model, route_prefix=None)
+            self._deploy(model, load_card(model), self._settings.replicas, calibrations.get(model))
+        for plan in shadows.values():
+            self._deploy(plan.application, plan.card, 1, None)
+
+    def _deploy(self, application: str, card: Card, replicas: int, calibration: ModelCalibration | None) -> None:
+        settings = self._settings
+        deployment = serve.deployment(
+            name=application,
+            num_replicas=replicas,
+            max_ongoing_requests=1,
+            health_check_period_s=HEALTH_CHECK_PERIOD_S,
+            health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
+            ray_actor_options={"num_cpus": settings.threads},
+        )(Replica)
+        bound = deployment.bind(
+            card.name,
+            settings.threads,
+            settings.engine,
+            settings.timeout_s,
+            calibration,
+            None if settings.engine_cache is None else settings.engine_cache.resolve(),
+            None if settings.models_dir is None else settings.models_dir.resolve(),
+            # Not what may be promoted meanwhile: the ledger knows the version that was live at the start.
+            card.version,
+        )
+        self._handles[application] = serve.run(bound, name=application, route_prefix=None)
 
     def stop(self) -> None:
         serve.shutdown()
@@ -141,7 +152,11 @@ class ModelServer:
         return all(name in applications and applications[name].status == "RUNNING" for name in self._settings.models)
 
     def analyse(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
-        """Run one analysis.
+        """Run one analysis; see `ask`."""
+        return self.ask(model, inputs)
+
+    def ask(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
+        """Call one application.
 
         Raises:
             Reject: the input can never be analysed by this model.

@@ -1,18 +1,15 @@
 """The infer stage: instances to Volume, Volume to Prediction, Prediction to the ledger."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, field
 from typing import Protocol
 
-import pydicom
-
-from models.dicom import read_series
-from models.errors import ModelError
 from models.prediction import Prediction
 from models.volume import Volume
 from services.context import Context
-from services.errors import Reject, Retry
+from services.errors import Retry
+from services.inference.reading import load_volume
+from services.inference.shadow import Plan, ask_for
 from services.ledger import analyses, notifications, routing, served_models
 from services.ledger.analyses import Analysis
 from services.ledger.arrays import pack_array
@@ -37,9 +34,10 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class Infer:
-    """The stage, given something that runs models."""
+    """The stage, given something that runs models, and the shadows that answer after them."""
 
     models: Models
+    shadows: Mapping[str, Plan] = field(default_factory=dict)
 
     def stage(self, attempts: int) -> Stage:
         return Stage("infer", self.run, give_up, attempts=attempts)
@@ -57,7 +55,7 @@ class Infer:
             raise
 
     def _analyse(self, context: Context, analysis: Analysis) -> None:
-        inputs = {role: _load(context, series) for role, series in analysis.inputs.items()}
+        inputs = {role: load_volume(context, series) for role, series in analysis.inputs.items()}
         answer = self.models.analyse(analysis.model, inputs)
         prediction = answer.prediction
         segmentation_key = context.store.put(pack_array(prediction.segmentation))
@@ -85,6 +83,7 @@ class Infer:
             if finished:
                 defer(connection, "encode", analysis.id, priority=10 - int(prediction.urgency))
                 defer(connection, "select", analysis.id)
+                ask_for(connection, self.shadows, analysis.model, analysis.study_uid, analysis.id)
                 told = {finding.label: int(finding.urgency) for finding in prediction.findings}
                 receivers = [each for each in context.settings.notifications if each.wants(analysis.model, told)]
                 kinds = {receiver.name: receiver.kind for receiver in receivers}
@@ -112,14 +111,3 @@ class Infer:
 def give_up(context: Context, analysis_id: int, reason: str) -> None:
     with context.pool.connection() as connection:
         analyses.fail(connection, analysis_id, reason)
-
-
-def _load(context: Context, series_uid: str) -> Volume:
-    with context.pool.connection() as connection:
-        keys = analyses.instance_keys(connection, series_uid)
-    try:
-        return read_series([pydicom.dcmread(BytesIO(context.store.get(key))) for key in keys])
-    except KeyError as error:
-        raise Retry("The bytes of an instance are not in the store.") from error
-    except ModelError as error:
-        raise Reject(str(error)) from error

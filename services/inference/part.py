@@ -8,6 +8,7 @@ from services.context import Context
 from services.inference.cluster import ClusterModels
 from services.inference.deployment import ModelServer
 from services.inference.infer import Infer
+from services.inference.shadow import Shadowing, plans
 from services.operations.heartbeat import Heartbeat
 from services.operations.probes import Health
 
@@ -15,6 +16,7 @@ from services.operations.probes import Health
 def run(context: Context, health: Health) -> None:
     """Deploy the models or find them in the cluster, then work until SIGTERM or SIGINT."""
     settings = context.settings.inference
+    planned = plans(settings)
     server = ModelServer(settings) if settings.ray_address is None else ClusterModels(settings, health.ending)
     server.start()
 
@@ -25,7 +27,8 @@ def run(context: Context, health: Health) -> None:
 
     try:
         with Heartbeat(context.pool, "inference", detail):
-            stage = Infer(server).stage(context.settings.worker.inference_attempts)
-            asyncio.run(worker.work(context, [stage], health=health))
+            infer = Infer(server, planned).stage(context.settings.worker.inference_attempts)
+            shadow = Shadowing(server, planned).stage()
+            asyncio.run(worker.work(context, [infer, shadow], health=health))
     finally:
         server.stop()

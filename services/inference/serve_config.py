@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from models.calibration import ModelCalibration
+from models.card import Card
 from models.registry import load_card
 from services.inference.calibrations import read_calibrations
+from services.inference.shadow import plans
 from services.settings import InferenceSettings
 
 PORT = 8000
@@ -19,27 +22,14 @@ def serve_config(settings: InferenceSettings) -> dict[str, Any]:
         SettingsError: a calibration cannot be used.
     """
     calibrations = read_calibrations(settings)
-    applications = []
-    for model in settings.models:
-        arguments = model_arguments(model) | {
-            "threads": settings.threads,
-            "engine": settings.engine,
-            "timeout_s": settings.timeout_s,
-        }
-        for name in ("engine_cache", "models_dir"):
-            if (folder := getattr(settings, name)) is not None:
-                arguments[name] = str(folder)
-        if model in calibrations:
-            arguments["calibration"] = calibrations[model].model_dump(mode="json", exclude_unset=True)
-        applications.append(
-            {
-                "name": model,
-                "route_prefix": None,
-                "import_path": "services.inference.application:build",
-                "args": arguments,
-                "deployments": [_deployment(model, settings)],
-            }
-        )
+    applications = [
+        _application(settings, model, load_card(model), _replicas(settings), calibrations.get(model))
+        for model in settings.models
+    ]
+    applications += [
+        _application(settings, plan.application, plan.card, {"num_replicas": 1}, None)
+        for plan in plans(settings).values()
+    ]
     return {
         "proxy_location": "EveryNode",  # nothing has a route; what watches the cluster asks the proxies how they are
         "http_options": {"host": "0.0.0.0", "port": PORT},  # noqa: S104 - a pod's own address
@@ -48,29 +38,54 @@ def serve_config(settings: InferenceSettings) -> dict[str, Any]:
     }
 
 
-def model_arguments(model: str) -> dict[str, Any]:
+def model_arguments(model: str, version: str | None = None) -> dict[str, Any]:
     """Name, version and weights of a model by its card; an image that holds another refuses to serve it."""
-    card = load_card(model)
+    card = load_card(model, version)
     return {"model": card.name, "version": card.version, "weights": card.weights.sha256}
 
 
-def _deployment(model: str, settings: InferenceSettings) -> dict[str, Any]:
-    size: dict[str, Any] = {"num_replicas": settings.replicas}
-    if settings.maximum_replicas is not None:
-        size = {
-            "autoscaling_config": {
-                "min_replicas": settings.replicas,
-                "max_replicas": settings.maximum_replicas,
-                "target_ongoing_requests": 1,
-                "upscale_delay_s": 5,
-            }
-        }
+def _application(
+    settings: InferenceSettings, name: str, card: Card, size: dict[str, Any], calibration: ModelCalibration | None
+) -> dict[str, Any]:
+    arguments = model_arguments(card.name, card.version) | {
+        "threads": settings.threads,
+        "engine": settings.engine,
+        "timeout_s": settings.timeout_s,
+    }
+    if name != card.name:
+        arguments["application"] = name
+    for folder in ("engine_cache", "models_dir"):
+        if (path := getattr(settings, folder)) is not None:
+            arguments[folder] = str(path)
+    if calibration is not None:
+        arguments["calibration"] = calibration.model_dump(mode="json", exclude_unset=True)
     return {
-        "name": model,
-        **size,
-        "max_ongoing_requests": 1,
-        "health_check_period_s": HEALTH_CHECK_PERIOD_S,
-        "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
-        "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_S,
-        "ray_actor_options": {"num_cpus": settings.threads},
+        "name": name,
+        "route_prefix": None,
+        "import_path": "services.inference.application:build",
+        "args": arguments,
+        "deployments": [
+            {
+                "name": name,
+                **size,
+                "max_ongoing_requests": 1,
+                "health_check_period_s": HEALTH_CHECK_PERIOD_S,
+                "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
+                "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_S,
+                "ray_actor_options": {"num_cpus": settings.threads},
+            }
+        ],
+    }
+
+
+def _replicas(settings: InferenceSettings) -> dict[str, Any]:
+    if settings.maximum_replicas is None:
+        return {"num_replicas": settings.replicas}
+    return {
+        "autoscaling_config": {
+            "min_replicas": settings.replicas,
+            "max_replicas": settings.maximum_replicas,
+            "target_ongoing_requests": 1,
+            "upscale_delay_s": 5,
+        }
     }

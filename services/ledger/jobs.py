@@ -19,6 +19,7 @@ QUEUES = {
     "assemble": "assembly",
     "route": "assembly",
     "infer": "inference",
+    "shadow": "shadow",
     "encode": "results",
     "select": "results",
     "deliver": "delivery",

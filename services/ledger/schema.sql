@@ -581,3 +581,37 @@ CREATE TABLE reconciliation (
     studies integer NOT NULL,
     differences integer NOT NULL
 );
+
+-- Shadows: what a version that does not serve says of the same input. No page, result or notification reads these. ------
+
+CREATE TABLE shadow_answer (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    analysis_id bigint NOT NULL REFERENCES analysis,   -- the live answer to the same input
+    model text NOT NULL,
+    version text NOT NULL, weights_digest text NOT NULL,
+    live_version text NOT NULL, live_weights_digest text NOT NULL,
+    failure text,                                -- why there is no answer; the rest is then empty
+    flag boolean, live_flag boolean,
+    labels jsonb NOT NULL DEFAULT '{}',          -- {label: {volume_ml, live_ml, dice}}; dice NULL where neither marks
+    seconds double precision, live_seconds double precision,   -- from start to answer, reading included
+    segmentation_key text,                       -- storage key of a compressed uint8 array (slice, row, column)
+    UNIQUE (analysis_id, version, weights_digest),
+    CONSTRAINT shadow_answered CHECK (failure IS NOT NULL OR (flag IS NOT NULL AND segmentation_key IS NOT NULL))
+);
+CREATE INDEX shadow_answer_model ON shadow_answer (model, version);
+
+-- Which version serves, since when, by whom and on what evidence.
+CREATE TABLE promotion (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    model text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('promotion', 'rollback')),
+    source_version text NOT NULL, target_version text NOT NULL,
+    target_digest text NOT NULL,
+    account text NOT NULL,                       -- of the machine, who gave the command
+    evidence jsonb NOT NULL DEFAULT '{}',
+    reason text
+);
+CREATE TRIGGER promotion_append_only BEFORE UPDATE OR DELETE ON promotion
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -218,7 +218,7 @@ def test_slices_that_make_no_volume_are_rejected_before_any_model_is_asked(
     def refuse(_: object) -> Volume:
         raise InvalidVolume("Two slices share one position.")
 
-    monkeypatch.setattr("services.inference.infer.read_series", refuse)
+    monkeypatch.setattr("services.inference.reading.read_series", refuse)
     with pytest.raises(Reject, match="share one position"):
         site.infer()
     assert site.models.calls == []

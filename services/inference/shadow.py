@@ -1,0 +1,179 @@
+"""The shadow stage: a version that does not serve answers the same input, unseen, after the live answer is committed.
+
+Its jobs have a lower priority than any other, its answers a table of their own, and what fails here fails unseen.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.card import Card
+from models.errors import InvalidCard
+from models.prediction import Prediction
+from models.registry import load_card
+from models.shelf import Shelf
+from models.volume import Volume
+from services.context import Context
+from services.errors import Retry, SettingsError
+from services.inference.reading import load_volume
+from services.ledger import shadows
+from services.ledger.arrays import pack_array, unpack_array
+from services.ledger.database import Connection
+from services.ledger.jobs import Stage, defer
+from services.settings import InferenceSettings
+
+PRIORITY = -100
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which version answers beside a model, and which share of the studies it sees."""
+
+    card: Card
+    share: float
+
+    @property
+    def application(self) -> str:
+        """Under which name it is served."""
+        return application_of(self.card.name)
+
+    def sees(self, study_uid: str) -> bool:
+        """Whether a study is among those the shadow sees: always the same ones."""
+        drawn = int.from_bytes(hashlib.sha256(f"{self.card.weights.sha256}{study_uid}".encode()).digest()[:8])
+        return drawn < self.share * 2**64
+
+
+def application_of(model: str) -> str:
+    return f"{model}-shadow"
+
+
+def plans(settings: InferenceSettings) -> dict[str, Plan]:
+    """The shadows by model, as `nightjar model shadow` left them.
+
+    Raises:
+        SettingsError: a version that is to answer is not there.
+    """
+    if settings.models_dir is None:
+        return {}
+    shelf = Shelf(settings.models_dir)
+    found = {}
+    for model in settings.models:
+        try:
+            standing = shelf.standing(model)
+            if standing.shadow is not None:
+                found[model] = Plan(load_card(model, standing.shadow), standing.share)
+        except InvalidCard as error:
+            raise SettingsError(f"inference.models_dir: {error}") from error
+    return found
+
+
+class Answers(Protocol):
+    @property
+    def prediction(self) -> Prediction: ...
+
+
+class Models(Protocol):
+    """Whatever runs a shadow; it never waits for one that is not served."""
+
+    def ask(self, application: str, inputs: Mapping[str, Volume]) -> Answers: ...
+
+
+def ask_for(connection: Connection, planned: Mapping[str, Plan], model: str, study_uid: str, analysis_id: int) -> None:
+    """Queue the shadow of an answer that is being committed, where one is planned and sees this study."""
+    plan = planned.get(model)
+    if plan is not None and plan.sees(study_uid):
+        defer(connection, "shadow", analysis_id, priority=PRIORITY)
+
+
+@dataclass(frozen=True)
+class Shadowing:
+    """The stage, given what runs models and which are planned."""
+
+    models: Models
+    planned: Mapping[str, Plan]
+
+    def stage(self) -> Stage:
+        return Stage("shadow", self.run, self.give_up, attempts=ATTEMPTS)
+
+    def run(self, context: Context, analysis_id: int) -> None:
+        """Ask the shadow about the input of a live answer; nothing where that was superseded or none is planned.
+
+        Raises:
+            Retry, Reject: the shadow did not answer.
+        """
+        started = time.monotonic()
+        found = self._find(context, analysis_id)
+        if found is None:
+            return
+        live, plan = found
+        inputs = {role: load_volume(context, series) for role, series in live.inputs.items()}
+        prediction = self.models.ask(plan.application, inputs).prediction
+        seconds = time.monotonic() - started
+        if prediction.model.weights_digest != plan.card.weights.sha256:
+            raise Retry(f"The shadow of {live.model} serves other weights than it is planned to.")
+        answer = shadows.ShadowAnswer(
+            version=plan.card.version,
+            weights_digest=plan.card.weights.sha256,
+            flag=bool(prediction.findings),
+            labels=compare(plan.card, prediction, live.volumes_ml, _segmentation(context, live.segmentation_key)),
+            seconds=seconds,
+            segmentation_key=context.store.put(pack_array(prediction.segmentation)),
+        )
+        with context.pool.connection() as connection:
+            shadows.save(connection, live, answer)
+
+    def give_up(self, context: Context, analysis_id: int, reason: str) -> None:
+        """Count the failure against the shadow; the study is not touched."""
+        found = self._find(context, analysis_id)
+        if found is None:
+            return
+        live, plan = found
+        with context.pool.connection() as connection:
+            shadows.save(
+                connection, live, shadows.ShadowAnswer(plan.card.version, plan.card.weights.sha256, failure=reason)
+            )
+
+    def _find(self, context: Context, analysis_id: int) -> tuple[shadows.LiveAnswer, Plan] | None:
+        with context.pool.connection() as connection:
+            live = shadows.load_live(connection, analysis_id)
+        plan = None if live is None else self.planned.get(live.model)
+        return None if live is None or plan is None else (live, plan)
+
+
+def compare(
+    card: Card, prediction: Prediction, live_ml: Mapping[str, float], live: NDArray[np.uint8]
+) -> dict[str, dict[str, float | None]]:
+    """By label that either marks: volumes of both, and how far they overlap."""
+    given = {finding.label: finding.volume_ml for finding in prediction.findings}
+    found: dict[str, dict[str, float | None]] = {}
+    for label in card.labels:
+        ours, theirs = prediction.segmentation == label.value, live == label.value
+        if not (ours.any() or theirs.any() or label.name in given or label.name in live_ml):
+            continue
+        found[label.name] = {
+            "volume_ml": given.get(label.name, 0.0),
+            "live_ml": live_ml.get(label.name, 0.0),
+            "dice": overlap(ours, theirs),
+        }
+    return found
+
+
+def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float | None:
+    """Dice, 0 to 1; None where neither marks anything, 0 on grids that differ."""
+    marked = int(one.sum()) + int(other.sum())
+    if not marked:
+        return None
+    return 2 * int((one & other).sum()) / marked if one.shape == other.shape else 0.0
+
+
+def _segmentation(context: Context, key: str) -> NDArray[np.uint8]:
+    try:
+        return unpack_array(context.store.get(key))
+    except KeyError as error:
+        raise Retry("The live segmentation is not in the store.") from error

@@ -1,0 +1,1 @@
+"""Which version of a model serves: evidence from shadows, a policy, promotion and rollback."""
