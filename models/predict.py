@@ -18,6 +18,7 @@ from models.registry import load_model
 from models.volume import Volume
 
 NOTICE = "Prioritisation only. Not for diagnosis."
+IMAGE_NOTICE = "To be read beside the acquired series. Not for diagnosis."
 
 
 def predict(
@@ -67,13 +68,14 @@ def predict(
     seconds = time.monotonic() - started
     volume, grid = images[wanted[0]]
     report = {
-        "notice": NOTICE,
+        "notice": NOTICE if prediction.image is None else IMAGE_NOTICE,
         "model": {
             "name": prediction.model.name,
             "version": prediction.model.version,
             "weights_sha256": prediction.model.weights_digest,
         },
         "labels": {str(label.value): label.name for label in model.card.labels},
+        **({} if prediction.image is None else {"image": "enhanced.nii.gz"}),
         **_said(prediction, model.card),
         "grid": _grid(volume),
         "seconds": round(seconds, 2),

@@ -13,7 +13,7 @@ LOWEST, HIGHEST = 0.27, 0.45
 REACH = 0.02
 """How far to either side of an edge power is averaged, cycles per pixel."""
 
-DROP_DB = 6.0
+DROP_DB = 5.0
 """An image that was acquired whole fades more slowly than this anywhere."""
 
 MOST_SLICES = 24
@@ -43,7 +43,8 @@ def _edge(voxels: NDArray[np.float32], axis: int) -> tuple[float, float]:
     reach = max(2, round(REACH * pixels))
     best = (0.5, 0.0)
     for k in np.flatnonzero((bins >= LOWEST) & (bins <= HIGHEST)):
-        below, above = power[max(0, k - reach + 1) : k + 1], power[k + 1 : k + 1 + reach]
+        # The phase of the image makes an edge a bin or two wide in its magnitude's k-space.
+        below, above = power[max(0, k - reach) : k], power[k + 2 : k + 2 + reach]
         # Every value before an edge stands above every one behind it; a mean would see edges in a few strong lines.
         drop = float(below.min() - above.max())
         if above.size >= 2 and drop > best[1]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.card import Card
 from models.engines import Engine
@@ -44,7 +45,7 @@ class EnhanceModel:
             raise MissingInput(f"{self.card.name} needs an input of role {ROLE}.")
         volume = inputs[ROLE]
         planes = prepare(volume)
-        detail = planes.restore(self._run(planes))
+        detail = planes.restore(self.detail(planes))
         # A magnitude is never negative; nothing else bounds what is added.
         image = np.maximum(volume.voxels + detail, min(0.0, float(volume.voxels.min())))
         added = float(np.sqrt(np.mean((image - volume.voxels) ** 2, dtype=np.float64))) / planes.scale
@@ -64,7 +65,7 @@ class EnhanceModel:
             image=image.astype(np.float32),
         )
 
-    def _run(self, planes: Planes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def detail(self, planes: Planes) -> NDArray[np.float32]:
         """What the network would add to every plane, sides filled up.
 
         Raises:

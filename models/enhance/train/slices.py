@@ -100,21 +100,25 @@ def draw_contrast(maps: Maps, rng: np.random.Generator) -> NDArray[np.float32]:
     """Signal of a T1-, T2-, PD-weighted or FLAIR sequence with times as sites choose them."""
     kind = rng.integers(5)
     if kind == 0:
-        recovery, echo, inversion = rng.uniform(350, 750), rng.uniform(7, 18), None
+        recovery, echo_time, inversion = rng.uniform(350, 750), rng.uniform(7, 18), None
     elif kind == 1:
-        recovery, echo, inversion = rng.uniform(3000, 7000), rng.uniform(75, 125), None
+        recovery, echo_time, inversion = rng.uniform(3000, 7000), rng.uniform(75, 125), None
     elif kind == 2:
-        recovery, echo, inversion = rng.uniform(2200, 5000), rng.uniform(10, 35), None
+        recovery, echo_time, inversion = rng.uniform(2200, 5000), rng.uniform(10, 35), None
     elif kind == 3:
-        recovery, echo, inversion = 9000.0, rng.uniform(85, 130), rng.uniform(2200, 2600)
+        recovery, echo_time, inversion = 9000.0, rng.uniform(85, 130), rng.uniform(2200, 2600)
     else:
-        recovery, echo, inversion = rng.uniform(1800, 2500), 3.0, rng.uniform(800, 1100)
-    decay = np.exp(-echo / maps.t2_ms)
-    if inversion is None:
-        grown = 1 - np.exp(-recovery / maps.t1_ms)
+        recovery, echo_time, inversion = rng.uniform(1800, 2500), 3.0, rng.uniform(800, 1100)
+    return echo(maps, recovery, echo_time, inversion)
+
+
+def echo(maps: Maps, repetition_ms: float, echo_ms: float, inversion_ms: float | None) -> NDArray[np.float32]:
+    """Signal of a spin echo, after an inversion or without one; 1 is pure water without decay."""
+    if inversion_ms is None:
+        grown = 1 - np.exp(-repetition_ms / maps.t1_ms)
     else:
-        grown = np.abs(1 - 2 * np.exp(-inversion / maps.t1_ms) + np.exp(-recovery / maps.t1_ms))
-    return np.asarray(maps.density * grown * decay, np.float32)
+        grown = np.abs(1 - 2 * np.exp(-inversion_ms / maps.t1_ms) + np.exp(-repetition_ms / maps.t1_ms))
+    return np.asarray(maps.density * grown * np.exp(-echo_ms / maps.t2_ms), np.float32)
 
 
 def normalise(voxels: NDArray[np.float32]) -> NDArray[np.float32]:

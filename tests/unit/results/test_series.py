@@ -1,0 +1,117 @@
+"""The derived series: what it inherits, what it says of itself, and what its gate stops."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import BytesIO
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from support.answers import MODEL
+from support.diffusion import diffusion
+
+from models.prediction import Urgency
+from services.errors import Reject
+from services.results.answer import Answer
+from services.results.encode import encode_image, sources_of
+from services.results.equipment import part10
+from services.results.series_gate import check_series
+
+
+def _answer(**changes: object) -> Answer:
+    instances = [
+        diffusion(
+            place,
+            100,
+            number=place + 1,
+            b_value=None,
+            ImageType=["ORIGINAL", "PRIMARY", "M", "SE"],
+            ScanningSequence="SE",
+            SequenceVariant="SK",
+            SeriesNumber=4,
+            SeriesDescription="t2_tse_tra a very long description of the sequence",
+            Manufacturer="Scanner maker",
+            PixelRepresentation=0,
+            BitsStored=12,
+            HighBit=11,
+            EchoTime="90",
+            PatientPosition="HFS",
+            **changes,
+        )
+        for place in range(3)
+    ]
+    return Answer(
+        sources=sources_of(instances),
+        segmentation=np.zeros((3, 4, 4), np.uint8),
+        labels=(),
+        findings=(),
+        urgency=Urgency.STANDARD,
+        model=replace(MODEL, name="enhance"),
+        input_digest="12" * 32,
+        analysed_at=datetime(2026, 1, 2, tzinfo=UTC),
+        image=np.linspace(-3, 5000, 48, dtype=np.float32).reshape(3, 4, 4),
+        parameters={"phase resolution %": 70},
+    )
+
+
+def test_an_image_lies_on_its_source_and_says_what_it_is() -> None:
+    answer = _answer()
+    written = [dcmread(BytesIO(data)) for _, data in encode_image(answer)]
+    assert len({dataset.SOPInstanceUID for dataset in written}) == 3
+    assert {dataset.SeriesInstanceUID for dataset in written} == {answer.uids.enhanced_series()}
+    for dataset, source in zip(written, answer.sources, strict=True):
+        assert dataset.ImagePositionPatient == source.ImagePositionPatient
+        assert dataset.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+        assert list(dataset.ImageType) == ["DERIVED", "SECONDARY", "OTHER"]
+        assert dataset.SeriesDescription.startswith("AI-enhanced resolution. Not for diagnosis. t2_tse_tra")
+        assert len(dataset.SeriesDescription) <= 64
+        assert (dataset.SeriesNumber, dataset.EchoTime, dataset.Manufacturer) == (9104, 90, "Nightjar")
+        scanner, processing = dataset.ContributingEquipmentSequence
+        assert scanner.Manufacturer == "Scanner maker"
+        assert MODEL.weights_digest in processing.ContributionDescription
+        assert "phase resolution %=70" in dataset.DerivationDescription
+    # Rounded, and kept within 12 bits.
+    assert written[0].pixel_array.min() == 0
+    assert written[2].pixel_array.max() == 4095
+    assert answer.sources[0].SeriesNumber == 4
+    assert answer.sources[0].Manufacturer == "Scanner maker"
+
+
+def test_values_go_back_through_the_slope_they_came_by() -> None:
+    [first, *_] = [dcmread(BytesIO(data)) for _, data in encode_image(_answer(RescaleSlope="2", RescaleIntercept="-3"))]
+    expected = np.rint((np.linspace(-3, 5000, 48)[:16] + 3) / 2)
+    assert np.abs(first.pixel_array.ravel().astype(float) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda d: d.__setattr__("PixelData", bytes(32)), "pixels"),
+        (lambda d: d.__setattr__("ImagePositionPatient", [0, 0, 99]), "ImagePositionPatient"),
+        (lambda d: d.__setattr__("ImageType", ["ORIGINAL", "PRIMARY"]), "derived"),
+        (lambda d: d.__setattr__("PatientID", "other"), "PatientID"),
+        (lambda d: d.__setattr__("SeriesDescription", "t2"), "notice"),
+        (lambda d: d.__delattr__("ScanOptions"), "ScanOptions"),
+        (lambda d: d.__setattr__("BurnedInAnnotation", "YES"), "written into its pixels"),
+        (lambda d: d.SourceImageSequence[0].__setattr__("ReferencedSOPInstanceUID", "1.2"), "made from"),
+    ],
+)
+def test_the_gate_stops_what_is_not_the_answer(spoil: Callable[[Dataset], None], reason: str) -> None:
+    answer = _answer()
+    series = [data for _, data in encode_image(answer)]
+    dataset = dcmread(BytesIO(series[1]))
+    spoil(dataset)
+    series[1] = part10(dataset)
+    with pytest.raises(Reject, match=reason):
+        check_series(answer, series)
+    with pytest.raises(Reject, match="another number"):
+        check_series(answer, series[:2])
+
+
+def test_what_cannot_be_written_is_refused() -> None:
+    with pytest.raises(Reject, match="no MR images of 16 bits"):
+        encode_image(_answer(SOPClassUID="1.2.840.10008.5.1.4.1.1.4.4"))
+    with pytest.raises(Reject, match="no image"):
+        encode_image(replace(_answer(), image=np.zeros((2, 4, 4), np.float32)))
