@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich evaluate-ais chart messages images lock clean
+.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich train-ais evaluate-ais train-enhance evaluate-enhance chart messages images lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
@@ -75,8 +75,24 @@ evaluate-ich: $(VENV)/.train
 evaluate-ais: $(VENV)/.runtime
 	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make evaluate-ais LABELMAPS=DIR"; exit 2; }
 	$(BIN)/python -m models.ais.train.heldout --studies 40 --labelmaps "$(LABELMAPS)" --out evaluation-ais/data
-	$(BIN)/nightjar evaluate --task ais --synthetic --dataset "40 synthetic diffusion studies never seen before" \
-	  --images evaluation-ais/data/images --truth evaluation-ais/data/truth --out evaluation-ais/report
+	for method in network adc620; do \
+	  $(BIN)/nightjar evaluate --task ais --method $$method --synthetic \
+	  --dataset "40 synthetic diffusion studies never seen before" \
+	  --images evaluation-ais/data/images --truth evaluation-ais/data/truth --out evaluation-ais/$$method || exit 1; done
+	$(BIN)/python -m models.ais.train.table network=evaluation-ais/network adc620=evaluation-ais/adc620
+
+train-enhance: $(VENV)/.train
+	@test -n "$(MR)" -a -n "$(LABELMAPS)" || { echo "Name both folders: make train-enhance MR=DIR LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.enhance.train --mr "$(MR)" --labelmaps "$(LABELMAPS)" --out training-runs/enhance
+
+# The tables of docs/models/enhance.md: whole images acquired again with fewer lines, through the model as it is served.
+evaluate-enhance: $(VENV)/.train
+	@test -n "$(MR)" -a -n "$(LABELMAPS)" || { echo "Name both folders: make evaluate-enhance MR=DIR LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.enhance.train.heldout --mr "$(MR)" --labelmaps "$(LABELMAPS)" --out evaluation-enhance/data
+	$(BIN)/nightjar evaluate --task enhance --dataset "two real volumes never seen" \
+	  --images evaluation-enhance/data/real --out evaluation-enhance/real
+	$(BIN)/nightjar evaluate --task enhance --synthetic --dataset "four synthetic heads never seen" \
+	  --images evaluation-enhance/data/drawn --out evaluation-enhance/drawn
 
 # What the chart takes from the code, and the plain manifests of k8s/nightjar.
 chart: $(VENV)/.dev

@@ -27,8 +27,11 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     task: Annotated[str, typer.Option(help="Which model.")],
     images: Annotated[Path, typer.Option(metavar="DIR", help="NIfTI files, or a folder of DICOM a study.")],
-    truth: Annotated[Path, typer.Option(metavar="DIR", help="Label maps of the same names, and/or studies.csv.")],
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")],
+    truth: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Label maps of the same names, and/or studies.csv; enhance needs none."),
+    ] = None,
     dataset: Annotated[str, typer.Option(help="What the data are, for the report.")] = "",
     synthetic: Annotated[
         bool, typer.Option("--synthetic", help="The images are no patients; said everywhere.")
@@ -60,6 +63,13 @@ def evaluate(
         raise SettingsError(f"--use {use}: there are {HIGH_SENSITIVITY} and {HIGH_SPECIFICITY}.")
     use_shelf(load_settings(config).inference.models_dir)
     prepare_folder(out_dir)
+    if _makes_images(task):
+        _evaluate_images(task, images, out_dir, dataset or images.resolve().name, synthetic, threads, as_json)
+        return
+    if truth is None:
+        raise SettingsError(
+            "--truth is missing: name the folder of label maps or studies.csv that belongs to --images."
+        )
     if calibrate is not None:
         prepare_folder(calibrate.parent)
     request = Request(
@@ -95,6 +105,70 @@ def evaluate(
         raise typer.Exit(1)
     if calibrate is not None and written is None:
         raise typer.Exit(1)
+
+
+def _makes_images(task: str) -> bool:
+    from models.registry import load_card
+
+    try:
+        return load_card(task).output == "image"
+    except InvalidCard as error:
+        raise SettingsError(str(error)) from error
+
+
+def _evaluate_images(
+    task: str, images: Path, out_dir: Path, dataset: str, synthetic: bool, threads: int, as_json: bool
+) -> None:
+    from models.registry import load_model
+    from services.datasets.evaluation.enhancement import evaluate_enhancement, write_enhancement
+
+    model = load_model(task, threads=threads)
+    with Progress(console=err, transient=True) as progress:
+        bar = progress.add_task("Enhancing", total=None)
+        evaluation = evaluate_enhancement(
+            model,
+            images,
+            dataset=dataset,
+            synthetic=synthetic,
+            on=datetime.now(UTC).date(),
+            progress=lambda _, done, total: progress.update(bar, completed=done, total=total),
+        )
+    content = write_enhancement(evaluation, out_dir)
+    if as_json:
+        print_json(content)
+        return
+    table = Table(
+        "",
+        "Lines",
+        "Slices",
+        "PSNR dB\nsinc, here",
+        "Gain dB",
+        "SSIM\nsinc, here",
+        "Edges\nsinc, here",
+        "Lesions'\ncontrast",
+    )
+    for study, conditions in content["studies"].items():
+        for condition, found in conditions.items():
+            gain, kept = found["psnr_gain_db"], found.get("contrast_kept")
+            interval = "" if gain["lower"] is None else f"\n{gain['lower']:.2f} to {gain['upper']:.2f}"
+            table.add_row(
+                study,
+                condition,
+                str(found["slices"]),
+                f"{found['psnr_sinc']:.1f}, {found['psnr']:.1f}",
+                f"{gain['value']:+.2f}{interval}",
+                f"{found['ssim_sinc']:.4f}, {found['ssim']:.4f}",
+                f"{found['edges_sinc']:.2f}, {found['edges']:.2f}",
+                "" if kept is None else f"{kept['value']:.3f}",
+            )
+    out.print(table)
+    for left in content["not_evaluated"]:
+        out.print(f"{left['study']}: {left['reason']}", highlight=False, markup=False, soft_wrap=True)
+    if synthetic:
+        from services.datasets.evaluation.report import SYNTHETIC
+
+        out.print(SYNTHETIC, highlight=False)
+    out.print(f"Written to {out_dir}. {content['notice']}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _write_calibration(evaluation: "Evaluation", path: Path) -> Path | None:

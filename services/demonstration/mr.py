@@ -25,8 +25,12 @@ SEQUENCE = DiffusionSequence()
 
 
 @dataclass(frozen=True)
-class _Series:
-    """What all images of a series share."""
+class Series:
+    """What all images of a series share.
+
+    Attributes:
+        phase_lines: lines acquired along the rows of an image, of as many as it has columns; None: nothing is said.
+    """
 
     number: int
     kind: str
@@ -36,6 +40,7 @@ class _Series:
     echo_ms: float
     inversion_ms: float | None = None
     slope: float = 1.0
+    phase_lines: int | None = None
 
 
 def synthesize_stroke(infarcts: list[Infarct], seed: int, *, rotation_deg: tuple[float, float, float]) -> Study:
@@ -49,31 +54,32 @@ def synthesize_stroke(infarcts: list[Infarct], seed: int, *, rotation_deg: tuple
 def mr_series(header: StudyHeader, study: Study) -> Iterator[Dataset]:
     """Every image of the study: b0 and the trace in one series, the ADC map, the FLAIR."""
     scanned = study.scan
-    diffusion = _Series(DWI, "dwi", (), ("EP", "SE"), 5200, SEQUENCE.echo_time_ms)
+    diffusion = Series(DWI, "dwi", (), ("EP", "SE"), 5200, SEQUENCE.echo_time_ms)
     for first, volume, b_value in ((0, scanned.b0, 0.0), (len(scanned.b0.voxels), scanned.dwi, SEQUENCE.b_value)):
         kind = "TRACEW" if b_value else "NONE"
-        for ds in _images(header, volume, diffusion, first=first, image_type=("DERIVED", "PRIMARY", "DIFFUSION", kind)):
+        for ds in images(header, volume, diffusion, first=first, image_type=("DERIVED", "PRIMARY", "DIFFUSION", kind)):
             ds.DiffusionBValue = b_value
             yield ds
     slope = header.plan.scanner.adc_slope
-    yield from _images(
+    yield from images(
         header,
         scanned.adc,
-        _Series(ADC, "adc", (), ("EP", "SE"), 5200, SEQUENCE.echo_time_ms, slope=slope),
+        Series(ADC, "adc", (), ("EP", "SE"), 5200, SEQUENCE.echo_time_ms, slope=slope),
         image_type=("DERIVED", "PRIMARY", "DIFFUSION", "ADC"),
     )
     if study.flair is not None:
-        yield from _images(
+        yield from images(
             header,
             study.flair,
-            _Series(FLAIR, "flair", (), ("SE", "IR"), 9000, 110, inversion_ms=2500),
+            Series(FLAIR, "flair", (), ("SE", "IR"), 9000, 110, inversion_ms=2500),
             image_type=("ORIGINAL", "PRIMARY", "M", "IR"),
         )
 
 
-def _images(
-    header: StudyHeader, volume: Volume, series: _Series, *, image_type: tuple[str, ...], first: int = 0
+def images(
+    header: StudyHeader, volume: Volume, series: Series, *, image_type: tuple[str, ...], first: int = 0
 ) -> Iterator[Dataset]:
+    """The instances of one volume, numbered after `first`."""
     scanner = header.plan.scanner
     for number, k in enumerate(range(len(volume.voxels)), start=first + 1):
         ds = new_object(
@@ -96,6 +102,11 @@ def _images(
         ds.EchoTrainLength, ds.FlipAngle, ds.NumberOfAverages = 64, "90", "1"
         if series.inversion_ms is not None:
             ds.InversionTime = decimal(series.inversion_ms)
+        if series.phase_lines is not None:
+            columns = volume.voxels.shape[2]
+            ds.InPlanePhaseEncodingDirection, ds.AcquisitionMatrix = "ROW", [columns, 0, 0, series.phase_lines]
+            ds.PercentSampling = decimal(100 * series.phase_lines / columns)
+            ds.PercentPhaseFieldOfView = "100"
         ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = header.frame_of_reference_uid, ""
         ds.ImagePositionPatient = [decimal(v) for v in volume.positions_mm[k]]
         ds.ImageOrientationPatient = [decimal(v) for v in (*volume.row_direction, *volume.column_direction)]

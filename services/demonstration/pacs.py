@@ -17,6 +17,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    MRImageStorage,
     RLELossless,
     SegmentationStorage,
 )
@@ -66,7 +67,7 @@ class StandInPacs:
         entity = AE(AE_TITLE)
         entity.maximum_pdu_size = 0
         entity.add_supported_context(VERIFICATION)
-        for sop_class in (*SEG_CLASSES, *SR_CLASSES):
+        for sop_class in (*SEG_CLASSES, *SR_CLASSES, MRImageStorage):
             entity.add_supported_context(sop_class, _SYNTAXES)
         server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
         assert server is not None  # not blocking: it is returned, and bound
@@ -99,7 +100,7 @@ class StandInPacs:
             return CANNOT_UNDERSTAND
         if not (sop_instance_uid.is_valid and self.knows(study_uid)):
             return NOT_OF_OURS
-        kind = "seg" if sop_class_uid in SEG_CLASSES else "sr"
+        kind = "seg" if sop_class_uid in SEG_CLASSES else "mr" if sop_class_uid == MRImageStorage else "sr"
         path = self.directory / f"{kind}-{sop_instance_uid}.dcm"
         path.write_bytes(encoded)
         with self._lock:

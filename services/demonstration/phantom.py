@@ -3,8 +3,8 @@
     studies = write_phantoms(Path("phantoms"))
 
 Every CT study has a localiser, an axial series, a dose report and, in some, a second reconstruction; an MR study has
-a diffusion series, its ADC map and a FLAIR. What is in them is written beside them as `phantom.json`. The same seed
-writes the same bytes.
+a diffusion series, its ADC map and a FLAIR, or T1, T2 and FLAIR. What is in them is written beside them as
+`phantom.json`. The same seed writes the same bytes.
 """
 
 import json
@@ -27,6 +27,7 @@ from services.demonstration.kernel import sharpen
 from services.demonstration.localiser import project
 from services.demonstration.mr import mr_series, synthesize_stroke
 from services.demonstration.plan import DEMONSTRATION, PhantomPlan, PlannedBleed, State
+from services.demonstration.reduced import reduced_series
 from services.demonstration.trunk import synthesize_trunk
 from services.errors import SettingsError
 
@@ -122,6 +123,8 @@ def _write_study(out: Path, seed: int, matrix: int, name: str) -> PhantomStudy:
         if plan.infarcts:
             bleeds = (PlannedBleed("ischaemic core", core_ml),)
         objects = mr_series(header, study)
+    elif plan.anatomy == "reduced":
+        objects = reduced_series(header, seed * 1000 + number)
     else:
         soft, bone, bleeds = _anatomy(plan, seed * 1000 + number, matrix)
         objects = _objects(header, soft, bone)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.ais.train.lesions import Infarct
-from services.demonstration.scanner import ALBATROSS, BUSSARD, CORMORAN, DORSAL, EIDER, FULMAR, Scanner
+from services.demonstration.scanner import ALBATROSS, BUSSARD, CORMORAN, DORSAL, EIDER, FULMAR, GANNET, Scanner
 
 State = Literal["analysed", "not_applicable", "failed", "parked"]
 Label = Literal["IPH", "IVH", "SDH", "EDH", "SAH", "ischaemic core"]
@@ -25,7 +25,7 @@ class PhantomPlan:
     Attributes:
         name: folder, and the word `only` takes.
         patient: an invented name, in Person Name form.
-        anatomy: a head in a CT or (stroke) in an MR scanner, or a trunk that no head model is meant for.
+        anatomy: a head in a CT or (stroke, reduced) in an MR scanner, or a trunk that no head model is meant for.
         bleeds: what is put into a head in CT.
         infarcts: what is put into a head in MR.
         tilt_deg: gantry tilt; positive: the back of each slice lies lower, as along the orbitomeatal line.
@@ -43,7 +43,7 @@ class PhantomPlan:
     sex: Literal["F", "M"]
     scanner: Scanner
     expected: State
-    anatomy: Literal["head", "trunk", "stroke"] = "head"
+    anatomy: Literal["head", "trunk", "stroke", "reduced"] = "head"
     bleeds: tuple[PlannedBleed, ...] = ()
     infarcts: tuple[Infarct, ...] = ()
     tilt_deg: float = 0.0
@@ -194,5 +194,15 @@ DEMONSTRATION: tuple[PhantomPlan, ...] = (
         expected="analysed",
         anatomy="stroke",
         rotation_deg=(-2.0, 0.0, 3.0),
+    ),
+    PhantomPlan(
+        name="short-protocol",
+        description="MR: T2 and FLAIR acquired with 70 and 75 % of the phase-encoding lines",
+        patient="Phantom^Aurelio",
+        birth_date="19680519",
+        sex="M",
+        scanner=GANNET,
+        expected="analysed",
+        anatomy="reduced",
     ),
 )

@@ -59,7 +59,10 @@ def find_problems(outcome: StudyOutcome | None, received: Sequence[Received], wr
     problems += outcome.results_stuck
     kinds = {result.kind for result in received}
     if outcome.done and outcome.state == "analysed":
-        if "sr" not in kinds:
+        images = sum(result.kind == "mr" for result in received)
+        if images != outcome.images:
+            problems.append(f"{images} of {outcome.images} enhanced images came back.")
+        if outcome.looked and "sr" not in kinds:
             problems.append("No SR came back.")
         if outcome.findings and "seg" not in kinds:
             problems.append("No SEG came back though there is a finding.")
@@ -106,6 +109,7 @@ def _summary(report: StudyReport, root: Path) -> dict[str, Any]:
         else round(outcome.seconds_to_flag, 2),
         "seg": [str(path.relative_to(root)) for path in report.paths("seg")],
         "sr": [str(path.relative_to(root)) for path in report.paths("sr")],
+        "mr": [str(path.relative_to(root)) for path in report.paths("mr")],
         "ok": report.ok,
         "problems": list(report.problems),
         "refused": list(report.refused),
@@ -124,7 +128,7 @@ def render(reports: Sequence[StudyReport]) -> Table:
     for heading in ("Study", "Series chosen, and why", "State", "Put in, mL", "Found, mL", "Urgency"):
         table.add_column(heading)
     table.add_column("s to flag", justify="right")
-    table.add_column("SEG/SR")
+    table.add_column("SEG/SR/MR")
     for report in reports:
         outcome = report.outcome
         seconds = outcome.seconds_to_flag if outcome else None
@@ -136,7 +140,7 @@ def render(reports: Sequence[StudyReport]) -> Table:
             Text(_found(outcome)),
             outcome.urgency.word if outcome and outcome.state == "analysed" else "",
             "" if seconds is None else f"{seconds:.1f}",
-            f"{len(report.paths('seg'))}/{len(report.paths('sr'))}",
+            "/".join(str(len(report.paths(kind))) for kind in ("seg", "sr", "mr")),
         )
     return table
 
@@ -171,7 +175,8 @@ def _put_in(study: PushedStudy) -> str:
 def _found(outcome: StudyOutcome | None) -> str:
     if outcome is None or outcome.state != "analysed":
         return ""
-    return "\n".join(map(_finding, outcome.findings)) or "no flag"
+    enhanced = [f"enhanced: {outcome.images} images"] if outcome.images else []
+    return "\n".join([*map(_finding, outcome.findings), *enhanced]) or "no flag"
 
 
 def _finding(finding: FoundFinding) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-SeriesKind = Literal["localiser", "soft", "bone", "dose", "dwi", "adc", "flair"]
+SeriesKind = Literal["localiser", "soft", "bone", "dose", "dwi", "adc", "flair", "t1", "t2"]
 
 
 @dataclass(frozen=True)
@@ -166,4 +166,13 @@ FULMAR = replace(
     descriptions={"dwi": "DWI difusión b1000", "adc": "dADC", "flair": "AX FLAIR"},
     # In 1e-3 mm2/s by its slope, as some scanners write.
     adc_slope=1e-3,
+)
+
+GANNET = replace(
+    ALBATROSS,
+    model="Gannet 1.5",
+    station="MR02",
+    software="XA60",
+    protocol="MR Schädel kurz",
+    descriptions={"t1": "t1_se_tra", "t2": "t2_tse_tra", "flair": "t2_tirm_tra_dark-fluid"},
 )

@@ -23,7 +23,7 @@ def verify_results(study: PushedStudy, results: Sequence[Received]) -> list[str]
 
 
 def verify_result(ds: Dataset, study: PushedStudy, known: set[str]) -> Iterator[str]:
-    """What is wrong with one SEG or SR.
+    """What is wrong with one SEG, SR or derived image.
 
     Args:
         known: SOP Instance UIDs it may refer to.
@@ -37,6 +37,27 @@ def verify_result(ds: Dataset, study: PushedStudy, known: set[str]) -> Iterator[
         yield f"refers to {len(strangers)} instances that were never sent."
     if "PerFrameFunctionalGroupsSequence" in ds:
         yield from _verify_frames(ds, study)
+    if ds.Modality == "MR":
+        yield from _verify_image(ds, study)
+
+
+def _verify_image(ds: Dataset, study: PushedStudy) -> Iterator[str]:
+    """A derived image lies where its source lies, and says that it is no acquired one."""
+    source = study.instances.get(ds.SourceImageSequence[0].ReferencedSOPInstanceUID)
+    if source is None:
+        yield "names no source image."
+        return
+    if list(ds.ImageType[:2]) != ["DERIVED", "SECONDARY"] or "enhanced" not in ds.SeriesDescription:
+        yield "does not say that it is derived."
+    if (ds.Rows, ds.Columns, ds.FrameOfReferenceUID) != (source.rows, source.columns, source.frame_of_reference_uid):
+        yield "lies on another grid than its source."
+    for name, keyword, expected in (
+        ("position", "ImagePositionPatient", source.position_mm),
+        ("orientation", "ImageOrientationPatient", source.orientation),
+        ("spacing", "PixelSpacing", source.spacing_mm),
+    ):
+        if np.abs(np.asarray(ds[keyword].value, float) - expected).max() > TOLERANCE_MM:
+            yield f"has another {name} than its source."
 
 
 def _verify_frames(ds: Dataset, study: PushedStudy) -> Iterator[str]:

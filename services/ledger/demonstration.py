@@ -36,6 +36,8 @@ class StudyOutcome:
             was flagged; None without an answer.
         results_pending: results still to be encoded or delivered.
         results_stuck: one sentence per delivery that was given up.
+        images: of the answers of models that make images, how many slices went out in all.
+        looked: whether a model looked for findings.
     """
 
     study_uid: str
@@ -47,6 +49,8 @@ class StudyOutcome:
     findings: tuple[FoundFinding, ...]
     results_pending: int
     results_stuck: tuple[str, ...]
+    images: int = 0
+    looked: bool = True
 
     @property
     def ended(self) -> bool:
@@ -71,7 +75,11 @@ def read_outcomes(connection: Connection, study_uids: Sequence[str]) -> dict[str
                        AND analysis.state = 'analysed' AND encoded_at IS NULL)
                   + (SELECT count(*) FROM delivery JOIN result ON result.id = result_id
                        JOIN analysis ON analysis.id = analysis_id
-                     WHERE analysis.study_uid = study.study_uid AND delivery.state = 'pending') AS pending
+                     WHERE analysis.study_uid = study.study_uid AND delivery.state = 'pending') AS pending,
+                  (SELECT count(*) FROM result JOIN analysis ON analysis.id = analysis_id
+                     WHERE analysis.study_uid = study.study_uid AND kind = 'mr' AND superseded_at IS NULL) AS images,
+                  EXISTS (SELECT FROM analysis WHERE analysis.study_uid = study.study_uid
+                     AND analysis.state = 'analysed' AND image_key IS NULL) AS looked
            FROM study WHERE study_uid = ANY(%s)""",
         [list(study_uids)],
     ).fetchall()
@@ -86,6 +94,8 @@ def read_outcomes(connection: Connection, study_uids: Sequence[str]) -> dict[str
             findings=_findings(connection, row["study_uid"]),
             results_pending=row["pending"],
             results_stuck=_stuck(connection, row["study_uid"]),
+            images=row["images"],
+            looked=row["looked"],
         )
         for row in rows
     }
