@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-from services.review import api, pages
+from services.review import api, editor, pages, upload
 from services.triage.site import Extension
 
 _HERE = Path(__file__).parent
 
-EXTENSION = Extension("review", (api.router, pages.router), templates=_HERE / "templates", static=_HERE / "static")
+EXTENSION = Extension(
+    "review",
+    (api.router, pages.router, editor.router, upload.router),
+    templates=_HERE / "templates",
+    static=_HERE / "static",
+)
