@@ -14,7 +14,7 @@ import pydicom.config
 import typer
 
 from models.errors import ModelError
-from services import custody_commands, evaluate_command, model_command, send_command, tools
+from services import custody_commands, dataset_command, evaluate_command, model_command, send_command, tools
 from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import NightjarError, SettingsError
 from services.settings import load_settings
@@ -182,6 +182,7 @@ def account(
 
 tools.register(app)
 custody_commands.register(app)
+dataset_command.register(app)
 evaluate_command.register(app)
 send_command.register(app)
 model_command.register(app)

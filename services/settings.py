@@ -225,6 +225,12 @@ class ArchiveSettings(Section):
     timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
 
 
+class DatasetSettings(Section):
+    key_file: Path | None = Field(
+        None, description="Secret for pseudonyms, UIDs and dates of what leaves the hospital; see docs/datasets.md."
+    )
+
+
 class WorkerSettings(Section):
     concurrency: int = Field(4, ge=1, description="Jobs a worker runs side by side.")
     heartbeat_s: Seconds = Field(5.0, description="A worker says so often that it lives, seconds.")
@@ -248,6 +254,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
     review: ReviewSettings = ReviewSettings()
+    datasets: DatasetSettings = DatasetSettings()
     metrics: MetricsSettings = MetricsSettings()
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
     archive: ArchiveSettings | None = Field(None, description="The PACS that everything is compared with.")

@@ -1,0 +1,142 @@
+"""Text in pixels, found by what letters are: strokes of one brightness, of one height, side by side. No model.
+
+Burned-in text is drawn, not imaged: its pixels share one exact value. Images of a body share hardly any.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_WIDEST_STROKE: Final = 9
+_HEIGHTS: Final = (5, 64)
+_WIDEST: Final = 2.6
+"""A letter is at most so many times as wide as high; letters that touch count as one wide letter."""
+
+_LETTERS: Final = 3
+_CONTRAST: Final = 0.25
+_SAME: Final = 0.12
+_SAME_LOSSY: Final = 0.35
+_MOST: Final = 0.6
+_SOFT: Final = 0.85
+_SOFT_SPREAD: Final = 0.08
+_SOFT_LETTERS: Final = 5
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels: rows [top, bottom), columns [left, right)."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    def grown(self, shape: tuple[int, ...]) -> "Box":
+        """With a margin of half a letter across and three along, where letters on other ground may have been missed."""
+        upright = self.height > self.right - self.left
+        size = min(self.height, self.right - self.left)
+        across, along = max(3, size // 2), 3 * size
+        rows, columns = (along, across) if upright else (across, along)
+        return Box(
+            max(0, self.top - rows),
+            min(shape[0], self.bottom + rows),
+            max(0, self.left - columns),
+            min(shape[1], self.right + columns),
+        )
+
+
+def find_text(plane: NDArray[Any], *, lossy: bool = False) -> list[Box]:
+    """Rectangles that hold a line of three letters or more, along rows or columns.
+
+    Args:
+        plane: brightness, (row, column), of any range.
+        lossy: compressed with loss, so that strokes are not quite of one value.
+    """
+    values = plane.astype(np.float32)
+    lowest, highest = float(values.min()), float(values.max())
+    if highest <= lowest:
+        return []
+    values = (values - lowest) / (highest - lowest)
+    found = []
+    for ink, levels in ((values, values), (1 - values, 1 - values)):
+        strokes = _strokes(ink)
+        found += _lines(strokes, levels, lossy=lossy)
+        turned = _lines(strokes.T, levels.T, lossy=lossy)
+        found += [Box(box.left, box.right, box.top, box.bottom) for box in turned]
+    return found
+
+
+def _strokes(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where something thin stands out brightly from what is around it."""
+    opened = ndimage.grey_opening(values, size=(_WIDEST_STROKE, _WIDEST_STROKE))
+    return np.asarray(values - opened > _CONTRAST)
+
+
+def _lines(strokes: NDArray[np.bool_], values: NDArray[np.float32], *, lossy: bool) -> list[Box]:
+    parts, _ = ndimage.label(strokes, structure=np.ones((3, 3)))
+    letters = []
+    for index, place in enumerate(ndimage.find_objects(parts), 1):
+        box = Box(place[0].start, place[0].stop, place[1].start, place[1].stop)
+        if _HEIGHTS[0] <= box.height <= _HEIGHTS[1] and box.right - box.left <= _WIDEST * box.height * _LETTERS:
+            letters.append((box, index))
+    lines: list[list[tuple[Box, int]]] = []
+    for letter in sorted(letters, key=lambda one: (one[0].left, one[0].top)):
+        line = next((line for line in lines if _follows(line[-1][0], letter[0])), None)
+        if line is None:
+            lines.append([letter])
+        else:
+            line.append(letter)
+    return [
+        _around([box for box, _ in line])
+        for line in lines
+        if _is_long(line) and _is_drawn(values, parts, line, lossy=lossy)
+    ]
+
+
+def _follows(last: Box, box: Box) -> bool:
+    """Whether a letter stands on the line that another one ends."""
+    high, low = max(last.height, box.height), min(last.height, box.height)
+    overlap = min(last.bottom, box.bottom) - max(last.top, box.top)
+    return box.left - last.right <= 1.2 * high and high <= 2.2 * low and overlap >= 0.5 * low
+
+
+def _is_long(line: list[tuple[Box, int]]) -> bool:
+    around = _around([box for box, _ in line])
+    return len(line) >= _LETTERS and around.right - around.left >= 1.2 * around.height
+
+
+def _is_drawn(values: NDArray[np.float32], parts: NDArray[Any], line: list[tuple[Box, int]], *, lossy: bool) -> bool:
+    """Whether the strokes of a line share one value, most letters of it some."""
+    ink = [
+        values[box.top : box.bottom, box.left : box.right][parts[box.top : box.bottom, box.left : box.right] == index]
+        for box, index in line
+    ]
+    together = np.concatenate(ink)
+    step = 0.04 if lossy else 1 / 1024
+    levels = np.round(together / step).astype(int)
+    common = int(np.bincount(levels).argmax())
+    near = 1 if lossy else 0
+    shares = [float((np.abs(np.round(letter / step).astype(int) - common) <= near).mean()) for letter in ink]
+    needed = _SAME_LOSSY if lossy else _SAME
+    whole = float((np.abs(levels - common) <= near).mean())
+    if whole >= needed and float(np.mean([share > 0 for share in shares])) >= _MOST:
+        return True
+    # Small letters with soft edges: each reaches nearly the same height, at the end of the image's range.
+    tops = np.array([letter.max() for letter in ink])
+    return len(ink) >= _SOFT_LETTERS and bool((tops > tops.max() - _SOFT_SPREAD).mean() >= _MOST and tops.max() > _SOFT)
+
+
+def _around(boxes: list[Box]) -> Box:
+    return Box(
+        min(box.top for box in boxes),
+        max(box.bottom for box in boxes),
+        min(box.left for box in boxes),
+        max(box.right for box in boxes),
+    )
