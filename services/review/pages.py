@@ -227,11 +227,7 @@ def show_workitem(request: Request, site: SiteDependency, account: Expert, item:
         grades=[each for each in grades.values() if not blinded or each.account == account.name],
         own_grade=grades.get(account.name),
         may_take=opened.slot is None and any(ROLES[slot] in account.roles for slot in _free(found)),
-        moves=[
-            (target, states.MOVES[found.state, target])
-            for target in State
-            if found.purpose is Purpose.WORK and states.may_decide(found.state, target, account.roles)
-        ],
+        moves=_moves(found, account),
         may_plan=_is_lead(account) and found.purpose is Purpose.WORK,
         people=[each for each in people if found.slot_of(each.name) is None],
         slots=(*found.annotator_slots, Slot.REVIEWER, Slot.ARBITER),
@@ -348,12 +344,26 @@ def _free(item: workitems.Workitem) -> list[Slot]:
     return [slot for slot in (*item.annotator_slots, Slot.ARBITER) if slot in turn and item.reading(slot) is None]
 
 
+def _moves(item: workitems.Workitem, account: Account) -> list[tuple[State, states.Move]]:
+    """Decisions that the account may make, acceptance first; giving back has a button of its own."""
+    if item.purpose is not Purpose.WORK:
+        return []
+    slot = item.slot_of(account.name)
+    order: list[State] = []
+    if slot in (None, Slot.REVIEWER):
+        order += [State.ACCEPTED, State.IN_REVIEW, State.RETURNED, State.DISPUTED, State.TO_ANNOTATE]
+    if slot is not None or Role.REVIEWER in account.roles:
+        order.append(State.EXCLUDED)
+    allowed = [target for target in order if states.may_decide(item.state, target, account.roles)]
+    return [(target, states.MOVES[item.state, target]) for target in allowed]
+
+
 def _due(day: str) -> datetime | None:
     """The end of a day as a form sends it; None for none."""
     if not day:
         return None
     try:
-        return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
+        return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1, seconds=-1)
     except ValueError:
         raise HTTPException(422, gettext("A due date is year, month and day: 2026-12-31.")) from None
 

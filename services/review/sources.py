@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from contextlib import nullcontext
 from io import BytesIO
 
 import pydicom
@@ -23,14 +24,17 @@ _grids: OrderedDict[str, Grid] = OrderedDict()
 _lock = threading.Lock()
 
 
-def read_grid(context: Context, series_uid: str) -> Grid:
+def read_grid(context: Context, series_uid: str, connection: Connection | None = None) -> Grid:
     """The grid of a series; those read last are kept in this process.
+
+    Args:
+        connection: one that the caller holds already, so that nobody waits for a second while keeping the first.
 
     Raises:
         Reject: the series cannot be read as a volume; the message says why, without patient data.
     """
-    with context.pool.connection() as connection:
-        keys = analyses.instance_keys(connection, series_uid)
+    with nullcontext(connection) if connection is not None else context.pool.connection() as held:
+        keys = analyses.instance_keys(held, series_uid)
     digest = combine_digests(sorted(keys))
     with _lock:
         if digest in _grids:
@@ -64,7 +68,7 @@ def answer_mask(context: Context, connection: Connection, item: Workitem) -> Mas
         labels = unpack_array(context.store.get(facts.segmentation_key))
     except (KeyError, ValueError):
         return None
-    grid = read_grid(context, item.series_uid)
+    grid = read_grid(context, item.series_uid, connection)
     return Mask(labels.astype("uint8"), grid) if labels.shape == grid.shape else None
 
 

@@ -1,6 +1,7 @@
 """Correction through the API, by people of different roles: who may what, what is kept, and what each may see."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import date
 from hashlib import md5
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from support.ct import blobs, tilted_ct
 from support.images import analyse, receive
+from support.jobs import drain
 from support.triage import PASSWORD, ServedPages, add_account, served
 
 from models.prediction import Finding, Urgency
@@ -272,6 +274,40 @@ def test_one_of_two_windows_is_told_and_nothing_is_lost(context: Context, people
     assert ana.save(item, Mask(second, GRIDS[item]), latest["mask_digest"]).status_code == 201
 
 
+def test_of_two_who_save_at_once_one_comes_second_and_is_told(
+    context: Context, people: dict[str, Person], pages: ServedPages
+) -> None:
+    ana = people["ana"]
+    item, answer = make(context, people)
+    ana.does(f"/workitems/{item}/take")
+    start = ana.get(f"/workitems/{item}")["start_digest"]
+    masks = []
+    for row in range(6):
+        drawn = answer.copy()
+        drawn[5, row, 0] = 1
+        masks.append(Mask(drawn, GRIDS[item]))
+    with ThreadPoolExecutor(6) as threads:
+        statuses = list(threads.map(lambda mask: ana.save(item, mask, start).status_code, masks))
+    assert sorted(statuses) == [201, 409, 409, 409, 409, 409]
+    kept = ana.get(f"/workitems/{item}")["latest"]["mask_digest"]
+    assert kept == masks[statuses.index(201)].digest
+
+
+def test_a_session_that_ends_while_drawing_loses_nothing(context: Context, people: dict[str, Person]) -> None:
+    ana = people["ana"]
+    item, answer = make(context, people)
+    ana.does(f"/workitems/{item}/take")
+    start = ana.get(f"/workitems/{item}")["start_digest"]
+    mask = Mask(np.roll(answer, 1, axis=1), GRIDS[item])
+    session = dict(ana.client.cookies)
+    ana.client.cookies.clear()
+    refused = ana.save(item, mask, start)
+    assert (refused.status_code, refused.json()) == (401, {"detail": "Sign in first."})
+    ana.client.cookies.update(session)
+    assert ana.get(f"/workitems/{item}")["latest"] is None
+    assert ana.save(item, mask, start).status_code == 201
+
+
 def test_masks_that_do_not_fit_are_refused_whole(context: Context, people: dict[str, Person]) -> None:
     ana = people["ana"]
     item, answer = make(context, people)
@@ -390,7 +426,7 @@ def test_answers_become_workitems_by_rule_once(context: Context, people: dict[st
     with context.pool.connection() as connection:
         connection.execute("DELETE FROM finding WHERE analysis_id = %s", [other])
         say(connection, other_study, other, "ray", Verdict.DISAGREE, Reason.MISSED)
-    selection.run(context, other)
+    assert drain(context, {"select": selection.STAGE}) == [("select", other)]
     causes = {each["id"]: (each["cause"], each["cause_detail"]) for each in people["cy"].get("/workitems")}
     assert causes[max(causes)] == ("disagreement", "Missed finding.")
 
