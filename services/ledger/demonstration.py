@@ -11,7 +11,7 @@ END_STATES = frozenset({"analysed", "not_applicable", "failed", "parked"})
 
 @dataclass(frozen=True)
 class RoutedSeries:
-    """One series of a study and what routing made of it; `analysed` when a model was given it."""
+    """One series of a study, as what it was given to a model (`analysed`), or what routing made of it."""
 
     series_uid: str
     series_number: int | None
@@ -103,7 +103,11 @@ def read_outcomes(connection: Connection, study_uids: Sequence[str]) -> dict[str
 
 def _series(connection: Connection, study_uid: str) -> tuple[RoutedSeries, ...]:
     rows = connection.execute(
-        """SELECT series_uid, series_number, role, coalesce(role_reason, reason, '') AS reason,
+        """SELECT series_uid, series_number,
+                  coalesce((SELECT key FROM analysis, jsonb_each_text(inputs)
+                            WHERE analysis.study_uid = series.study_uid AND analysis.state != 'superseded'
+                              AND value = series_uid ORDER BY analysis.id LIMIT 1), role) AS role,
+                  coalesce(role_reason, reason, '') AS reason,
                   EXISTS (SELECT FROM analysis, jsonb_each_text(inputs)
                           WHERE analysis.study_uid = series.study_uid AND analysis.state != 'superseded'
                             AND value = series_uid) AS analysed
