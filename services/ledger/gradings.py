@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -23,35 +23,17 @@ class ImageGrade:
     note: str | None
 
 
-class Agreement(Protocol):
-    """One label of two masks; services.review.agreement.LabelAgreement is one."""
-
-    @property
-    def label(self) -> str: ...
-    @property
-    def first_ml(self) -> float: ...
-    @property
-    def second_ml(self) -> float: ...
-    @property
-    def dice(self) -> float | None: ...
-    @property
-    def nsd(self) -> float | None: ...
-    @property
-    def hd95_mm(self) -> float | None: ...
-    @property
-    def lesion_f1(self) -> float | None: ...
-    @property
-    def outside(self) -> tuple[str, ...]: ...
-
-
 @dataclass(frozen=True)
-class StoredAgreement:
-    """How two annotations of a workitem's round agreed on one label."""
+class LabelAgreement:
+    """One label of two masks on one grid.
 
-    workitem_id: int
-    round: int
-    first_id: int
-    second_id: int
+    Attributes:
+        first_ml, second_ml: volumes.
+        dice, nsd, hd95_mm, lesion_f1: as services.datasets.evaluation.overlap measures them; None where both are
+            empty, hd95_mm also where one is.
+        outside: the measures that are beyond the task's limits.
+    """
+
     label: str
     first_ml: float
     second_ml: float
@@ -60,6 +42,16 @@ class StoredAgreement:
     hd95_mm: float | None
     lesion_f1: float | None
     outside: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StoredAgreement(LabelAgreement):
+    """How two annotations of a workitem's round agreed on one label."""
+
+    workitem_id: int
+    round: int
+    first_id: int
+    second_id: int
 
 
 @dataclass(frozen=True)
@@ -121,7 +113,7 @@ def save_agreement(
     number: int,
     first_id: int,
     second_id: int,
-    labels: Sequence[Agreement],
+    labels: Sequence[LabelAgreement],
 ) -> None:
     for each in labels:
         connection.execute(

@@ -1,32 +1,11 @@
 """How well two readers agree on one image, label by label, and whether that is within a task's limits. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from services.datasets.evaluation.overlap import measure_overlap
+from services.ledger.gradings import LabelAgreement
 from services.review.masks import Mask
 from services.review.tasks import AgreementLimits, TaskLabel
-
-
-@dataclass(frozen=True)
-class LabelAgreement:
-    """One label of two masks on one grid.
-
-    Attributes:
-        first_ml, second_ml: volumes.
-        dice, nsd, hd95_mm, lesion_f1: as services.datasets.evaluation.overlap measures them; None where both are
-            empty, hd95_mm also where one is.
-        outside: the measures that are beyond the task's limits.
-    """
-
-    label: str
-    first_ml: float
-    second_ml: float
-    dice: float | None
-    nsd: float | None
-    hd95_mm: float | None
-    lesion_f1: float | None
-    outside: tuple[str, ...]
 
 
 def compare(

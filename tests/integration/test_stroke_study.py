@@ -25,8 +25,12 @@ from services import parts
 from services.context import Context
 from services.demonstration.phantom import PhantomStudy, write_phantoms
 from services.inference.infer import Infer
+from services.ledger import workitems
 from services.ledger.intake import Sender, close_association, open_association
+from services.ledger.workitems import Cause, State
 from services.results import encode
+from services.review import conformance, selection, sources
+from services.review.tasks import load_tasks
 
 DCIODVFY = Path(sys.executable).with_name("dciodvfy")
 
@@ -134,3 +138,25 @@ def test_a_stroke_is_flagged_and_goes_back_on_the_dwi_with_adc_and_flair_as_evid
     }
     others = {ds.SOPInstanceUID for ds in headers if ds.SeriesNumber in (3, 4)}
     assert named == weighted | others | {segmentation.SOPInstanceUID}
+
+
+def test_a_flagged_stroke_becomes_a_workitem_with_its_protocol_looked_at(site: Context, stroke: PhantomStudy) -> None:
+    _push(site, stroke, [2, 3, 4])
+    drain(site, {"infer": Infer(Models()).stage(attempts=1), "select": selection.STAGE})
+    with site.pool.connection() as connection:
+        [item] = workitems.list_workitems(connection, [State.TO_ANNOTATE])
+        mask = sources.answer_mask(site, connection, item)
+    assert (item.task, item.cause, item.readers, item.priority) == ("ais-mri", Cause.FLAG, 2, 1)
+    [finding] = _rows(site, "SELECT volume_ml FROM finding")
+    assert mask is not None
+    assert mask.volumes_ml() == {1: pytest.approx(finding["volume_ml"])}
+
+    lines = conformance.keep(site, item, load_tasks()["ais-mri"])
+    assert lines is not None
+    found = {(line["role"], line["what"]): (line["found"], line["fits"]) for line in lines}
+    assert found["FLAIR", "Sequence"] == ("present", True)
+    assert found["T1", "Sequence"] == ("missing", False)
+    assert found["DWI", "b-values"] == ("0, 1000", True)
+    assert found["DWI", "Field of view"] == ("230 mm", True)
+    assert float(found["DWI", "Signal to noise"][0]) > 10
+    assert conformance.keep(site, item, load_tasks()["ais-mri"]) == lines
