@@ -14,7 +14,15 @@ import pydicom.config
 import typer
 
 from models.errors import ModelError
-from services import custody_commands, dataset_command, evaluate_command, model_command, send_command, tools
+from services import (
+    custody_commands,
+    dataset_command,
+    evaluate_command,
+    model_command,
+    ohif_command,
+    send_command,
+    tools,
+)
 from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import NightjarError, SettingsError
 from services.settings import load_settings
@@ -186,6 +194,7 @@ dataset_command.register(app)
 evaluate_command.register(app)
 send_command.register(app)
 model_command.register(app)
+ohif_command.register(app)
 
 
 if __name__ == "__main__":

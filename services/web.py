@@ -4,11 +4,12 @@ from fastapi import FastAPI
 
 from services.context import Context
 from services.dicomweb.extension import EXTENSION as DICOMWEB
+from services.ohif.extension import EXTENSION as OHIF
 from services.review.extension import EXTENSION as REVIEW
 from services.review.tasks import load_tasks
 from services.triage import app
 
-EXTENSIONS = (REVIEW, DICOMWEB)
+EXTENSIONS = (REVIEW, DICOMWEB, OHIF)
 
 
 def create_app(context: Context) -> FastAPI:

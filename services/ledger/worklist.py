@@ -1,5 +1,6 @@
 """What the worklist shows: a snapshot of studies, current analyses, undelivered results and what readers said."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from services.ledger.opinions import Opinion, read_opinions
 
 CHANNEL = "nightjar_worklist"
 HEARTBEAT_FRESH = timedelta(seconds=15)
+
+PART_CHARACTERS = 4
+"""Of a patient ID or accession number, to look for it in the middle of one."""
 
 
 @dataclass(frozen=True)
@@ -178,15 +182,25 @@ def list_studies(connection: Connection, since: datetime) -> list[StudyFacts]:
 
 
 def search_studies(connection: Connection, text: str, limit: int) -> list[StudyFacts]:
-    """Studies of any time with this patient ID or accession number, the newest first.
+    """Studies of any time with this patient ID or accession number, or part of one, the newest first.
 
-    Must be the first query of its transaction. Case is tried as typed, all upper and all lower.
+    Must be the first query of its transaction. Whole numbers go before parts where there are more than `limit`; fewer
+    than `PART_CHARACTERS` are no part, for they would find everybody.
     """
     _take_snapshot(connection)
+    literal = re.sub(r"([\\%_])", r"\\\1", text)
     rows = connection.execute(
-        """SELECT study_uid FROM study WHERE patient_id = ANY(%(words)s) OR accession_number = ANY(%(words)s)
-           ORDER BY first_instance_at DESC LIMIT %(limit)s""",
-        {"words": [text, text.upper(), text.lower()], "limit": limit},
+        """SELECT study_uid FROM study
+           WHERE patient_id = ANY(%(words)s) OR accession_number = ANY(%(words)s)
+              OR (%(part)s AND (patient_id ILIKE %(pattern)s OR accession_number ILIKE %(pattern)s))
+           ORDER BY patient_id = ANY(%(words)s) OR accession_number = ANY(%(words)s) DESC, first_instance_at DESC
+           LIMIT %(limit)s""",
+        {
+            "words": [text, text.upper(), text.lower()],
+            "part": len(text) >= PART_CHARACTERS,
+            "pattern": f"%{literal}%",
+            "limit": limit,
+        },
     ).fetchall()
     found = _studies(connection, sql.SQL("s.study_uid = ANY(%s)"), [row["study_uid"] for row in rows])
     return sorted(found, key=lambda study: study.arrived_at, reverse=True)

@@ -53,6 +53,7 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
         brake=FailureBrake(context.now),
         feed=LiveFeed(context.pool),
         templates=make_templates(*(each.templates for each in extensions if each.templates is not None)),
+        study_links=tuple(link for each in extensions for link in each.study_links),
     )
 
     @asynccontextmanager

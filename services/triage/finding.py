@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 def search(
     request: Request, site: SiteDependency, account: Viewer, find: Annotated[str, Form(max_length=64)] = ""
 ) -> Response:
-    """Studies with exactly this patient ID or accession number."""
+    """Studies with this patient ID or accession number, or with it in one."""
     text = find.strip()
     with site.connection() as connection:
         studies = worklist.search_studies(connection, text, FOUND_AT_MOST) if text else []

@@ -99,6 +99,7 @@ def show_study(request: Request, site: SiteDependency, account: Viewer, key: str
         now=now,
         may_claim=Role.RADIOLOGIST in account.roles,
         has_pacs=site.context.settings.web.pacs_url is not None,
+        viewers=site.viewers,
     )
 
 

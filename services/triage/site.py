@@ -69,6 +69,21 @@ class Looks:
 
 
 @dataclass(frozen=True)
+class StudyLink:
+    """A way from a study to another viewer.
+
+    Attributes:
+        words: on the link; a message.
+        path: below the study's own address.
+        is_there: whether this installation has it.
+    """
+
+    words: str
+    path: str
+    is_there: Callable[[Context], bool]
+
+
+@dataclass(frozen=True)
 class Site:
     """Dependencies of the endpoints; one an application."""
 
@@ -79,6 +94,12 @@ class Site:
     templates: Jinja2Templates
     looks: Looks = field(default_factory=Looks)
     shelf: Shelf = field(default_factory=lambda: Shelf(SHELF_BYTES))
+    study_links: tuple[StudyLink, ...] = ()
+
+    @property
+    def viewers(self) -> list[StudyLink]:
+        """Other viewers that a study can be opened in."""
+        return [link for link in self.study_links if link.is_there(self.context)]
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -106,6 +127,7 @@ class Extension:
     templates: Path | None = None
     static: Path | None = None
     policies: Mapping[str, str] = field(default_factory=dict)
+    study_links: tuple[StudyLink, ...] = ()
 
 
 def get_site(request: Request) -> Site:

@@ -63,6 +63,7 @@ def show_viewer(
         now=now,
         may_claim=Role.RADIOLOGIST in account.roles,
         has_pacs=site.context.settings.web.pacs_url is not None,
+        viewers=site.viewers,
     )
 
 

@@ -200,17 +200,19 @@ def test_the_pacs_is_opened_with_the_study_escaped(context: Context) -> None:
         assert "Open in PACS" not in client.get(f"/studies/{key_of(study_uid)}/view").text
 
 
-def test_a_search_is_audited_and_finds_whole_numbers_only(context: Context, pages: ServedPages) -> None:
+def test_a_search_is_audited_and_finds_numbers_and_long_enough_parts_of_them(
+    context: Context, pages: ServedPages
+) -> None:
     with context.pool.connection() as connection:
         study_uid = add_study(connection, 1, name="DOE^JANE", accession="ACC%1", minutes_ago=60 * 24 * 400)
     with client_of(pages) as client:
-        for text in ("P00001", "p00001", " ACC%1 ", "acc%1"):
+        for text in ("P00001", "p00001", " ACC%1 ", "acc%1", "0000", "cc%1"):
             assert "DOE, JANE" in client.post("/search", data={"find": text}).text
-        for text in ("P0000", "%", "", "ACC_1"):
+        for text in ("P00", "%", "", "ACC_1", "%%%%", "\\\\\\\\"):
             assert "DOE, JANE" not in client.post("/search", data={"find": text}).text
     with context.pool.connection() as connection:
         rows = connection.execute("SELECT study_uid FROM audit WHERE action = 'search' ORDER BY id").fetchall()
-    assert [row["study_uid"] for row in rows] == [None, study_uid] * 4 + [None] * 4
+    assert [row["study_uid"] for row in rows] == [None, study_uid] * 6 + [None] * 6
 
 
 def test_readers_claiming_at_once_leave_one_holder(context: Context, pages: ServedPages) -> None:
