@@ -104,7 +104,7 @@ def _script_messages(catalogue: Catalog) -> dict[str, str]:
     found = {}
     for message in catalogue:
         key = message.id if isinstance(message.id, str) else message.id[0]
-        said = message.string if isinstance(message.string, str) else message.string[0]
+        said = message.string if isinstance(message.string, str) else next(iter(message.string or ()), "")
         if key and said and any(name.endswith(".js") for name, _ in message.locations):
             found[key] = said
     return found

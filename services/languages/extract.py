@@ -62,8 +62,8 @@ def _card_texts(card: dict[str, Any]) -> Iterator[str]:
     yield from (measure["name"] for measure in card.get("measures") or ())
 
 
-def _is_translated(string: str | tuple[str, ...] | list[str]) -> bool:
-    return bool(string) if isinstance(string, str) else bool(string) and all(string)
+def _is_translated(string: str | tuple[str, ...] | list[str] | None) -> bool:
+    return bool(string) and all(string or ())
 
 
 def _sources(root: Path) -> Iterator[Path]:

@@ -226,7 +226,9 @@ def _gauge(name: str, says: str, labels: Sequence[str], values: dict[Any, float]
 
 
 def _undelivered(name: str, says: str, destinations: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Metric:
-    values = {(destination, state): 0 for destination in destinations for state in ("pending", "parked")}
+    values: dict[Any, float] = {
+        (destination, state): 0 for destination in destinations for state in ("pending", "parked")
+    }
     values |= {(row["destination"], row["state"]): row["n"] for row in rows}
     return _gauge(name, says, ["destination", "state"], values)
 

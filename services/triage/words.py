@@ -30,6 +30,9 @@ ROLES = {
     Role.SYSTEM: mark("system"),
 }
 
+UNNAMED = mark("not named")
+"""Scanners and protocols whose images do not say, in the ledger's figures."""
+
 KINDS = {"webhook": mark("Webhook"), "email": mark("E-mail"), "hl7": mark("HL7 message")}
 
 STATES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from support.triage import PASSWORD, ServedPages, add_account, say_inference_lives, served
 
 from services.context import Context
@@ -24,6 +24,8 @@ _ARGUMENTS = (
 _AXE = files("axe_playwright_python").joinpath("axe.min.js")
 
 NewPage = Callable[..., Page]
+
+expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="session")
