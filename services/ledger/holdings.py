@@ -60,7 +60,7 @@ def find_studies(connection: Connection, conditions: Sequence[Condition], limit:
         f"""SELECT study.*, counted.*, (
                 SELECT digest FROM held_instance WHERE held_instance.study_uid = study.study_uid LIMIT 1) AS digest
             FROM (SELECT {STUDY} FROM study WHERE {_where(conditions)} AND EXISTS (
-                      SELECT FROM instance WHERE instance.study_uid = study.study_uid AND NOT conflict)
+                      SELECT FROM series WHERE series.study_uid = study.study_uid AND instances > 0)
                   ORDER BY study_date DESC NULLS LAST, study_time DESC NULLS LAST, study_uid
                   LIMIT %s OFFSET %s) AS study
             CROSS JOIN LATERAL (

@@ -1,6 +1,6 @@
 -- Secondary captures: an analysis may have several, one a key slice.
 ALTER TABLE result DROP CONSTRAINT result_kind_check, DROP CONSTRAINT result_analysis_id_kind_key;
-ALTER TABLE result ADD CONSTRAINT result_kind_check CHECK (kind IN ('seg', 'sr', 'sc', 'mr'));
+ALTER TABLE result ADD CONSTRAINT result_kind_check CHECK (kind IN ('seg', 'sr', 'sc', 'mr', 'correction'));
 CREATE INDEX result_analysis ON result (analysis_id, kind);
 CREATE INDEX result_series ON result (series_uid);
 
@@ -237,8 +237,8 @@ ALTER TABLE result ADD COLUMN transfer_syntax_uid text NOT NULL DEFAULT '1.2.840
 
 -- A result that came back from a PACS is the instance that was received.
 CREATE VIEW held_instance AS
-    SELECT study_uid, series_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid, digest, attributes
-    FROM instance WHERE NOT conflict
+    SELECT s.study_uid, i.series_uid, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.digest, i.attributes
+    FROM instance i JOIN series s USING (series_uid) WHERE NOT i.conflict
     UNION ALL
     SELECT a.study_uid, r.series_uid, r.sop_instance_uid, r.sop_class_uid, r.transfer_syntax_uid, r.digest, r.attributes
     FROM result r JOIN analysis a ON a.id = r.analysis_id
@@ -254,6 +254,38 @@ CREATE VIEW held_series AS
     WHERE r.superseded_at IS NULL AND a.state = 'analysed'
       AND NOT EXISTS (SELECT FROM instance i WHERE i.sop_instance_uid = r.sop_instance_uid AND NOT i.conflict)
     GROUP BY r.series_uid, a.study_uid;
+
+-- Reader studies: images of several arms, rated blinded and in another order by every reader. --------------------------
+
+CREATE TABLE reader_study (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    arms text[] NOT NULL CHECK (array_length(arms, 1) >= 2),   -- the first is what the others are held against
+    margin double precision NOT NULL CHECK (margin > 0),       -- of non-inferiority, points of the seven-point scale
+    created_by text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    closed_at timestamptz                                      -- no more ratings; results may be looked at
+);
+
+CREATE TABLE reader_study_image (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    reader_study_id bigint NOT NULL REFERENCES reader_study,
+    study_uid text NOT NULL REFERENCES study,                  -- the case: its arms are compared with each other
+    series_uid text NOT NULL,                                  -- received, or written by a model
+    arm text NOT NULL,
+    UNIQUE (reader_study_id, study_uid, arm)
+);
+
+CREATE TABLE reader_study_rating (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    image_id bigint NOT NULL REFERENCES reader_study_image,
+    account text NOT NULL,
+    scores jsonb NOT NULL,                                     -- {question: 1 to 7}
+    UNIQUE (image_id, account)
+);
+CREATE TRIGGER reader_study_rating_append_only BEFORE UPDATE OR DELETE ON reader_study_rating
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 -- Reconciliation: how many differences each comparison with the PACS found; the metrics tell the latest. --------------
 
