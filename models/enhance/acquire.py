@@ -52,7 +52,7 @@ def acquire(truth: Image, shortcut: Shortcut, rng: np.random.Generator) -> Image
     spectrum[..., np.abs(bins) > last] = 0
     if shortcut.partial_fourier < 1:
         return _homodyne(spectrum, bins, (2 * shortcut.partial_fourier - 1) * last)
-    return np.abs(fft.ifft(spectrum, axis=-1)).astype(np.float32)
+    return np.asarray(np.abs(fft.ifft(spectrum, axis=-1)), np.float32)
 
 
 def _slow_phase(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -75,4 +75,4 @@ def _homodyne(spectrum: Spectrum, bins: NDArray[np.float64], centre: float) -> I
     slow = fft.ifft(np.where(np.abs(bins) <= centre, spectrum, 0), axis=-1)
     weight = np.clip(1 + bins / max(centre, 1), 0, 2)
     image = fft.ifft(spectrum * weight, axis=-1) * np.exp(-1j * np.angle(slow))
-    return np.maximum(image.real, 0).astype(np.float32)
+    return np.asarray(np.maximum(image.real, 0), np.float32)

@@ -39,10 +39,10 @@ def _edge(voxels: NDArray[np.float32], axis: int) -> tuple[float, float]:
     pixels = voxels.shape[axis]
     spectrum = np.abs(fft.rfft(voxels, axis=axis)) ** 2
     power = 10 * np.log10(spectrum.mean(axis=tuple(k for k in range(3) if k != axis)) + 1e-12)
-    bins = fft.rfftfreq(pixels)
+    bins = np.asarray(fft.rfftfreq(pixels), np.float64)
     reach = max(2, round(REACH * pixels))
     best = (0.5, 0.0)
-    for k in np.flatnonzero((bins >= LOWEST) & (bins <= HIGHEST)):
+    for k in np.flatnonzero((bins >= LOWEST) & (bins <= HIGHEST)).tolist():
         # The phase of the image makes an edge a bin or two wide in its magnitude's k-space.
         below, above = power[max(0, k - reach) : k], power[k + 2 : k + 2 + reach]
         # Every value before an edge stands above every one behind it; a mean would see edges in a few strong lines.

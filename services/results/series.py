@@ -7,7 +7,7 @@ from highdicom import ContributingEquipment
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from services.errors import Reject
 from services.results.answer import NOTICE, Answer
@@ -120,7 +120,7 @@ def _identify(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     instance_uid = answer.uids.enhanced_instance(source.SOPInstanceUID)
     own = equipment(answer)
     _forget(dataset, *_REPLACED)
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = instance_uid, answer.uids.enhanced_series()
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = UID(instance_uid), UID(answer.uids.enhanced_series())
     dataset.SeriesNumber = SERIES_NUMBERS + int(source.get("SeriesNumber") or 0) % 800
     dataset.SeriesDescription = f"{TITLE} {source.get('SeriesDescription') or ''}".strip()[:LONG_STRING]
     dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
@@ -131,7 +131,7 @@ def _identify(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     dataset.ContributingEquipmentSequence = [*_contributors(source), _processing(answer)]
     complete(dataset, answer)
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, instance_uid
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, UID(instance_uid)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta = meta
 

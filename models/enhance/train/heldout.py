@@ -90,7 +90,7 @@ def write_drawn(path: Path, out: Path) -> None:
 
 def _planes(maps: Maps, times: tuple[float, float, float | None], layers: int, count: int) -> NDArray[np.float32]:
     signal = echo(maps, *times)
-    return signal[: count * layers].reshape(count, layers, *signal.shape[1:]).mean(axis=1)
+    return np.asarray(signal[: count * layers].reshape(count, layers, *signal.shape[1:]).mean(axis=1), np.float32)
 
 
 def _write(voxels: NDArray[np.float32], zooms: NDArray[np.float64], path: Path) -> None:

@@ -1,5 +1,7 @@
 """The pool of slices to learn from, on disk, and which volumes are kept from it."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,16 +33,20 @@ def fill(mr: Path, labelmaps: Path, out: Path, *, real: int, drawn: int, seed: i
     for number in range(max(real, drawn)):
         if number < real:
             rng = np.random.default_rng([seed, number, 0])
-            _write(out / f"real-{number:03d}.npy", lambda rng=rng: volumes[rng.integers(len(volumes))].draw(rng))
+            _write(out / f"real-{number:03d}.npy", partial(_draw_real, volumes, rng))
         if number < drawn:
             rng = np.random.default_rng([seed, number, 1])
             path = out / f"drawn-{number:03d}.npy"
             if not path.exists():
                 head = DrawnHead(maps[number % len(maps)], rng)
-                _write(path, lambda head=head, rng=rng: head.draw(rng))
+                _write(path, partial(head.draw, rng))
 
 
-def _write(path: Path, draw) -> None:  # type: ignore[no-untyped-def]
+def _draw_real(volumes: Sequence[RealVolume], rng: np.random.Generator) -> NDArray[np.float32]:
+    return volumes[int(rng.integers(len(volumes)))].draw(rng)
+
+
+def _write(path: Path, draw: Callable[[], NDArray[np.float32]]) -> None:
     if path.exists():
         return
     part = path.with_suffix(".part")

@@ -42,7 +42,8 @@ class RealVolume:
     def read(cls, path: Path) -> "RealVolume":
         image = nib.nifti1.load(path)
         voxels = np.squeeze(np.asarray(image.dataobj, np.float32))
-        return cls(normalise(voxels), tuple(float(v) for v in image.header.get_zooms()[:3]))
+        x, y, z = (float(v) for v in image.header.get_zooms()[:3])
+        return cls(normalise(voxels), (x, y, z))
 
     def draw(self, rng: np.random.Generator) -> Slice:
         """One slice of any plane and thickness, at the volume's resolution or coarser, in its own contrast or another.
@@ -124,7 +125,7 @@ def echo(maps: Maps, repetition_ms: float, echo_ms: float, inversion_ms: float |
 def normalise(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Nothing at 0, the brightest tissue near 1."""
     above = voxels[voxels > 0]
-    return np.asarray(voxels / np.float32(max(np.percentile(above, 99), 1e-6)), np.float32)
+    return np.asarray(voxels / max(float(np.percentile(above, 99)), 1e-6), np.float32)
 
 
 def fit(image: NDArray[np.float32]) -> Slice:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.enhance.acquire import Shortcut, acquire
@@ -151,7 +152,7 @@ def draw_shortcut(rng: np.random.Generator) -> Shortcut:
     )
 
 
-def _filled_row(truth: np.ndarray, rng: np.random.Generator) -> int:  # type: ignore[type-arg]
+def _filled_row(truth: NDArray[np.float32], rng: np.random.Generator) -> int:
     filled = np.flatnonzero((truth > 0.1).mean(axis=1) > 0.1)
     middle = int(rng.choice(filled)) if filled.size else truth.shape[0] // 2
     return int(np.clip(middle - ROWS // 2, 0, truth.shape[0] - ROWS))
