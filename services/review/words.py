@@ -72,3 +72,12 @@ MOVES = {
     State.TO_ANNOTATE: mark("Bring back"),
 }
 """What the buttons of decisions say, by the state that they lead to."""
+
+QUESTIONS = {
+    "diagnostic quality": mark("Diagnostic quality"),
+    "resolution": mark("Resolution"),
+    "noise": mark("Noise"),
+    "artefacts": mark("Artefacts"),
+    "contrast": mark("Contrast"),
+}
+"""What a reader study asks."""

@@ -42,6 +42,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         new = _shape(connection)
         # As version 1 was: what later versions added is not there.
         connection.execute("DROP TABLE shadow_answer, promotion, reconciliation")
+        connection.execute("DROP TABLE reader_study_rating, reader_study_image, reader_study")
         connection.execute(
             "DROP TABLE admission, decision, agreement, conformance, image_quality, comment, annotation, reading, workitem, "
             "reference_case"
