@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from services.cli import app
 from services.context import Context
 from services.errors import Reject, Retry
-from services.ledger import notifications
+from services.ledger import measures, notifications
 from services.ledger.retrying import retry_parked
 from services.notification_settings import Notification
 from services.notifications import notify
@@ -128,6 +128,10 @@ def test_nobody_there_then_parked_then_sent_by_hand(context: Context, kind: str)
         notify.run(site, key)
     notify.give_up(site, key, str(raised.value))
     assert row_of(site, key)["state"] == "parked"
+    with site.pool.connection() as connection:
+        assert measures.undelivered(connection, "notification") == [{"destination": kind, "state": "parked", "n": 1}]
+        happened = measures.happened(connection, "notification", 0, None)
+    assert {row["outcome"]: row["n"] for row in happened} == {"retry": 1, "parked": 1}
     with site.pool.connection() as connection:
         connection.execute("DELETE FROM procrastinate_jobs")
         assert retry_parked(connection, study_uid="9.9", destination=None).total == 0
