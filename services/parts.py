@@ -29,7 +29,7 @@ from services.operations.instruments import REGISTRY
 from services.operations.metrics import LedgerCollector
 from services.operations.probes import Health, serve_probes
 from services.results import encode
-from services.review import selection
+from services.review import arriving, correct, selection
 from services.settings import Settings
 from services.storage.local import LocalStore
 
@@ -69,7 +69,16 @@ def open_context(settings: Settings, *, pool_size: int = 4) -> Iterator[Context]
 
 def stages(settings: Settings) -> tuple[Stage, ...]:
     """Every stage but infer, which lives where the models are served."""
-    return (assemble.STAGE, route.STAGE, encode.STAGE, deliver.stage(settings), notify.stage(settings), selection.STAGE)
+    return (
+        assemble.STAGE,
+        route.STAGE,
+        encode.STAGE,
+        deliver.stage(settings),
+        notify.stage(settings),
+        selection.STAGE,
+        correct.STAGE,
+        arriving.STAGE,
+    )
 
 
 def register_models(context: Context) -> None:

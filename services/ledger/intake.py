@@ -19,6 +19,10 @@ _STUDY_COLUMNS = (
 )  # fmt: skip
 
 
+# Segmentation Storage and Label Map Segmentation Storage.
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+
+
 @dataclass(frozen=True)
 class Sender:
     """Who sends: one DIMSE association, or one upload by REST (`peer` is then "rest").
@@ -158,6 +162,12 @@ def record_instance(connection: Connection, instance: ReceivedInstance, sender: 
         ],
     )
     _count(connection, sender, "stored")
+    if instance.sop_class_uid in _SEGMENTATIONS and not conflict:
+        created = connection.execute(
+            "SELECT id FROM instance WHERE sop_instance_uid = %s AND NOT conflict", [instance.sop_instance_uid]
+        ).fetchone()
+        assert created is not None
+        defer(connection, "arrive", created["id"])  # it may be somebody's correction of an answer
     if conflict:
         record_event(
             connection, "instance", instance.sop_instance_uid, "conflict",

@@ -22,6 +22,8 @@ QUEUES = {
     "shadow": "shadow",
     "encode": "results",
     "select": "results",
+    "correct": "results",
+    "arrive": "results",
     "deliver": "delivery",
     "notify": "delivery",
 }

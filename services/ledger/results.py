@@ -44,7 +44,7 @@ class NewResult:
     """A Part 10 object in the store.
 
     Attributes:
-        kind: seg, sr, sc or mr; those of mr are one series and go out together.
+        kind: seg, sr, sc, mr or correction; those of mr are one series and go out together.
         attributes: counts by DICOM keyword, as of an instance.
     """
 
@@ -135,33 +135,14 @@ def save(
     _supersede_earlier(connection, answer)
     begun: set[str] = set()
     for result in results:
-        created = connection.execute(
-            """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes,
-                   transfer_syntax_uid, modality, series_number, series_description, attributes)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
-            [
-                answer.analysis_id,
-                result.kind,
-                result.sop_class_uid,
-                result.sop_instance_uid,
-                result.series_uid,
-                result.digest,
-                result.size_bytes,
-                result.transfer_syntax_uid,
-                result.modality,
-                result.series_number,
-                result.series_description,
-                Jsonb(dict(result.attributes)),
-            ],
-        ).fetchone()
-        assert created is not None
+        identifier = insert(connection, answer.analysis_id, result)
         if result.kind == "mr" and result.series_uid in begun:
             continue
         begun.add(result.series_uid)
         for destination in destinations.get(result.kind, ()):
             delivery = connection.execute(
                 "INSERT INTO delivery (result_id, destination) VALUES (%s, %s) RETURNING id",
-                [created["id"], destination],
+                [identifier, destination],
             ).fetchone()
             assert delivery is not None
             defer(connection, "deliver", delivery["id"], priority=10 - int(answer.urgency))
@@ -177,6 +158,31 @@ def save(
     return True
 
 
+def insert(connection: Connection, analysis_id: int, result: NewResult) -> int:
+    """Write the row of an object; its id."""
+    created = connection.execute(
+        """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes,
+               transfer_syntax_uid, modality, series_number, series_description, attributes)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+        [
+            analysis_id,
+            result.kind,
+            result.sop_class_uid,
+            result.sop_instance_uid,
+            result.series_uid,
+            result.digest,
+            result.size_bytes,
+            result.transfer_syntax_uid,
+            result.modality,
+            result.series_number,
+            result.series_description,
+            Jsonb(dict(result.attributes)),
+        ],
+    ).fetchone()
+    assert created is not None
+    return int(created["id"])
+
+
 def _supersede_earlier(connection: Connection, answer: CommittedAnswer) -> None:
     """Mark the objects of the study's earlier analyses by this model; what of them is still on its way is not sent.
 
@@ -185,6 +191,7 @@ def _supersede_earlier(connection: Connection, answer: CommittedAnswer) -> None:
     replaced = connection.execute(
         """UPDATE result r SET superseded_at = clock_timestamp() FROM analysis a
            WHERE a.id = r.analysis_id AND a.study_uid = %s AND a.model = %s AND a.id < %s AND r.superseded_at IS NULL
+             AND (a.state = 'superseded' OR NOT %s)
            RETURNING r.id""",
         [answer.study_uid, answer.model.name, answer.analysis_id, answer.image_key is not None],
     ).fetchall()

@@ -5,6 +5,7 @@ from services.ledger import annotations, gradings, workitems
 from services.ledger.accounts import Account, Role
 from services.ledger.annotations import Annotation
 from services.ledger.database import Connection
+from services.ledger.jobs import defer
 from services.ledger.workitems import Purpose, Slot, State, Workitem
 from services.review import agreement, consensus, course, sources
 from services.review.masks import Grid, InvalidMask, Mask, dice
@@ -93,6 +94,8 @@ def move(
         reason=reason,
         next_round=MOVES[item.state, target].opens_round,
     )
+    if target is State.ACCEPTED and item.purpose is Purpose.WORK:
+        defer(connection, "correct", item.id)  # the label goes back to the PACS
 
 
 def _settle_readings(context: Context, connection: Connection, item: Workitem, task: Task, author: str) -> None:
