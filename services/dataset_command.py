@@ -7,7 +7,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from services.console import AsJson, Config, err, out, print_json
+from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.settings import load_settings
 
 if TYPE_CHECKING:
@@ -64,6 +64,55 @@ def deidentify(
     else:
         _show(report, target)
     if report.held:
+        raise typer.Exit(1)
+
+
+@dataset_app.command()
+def export(
+    task: Annotated[str, typer.Option(help="Which task's accepted labels.")],
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
+    name: Annotated[str, typer.Option(help="What the dataset is called.")] = "",
+    key: Key = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Release accepted labels as a BIDS dataset. Example: nightjar dataset export --task ich --out ich-1 --key deid.key
+
+    Exit code 1 when a workitem was held: DIR then holds the rest.
+    """
+    from services.datasets.deidentify.pseudonyms import read_key
+    from services.datasets.release.export import export as run
+    from services.parts import open_context
+    from services.review.tasks import find_task, load_tasks
+
+    settings = running_settings(config)
+    pseudonyms = read_key(key or settings.datasets.key_file)
+    found = find_task(load_tasks(settings.review.tasks), task)
+    with open_context(settings) as context, Progress(console=err, transient=True) as progress:
+        bar = progress.add_task("Releasing", total=None)
+        release = run(
+            context,
+            found,
+            out_dir,
+            name or out_dir.name,
+            pseudonyms,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    content = release.content
+    if as_json:
+        print_json({**content, "held": [{"workitem": number, "reason": why} for number, why in release.held]})
+    else:
+        splits = ", ".join(f"{split} {count}" for split, count in content["splits"].items())
+        out.print(
+            f"Release {content['release']}: {content['cases']} cases of {content['participants']} patients ({splits}) "
+            f"written to {out_dir}.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        for number, why in release.held:
+            out.print(f"Held: workitem {number}: {why}", highlight=False, markup=False, soft_wrap=True)
+    if release.held:
         raise typer.Exit(1)
 
 

@@ -3,9 +3,8 @@
 import csv
 import json
 import logging
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from models.dicom import read_series
 from models.errors import InvalidVolume
+from services.datasets.aside import new_folder, refuse_existing
 from services.datasets.deidentify.faces import Shear, find_shear, geometry_of, remove_face
 from services.datasets.deidentify.header import Counts, Subject, clean_header, identity_of
 from services.datasets.deidentify.hold import Hold
@@ -105,37 +105,21 @@ def deidentify_folder(
         SettingsError: `target` exists, or lies inside `source`.
         Reject: nothing could be written, or nothing was left to write.
     """
-    prepare(source, target)
+    refuse_existing(target)
+    if target.resolve().is_relative_to(source.resolve()):
+        raise SettingsError(f"{target} lies inside {source}. Name a folder outside it.")
     inventory = take_inventory(source)
     report = Report(
         held=list(inventory.held), foreign=inventory.foreign, doubles=inventory.doubles, key=pseudonyms.fingerprint
     )
-    aside = target.with_name(f".{target.name}.part")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+    with new_folder(target) as aside:
         _write_all(inventory, aside, pseudonyms, report, progress)
         if report.held:
             _write_held(target.with_name(f"{target.name}.held.csv"), source, report.held)
         if not report.objects:
             raise Reject(f"Nothing was left to write: {len(report.held)} held, {len(report.foreign)} files not DICOM.")
         (aside / "report.json").write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
-        aside.rename(target)
-    except OSError as error:
-        raise Reject(
-            f"{target} could not be written: {error.strerror}. Nothing was released; make room and run it again."
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return report
-
-
-def prepare(source: Path, target: Path) -> None:
-    """Raises SettingsError where a run could overwrite, or read what it writes."""
-    if target.exists():
-        raise SettingsError(f"{target} exists. Name a new folder: nothing that was released is written over.")
-    if target.resolve().is_relative_to(source.resolve()):
-        raise SettingsError(f"{target} lies inside {source}. Name a folder outside it.")
 
 
 def _write_all(
@@ -266,8 +250,17 @@ def _shears(entries: list[Entry]) -> dict[str, Shear | Hold]:
 
 
 def _shear_of(members: list[Entry]) -> Shear:
-    datasets = [pydicom.dcmread(entry.path) for entry in members]
-    images: list[Dataset] = [dataset for dataset in datasets if "PixelData" in dataset]
+    return shear_of_series([pydicom.dcmread(entry.path) for entry in members], members[0].modality)
+
+
+def shear_of_series(datasets: Sequence[Dataset], modality: str) -> Shear:
+    """The planes of a series, from one image a place.
+
+    Raises:
+        Hold: no brain in it, or its face cannot be told from it.
+        InvalidVolume: it is no volume of eight slices and more.
+    """
+    images = [dataset for dataset in datasets if "PixelData" in dataset]
     if len(images) > 1:
         places: dict[tuple[float, ...], Dataset] = {}
         for dataset in images:
@@ -275,8 +268,8 @@ def _shear_of(members: list[Entry]) -> Shear:
         images = [*places.values()]
     frames = sum(int(dataset.get("NumberOfFrames") or 1) for dataset in images)
     if frames < _SMALLEST_STACK:
-        raise InvalidVolume("too few slices")
-    return find_shear(read_series(images), members[0].modality)
+        raise InvalidVolume(f"{frames} slices are too few to find a brain in.")
+    return find_shear(read_series(images), modality)
 
 
 def _write_held(path: Path, source: Path, held: list[tuple[Path, str]]) -> None:
