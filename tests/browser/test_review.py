@@ -12,8 +12,9 @@ from support.triage import ServedPages, add_account, say_inference_lives, served
 
 from models.prediction import Finding, Urgency
 from services.context import Context
-from services.ledger import courses, workitems
+from services.ledger import courses, reader_studies, workitems
 from services.ledger.accounts import Role, find_account
+from services.results.uids import derive_uid
 from services.review import selection, workflow
 from services.review.extension import EXTENSION
 from services.review.masks import Mask
@@ -119,3 +120,39 @@ def test_the_queue_follows_others_and_fits_a_phone(
     phone.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(phone.get_by_text("Intracranial haemorrhage, head CT").last).to_be_visible()
     looks_fine(phone, "review-queue-phone")
+
+
+def test_a_reader_study_is_rated_and_looked_at(
+    context: Context, new_page: NewPage, looks_fine: LooksFine, pages: ServedPages
+) -> None:
+    with context.pool.connection() as connection:
+        study = reader_studies.create(connection, "Short protocol", ["acquired", "enhanced"], 0.5, "cy")
+        assert study is not None
+    series = []
+    for number in range(2):
+        datasets = tilted_ct(shape=SHAPE, gaps_mm=(5.0,) * 5, seed=number)
+        for each in datasets:
+            each.SeriesInstanceUID = derive_uid(f"arm-{number}")
+            each.SOPInstanceUID = derive_uid(f"arm-{number}-{each.InstanceNumber}")
+        study_uid, series_uid = receive(context, datasets)
+        series.append(series_uid)
+    with context.pool.connection() as connection:
+        for arm, series_uid in zip(("acquired", "enhanced"), series, strict=True):
+            reader_studies.add_image(connection, study, study_uid, series_uid, arm)
+    ana, cy = new_page("ana"), new_page("cy")
+    ana.goto(f"{pages.url}/review/reader-studies")
+    ana.get_by_role("link", name="Rate images").click()
+    ana.get_by_label("Slice").fill("1")
+    expect(ana.locator("#shown")).to_have_text("2")
+    expect(ana.locator("#picture")).to_have_attribute("src", "/review/reader-studies/1/images/0/slices/1")
+    looks_fine(ana, "reader-study-rate")
+    for place in range(2):
+        for group in ana.get_by_role("group").all():
+            group.get_by_label(str(4 + place), exact=True).check()
+        ana.get_by_role("button", name="Keep and go on").click()
+    expect(ana.get_by_text("You have rated every image")).to_be_visible()
+    cy.goto(f"{pages.url}/review/reader-studies")
+    looks_fine(cy, "reader-studies")
+    cy.get_by_role("button", name="Close and see results").click()
+    expect(cy.get_by_role("row").filter(has_text="Diagnostic quality")).to_contain_text("4.")
+    looks_fine(cy, "reader-study-results")

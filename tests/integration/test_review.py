@@ -1,5 +1,6 @@
 """Correction through the API, by people of different roles: who may what, what is kept, and what each may see."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 from numpy.typing import NDArray
 from support.ct import blobs, tilted_ct
 from support.images import analyse, receive
@@ -442,6 +444,20 @@ def test_answers_become_workitems_by_rule_once(context: Context, people: dict[st
     assert item is not None
     assert item.analysis_id == newer
     assert len(people["cy"].get("/workitems")) == 2
+
+
+def test_every_address_needs_a_sign_in(pages: ServedPages) -> None:
+    addresses = {
+        re.sub(r"{[^}]+}", "1", route.path)
+        for router in EXTENSION.routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    }
+    assert len(addresses) > 40
+    with httpx.Client(base_url=pages.url, limits=httpx.Limits(max_keepalive_connections=0)) as nobody:
+        for address in addresses:
+            assert nobody.get(address).status_code in (303, 401), address
+            assert nobody.post(address, headers={"origin": pages.url}).status_code == 401, address
 
 
 def test_the_pages_show_each_their_own(context: Context, people: dict[str, Person]) -> None:
