@@ -86,9 +86,13 @@ def _largest_body(p: NDArray[np.float32]) -> float:
 
 
 def weigh(signs: Signs, evidence: Evidence | None) -> tuple[Values, float]:
-    """Probabilities of the slabs, (slabs,), and of the study; without weights the suspicion itself."""
+    """Probabilities of the slabs, (slabs,), and of the study; without weights the suspicion itself.
+
+    A study of one slab is that slab: the study's weights expect a body that runs through several.
+    """
     if evidence is None:
         return signs.top, float(signs.top.max())
     slabs = expit(evidence.slice[0] + signs.slabs @ np.array(evidence.slice[1:]))
-    study = float(expit(evidence.study[0] + signs.study @ np.array(evidence.study[1:])))
-    return np.asarray(slabs), study
+    if len(slabs) == 1:
+        return np.asarray(slabs), float(slabs[0])
+    return np.asarray(slabs), float(expit(evidence.study[0] + signs.study @ np.array(evidence.study[1:])))
