@@ -1,4 +1,4 @@
-"""The language a request is answered in: the account's, the browser's choice, or what it asks for; programs' is English."""
+"""Which language answers a request: the account's, the browser's choice, what it asks for; programs get English."""
 
 from collections.abc import Iterator
 

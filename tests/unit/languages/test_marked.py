@@ -19,7 +19,9 @@ from services.ledger.opinions import Reason
 from services.triage.words import REASONS, ROLES, URGENCIES
 
 PAGES = sorted((ROOT / "services").rglob("templates/*.html"))
-SCRIPTS = sorted((ROOT / "services").rglob("static/**/*.js"))
+SCRIPTS = sorted(
+    path for path in (ROOT / "services").rglob("static/**/*.js") if "ohif" not in path.parts
+)  # it has its own
 ENDPOINTS = sorted([*(ROOT / "services" / "triage").glob("*.py"), *(ROOT / "services" / "review").glob("*.py")])
 READ_ALOUD = {"aria-label", "placeholder", "title", "alt", "aria-description", "aria-roledescription"}
 NAMES = re.compile(r"Nightjar|ABC/2|OHIF|DICOM SEG|NIfTI|SEG|AI|mL|mm|Dice|ICC|[A-Z]")
