@@ -168,8 +168,8 @@ class WebSettings(Section):
 class ReviewSettings(Section):
     tasks: Path | None = Field(
         None,
-        description="Directory of this site's task types (YAML); they replace those that ship with Nightjar by name, or "
-        "add to them. See docs/review.md.",
+        description="Directory of this site's task types (YAML); they replace those that ship with Nightjar by name, "
+        "or add to them. See docs/review.md.",
     )
 
 

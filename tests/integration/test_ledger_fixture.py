@@ -44,8 +44,8 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         connection.execute("DROP TABLE shadow_answer, promotion, reconciliation")
         connection.execute("DROP TABLE reader_study_rating, reader_study_image, reader_study")
         connection.execute(
-            "DROP TABLE admission, decision, agreement, conformance, image_quality, comment, annotation, reading, workitem, "
-            "reference_case"
+            "DROP TABLE admission, decision, agreement, conformance, image_quality, comment, annotation, reading, "
+            "workitem, reference_case"
         )
         connection.execute("DELETE FROM transition WHERE entity = 'workitem'")
         connection.execute("ALTER TABLE account DROP COLUMN experienced_since")
