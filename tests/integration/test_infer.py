@@ -25,6 +25,7 @@ from services.ledger import results
 from services.ledger.arrays import unpack_array
 from services.ledger.intake import Sender, close_association, open_association
 from services.ledger.jobs import Stage
+from services.notification_settings import Notification
 
 PREVIEW = b"\x89PNG preview"
 WEIGHTS = "a" * 64
@@ -131,6 +132,22 @@ def site(context: Context) -> Site:
     site.push(slice(None))
     site.route()
     return site
+
+
+def test_a_flag_is_told_to_whoever_wants_it_in_its_own_transaction(site: Site) -> None:
+    wanted = {"kind": "webhook", "url": "https://x.example", "secret": "a secret of some length"}
+    receivers = (
+        Notification.model_validate({**wanted, "name": "all"}),
+        Notification.model_validate({**wanted, "name": "sdh", "findings": ["SDH"]}),
+    )
+    settings = site.context.settings.model_copy(update={"notifications": receivers})
+    site.context = replace(site.context, settings=settings)
+    identifier = site.infer()
+    told = site.row("SELECT id, analysis_id, destination, kind, state FROM notification")
+    assert waiting(site.context, "notify") == [told.pop("id")]
+    assert told == {"analysis_id": identifier, "destination": "all", "kind": "webhook", "state": "pending"}
+    ours = site.row("SELECT xmin FROM notification")
+    assert ours == site.row("SELECT xmin FROM finding"), "a flag and its notification commit together"
 
 
 def test_an_answer_is_in_the_ledger_and_the_store_and_encoding_is_asked_for(site: Site) -> None:
