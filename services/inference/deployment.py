@@ -26,8 +26,8 @@ from models.registry import load_card, load_model, use_shelf
 from models.volume import Volume
 from services.errors import Reject, Retry
 from services.inference.calibrations import read_calibrations
+from services.inference.planned import plans
 from services.inference.serve_config import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
-from services.inference.shadow import plans
 from services.settings import InferenceSettings
 
 OBJECT_STORE_BYTES = 512 * 2**20

@@ -8,8 +8,9 @@ from models.prediction import Prediction
 from models.volume import Volume
 from services.context import Context
 from services.errors import Retry
+from services.inference.planned import Plan
 from services.inference.reading import load_volume
-from services.inference.shadow import Plan, ask_for
+from services.inference.shadow import ask_for
 from services.ledger import analyses, notifications, routing, served_models
 from services.ledger.analyses import Analysis
 from services.ledger.arrays import pack_array

@@ -8,7 +8,8 @@ from services.context import Context
 from services.inference.cluster import ClusterModels
 from services.inference.deployment import ModelServer
 from services.inference.infer import Infer
-from services.inference.shadow import Shadowing, plans
+from services.inference.planned import plans
+from services.inference.shadow import Shadowing
 from services.operations.heartbeat import Heartbeat
 from services.operations.probes import Health
 

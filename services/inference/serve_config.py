@@ -6,7 +6,7 @@ from models.calibration import ModelCalibration
 from models.card import Card
 from models.registry import load_card
 from services.inference.calibrations import read_calibrations
-from services.inference.shadow import plans
+from services.inference.planned import plans
 from services.settings import InferenceSettings
 
 PORT = 8000

@@ -18,7 +18,8 @@ from models.shelf import Shelf
 from models.volume import Volume
 from services.context import Context
 from services.errors import Retry, SettingsError
-from services.inference.shadow import Plan, Shadowing, ask_for, plans
+from services.inference.planned import Plan, plans
+from services.inference.shadow import Shadowing, ask_for
 from services.ledger.arrays import pack_array
 from services.lifecycle.standing import Refused, gather, promote, put_in_shadow, roll_back
 from services.review.masks import Grid, Mask, encode
