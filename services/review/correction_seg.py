@@ -89,7 +89,7 @@ def _write(correction: Correction) -> Dataset:
         omit_empty_frames=True,
         content_label="CORRECTED",
         content_description=NOTICE,
-        content_creator_name=names[0] if names else MANUFACTURER,
+        content_creator_name=f"{names[0] if names else MANUFACTURER}^",
         series_description=f"{MANUFACTURER} {answer.model.name[:10]} corrected SEG. Not for diagnosis."[:LONG_STRING],
         **equipment(answer),
     )

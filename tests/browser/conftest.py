@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from support.triage import PASSWORD, ServedPages, add_account, say_inference_lives, served
 
 from services.context import Context
+from services.ledger.accounts import Role
+from services.review.extension import EXTENSION as REVIEW
 
 _ARGUMENTS = (
     "--no-sandbox",
@@ -43,6 +45,15 @@ def pages(context: Context) -> Iterator[ServedPages]:
     with context.pool.connection() as connection:
         say_inference_lives(connection)
     with served(context) as running:
+        yield running
+
+
+@pytest.fixture
+def editor_pages(context: Context) -> Iterator[ServedPages]:
+    """The pages with the review's, for people who may annotate."""
+    for name in ("ana", "bo"):
+        add_account(context, name, Role.RADIOLOGIST, Role.ANNOTATOR)
+    with served(context, (REVIEW,)) as running:
         yield running
 
 

@@ -525,5 +525,5 @@ async function start() {
   }
 }
 
-main.desk = () => ({ desk, tools, saving, figures, actions }); // for measurements
+main.desk = () => ({ desk, tools, saving, figures, actions, ended }); // for measurements
 start();

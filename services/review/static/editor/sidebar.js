@@ -61,6 +61,7 @@ export class Sidebar {
     document.getElementById("compared").textContent = compared ? _("Dice against %(name)s", { name: compared }) : "";
     const slices = compared ? figures.changedSlices : [];
     const list = document.getElementById("changed");
+    if (!list) return; // nothing to compare with may be seen
     document.getElementById("changed-count").textContent = compared ? (slices.length ? `${slices.length}` : _("none")) : "";
     list.replaceChildren(
       ...slices.map((k) => {
