@@ -52,7 +52,7 @@ class Timing:
 
 def list_engines() -> list[Availability]:
     """Every engine Nightjar knows, the automatic one first."""
-    found = [_look(name, look) for name, look in (("openvino", _openvino), ("onnxruntime", _onnxruntime))]
+    found = [_look("openvino", _openvino), _look("onnxruntime", _onnxruntime)]
     best = next((entry.name for entry in found if entry.why_not is None), None)
     found = [
         Availability(entry.name, entry.version, entry.device, entry.why_not, automatic=entry.name == best)

@@ -1,6 +1,6 @@
 """nnU-Net's plain U-Net, built so that the names of its weights are those of an export (PlainConvUNet)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -29,24 +29,20 @@ class PlainUNet(nn.Module):
         super().__init__()
         common: dict[str, Any] = {"axes": axes, "eps": eps, "slope": slope, "bias": bias}
         into = [channels, *features[:-1]]
-        self.encoder = nn.Module()
-        self.encoder.stages = nn.Sequential(
-            *(
-                nn.Sequential(_Stack(count, first, last, kernel, stride, **common))
-                for count, first, last, kernel, stride in zip(down, into, features, kernels, strides, strict=True)
-            )
+        self.encoder = _Encoder(
+            nn.Sequential(_Stack(count, first, last, kernel, stride, **common))
+            for count, first, last, kernel, stride in zip(down, into, features, kernels, strides, strict=True)
         )
         convolution, transposed, _ = CONVOLUTIONS[axes]
-        self.decoder = nn.Module()
         below = list(zip(features[:0:-1], features[-2::-1], strides[:0:-1], kernels[-2::-1], strict=True))
-        self.decoder.stages = nn.ModuleList(
-            _Stack(count, 2 * skip, skip, kernel, [1] * axes, **common)
-            for count, (_, skip, _, kernel) in zip(up, below, strict=True)
+        self.decoder = _Decoder(
+            (
+                _Stack(count, 2 * skip, skip, kernel, [1] * axes, **common)
+                for count, (_, skip, _, kernel) in zip(up, below, strict=True)
+            ),
+            (transposed(deep, skip, tuple(stride), tuple(stride), bias=bias) for deep, skip, stride, _ in below),
+            (convolution(skip, classes, 1) for _, skip, _, _ in below),
         )
-        self.decoder.transpconvs = nn.ModuleList(
-            transposed(deep, skip, tuple(stride), tuple(stride), bias=bias) for deep, skip, stride, _ in below
-        )
-        self.decoder.seg_layers = nn.ModuleList(convolution(skip, classes, 1) for _, skip, _, _ in below)
 
     def forward(self, image: Tensor) -> Tensor:
         skips = []
@@ -58,6 +54,22 @@ class PlainUNet(nn.Module):
             image = stage(torch.cat((up(image), skips.pop()), 1))
         logits: Tensor = self.decoder.seg_layers[-1](image)
         return logits
+
+
+class _Encoder(nn.Module):
+    def __init__(self, stages: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.stages = nn.Sequential(*stages)
+
+
+class _Decoder(nn.Module):
+    def __init__(
+        self, stages: Iterable[nn.Module], transpconvs: Iterable[nn.Module], seg_layers: Iterable[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.transpconvs = nn.ModuleList(transpconvs)
+        self.seg_layers = nn.ModuleList(seg_layers)
 
 
 class _Stack(nn.Module):

@@ -5,6 +5,7 @@ were trained on such images.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -88,7 +89,7 @@ def _along_slices(voxels: Array, places: NDArray[np.float64]) -> Array:
     return np.asarray(voxels[low] * (1 - share) + voxels[high] * share, np.float32)
 
 
-def _resize(values: Array, size: tuple[int, ...], *, order: int) -> Array:
+def _resize(values: Array, size: tuple[int, ...], *, order: Literal[1, 3]) -> Array:
     """To another number of voxels over the same room, edge on edge."""
     if values.shape == size:
         return values
