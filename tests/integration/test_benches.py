@@ -68,6 +68,22 @@ def test_the_pages_benches_leave_their_figures(tmp_path: Path) -> None:
         assert all(figure["value"] > 0 for figure in figures)
 
 
+def test_models_without_a_bench_of_their_own_leave_seconds_a_stage(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "load_tests", "models", "--quick", "--out", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "models.json").read_text(encoding="utf-8"))
+    figures = {figure["what"]: figure for figure in written["figures"]}
+    for stage in ("prepare", "network", "data consistency", "all stages", "peak memory"):
+        assert figures[f"enhance: {stage}"]["value"] > 0
+    assert "4 slices of 256 x 256" in written["conditions"]
+
+
 def test_an_unknown_bench_is_wrong_use() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "load_tests", "speed"],
