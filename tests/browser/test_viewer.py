@@ -264,6 +264,52 @@ def test_the_mouse(context: Context, new_page: NewPage) -> None:
     page.wait_for_function("() => Number(document.querySelector('#track').ariaValueNow) > 11", polling=100)
 
 
+def test_fingers(context: Context, new_page: NewPage) -> None:
+    """One finger goes through the slices, two zoom and move, and then one moves; what two began is no click."""
+    add_head(context)
+    page = new_page(width=390, height=844, has_touch=True)
+    open_viewer(page)
+    box = page.locator(".pane-slice canvas").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x + dx, "y": y + dy, "id": number} for number, (dx, dy) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    def zoom() -> float:
+        return float(page.evaluate("document.getElementById('main').view().panes.slice.zoom"))
+
+    def pan() -> list[float]:
+        moved: list[float] = page.evaluate("document.getElementById('main').view().panes.slice.pan")
+        return moved
+
+    opened = slice_shown(page)
+    touch("touchStart", (0, -40))
+    touch("touchMove", (0, 40))
+    touch("touchEnd")
+    scrolled = slice_shown(page)
+    assert scrolled != opened
+    touch("touchStart", (-20, 0))
+    touch("touchStart", (-20, 0), (20, 0))
+    touch("touchMove", (-60, 0), (60, 0))
+    touch("touchEnd")
+    assert zoom() == pytest.approx(3, rel=0.05)
+    assert pan() == pytest.approx([0, 0], abs=3)
+    assert slice_shown(page) == scrolled
+    touch("touchStart", (0, 0))
+    touch("touchMove", (25, 10))
+    touch("touchEnd")
+    assert pan() == pytest.approx([25, 10], abs=3)
+    assert slice_shown(page) == scrolled
+    touch("touchStart", (-60, 0))
+    touch("touchStart", (-60, 0), (60, 0))
+    touch("touchMove", (-10, 0), (10, 0))
+    touch("touchEnd")
+    assert zoom() == 1
+
+
 def test_opinions_are_stored_and_seen_by_others(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
     add_head(context)
     ana, bo = new_page("ana"), new_page("bo")

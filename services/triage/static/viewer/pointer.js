@@ -4,11 +4,28 @@ import { _ } from "../i18n.js";
 const CLICK_PX = 4;
 const WHEEL_PX = 60; // of a touchpad, for one slice
 
-/** Wheel: slices, or zoom with Ctrl. Right drag: window. Left drag: move when zoomed. Click: go there. Touch: slices. */
+/**
+ * Wheel: slices, or zoom with Ctrl. Right drag: window. Left drag: move when zoomed. Click: go there.
+ * One finger: slices, or move when zoomed. Two fingers: zoom and move.
+ */
 export function initPane(pane, name, view) {
   const { canvas } = pane;
+  const fingers = new Map();
   let wheeled = 0;
   let drag = null;
+  let pinch = null;
+
+  /** Distance and middle of two fingers. */
+  const spread = () => {
+    const [[ax, ay], [bx, by]] = fingers.values();
+    return { apart: Math.max(1, Math.hypot(bx - ax, by - ay)), middle: [(ax + bx) / 2, (ay + by) / 2] };
+  };
+  const pinchTo = (now) => {
+    pane.zoomBy(now.apart / pinch.apart, pinch.middle);
+    if (pane.zoom > 1) pane.pan = pane.pan.map((way, axis) => way + now.middle[axis] - pinch.middle[axis]);
+    pinch = now;
+    view.request();
+  };
 
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener(
@@ -32,16 +49,24 @@ export function initPane(pane, name, view) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 && event.button !== 2) return;
     canvas.setPointerCapture(event.pointerId);
+    if (event.pointerType === "touch") fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
+    pinch = fingers.size === 2 ? spread() : null;
+    if (fingers.size > 1) {
+      drag = null; // what one finger began is no click and no scrolling any more
+      return;
+    }
     drag = { button: event.button, x: event.offsetX, y: event.offsetY, way: 0, slice: view.slice };
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (fingers.has(event.pointerId)) fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
+    if (pinch) pinchTo(spread());
     if (!drag) return;
     const [dx, dy] = [event.offsetX - drag.x, event.offsetY - drag.y];
     drag.way = Math.max(drag.way, Math.hypot(dx, dy));
     if (drag.button === 2) {
       view.changeWindow(dx, dy);
       Object.assign(drag, { x: event.offsetX, y: event.offsetY });
-    } else if (event.pointerType === "touch") {
+    } else if (event.pointerType === "touch" && pane.zoom === 1) {
       if (name === "slice") view.goTo(drag.slice + Math.round((dy / canvas.clientHeight) * view.stack.slices));
     } else if (pane.zoom > 1 && drag.way > CLICK_PX) {
       pane.pan = [pane.pan[0] + dx, pane.pan[1] + dy];
@@ -50,6 +75,8 @@ export function initPane(pane, name, view) {
     }
   });
   const end = (event) => {
+    fingers.delete(event.pointerId);
+    pinch = null;
     if (drag?.button === 0 && drag.way <= CLICK_PX && event.type === "pointerup") {
       const point = pane.pointAt(event.offsetX, event.offsetY);
       if (name === "slice") view.goTo(view.slice, point);

@@ -41,6 +41,9 @@ export function resample(stack, voxels, plane, labels) {
   // A plane across the rows meets each of them once: it needs one value of each, not two by two voxels at every pixel.
   const isAcross = Math.abs(column[1]) < 1e-9 && Math.abs(column[2]) < 1e-9;
   const sheet = isAcross ? oneColumn(stack, voxels, firstColumn, column[0]) : null;
+  // A plane along the rows stays between the same two slices and rows all along a line: they become two lines once.
+  const isAlong = !isAcross && Math.abs(offset[1]) < 1e-9 && Math.abs(row[1]) < 1e-9;
+  const lines = isAlong ? [new Float64Array(columns), new Float64Array(columns)] : null;
   const size = rows * columns;
   let k = 0;
   for (let y = 0; y < height; y += 1) {
@@ -63,6 +66,13 @@ export function resample(stack, voxels, plane, labels) {
       if (isAcross) {
         here = between(sheet, k * rows, rows, rowHere);
         there = between(sheet, next * rows, rows, rowThere);
+      } else if (isAlong) {
+        if (x === from) {
+          fillLine(lines[0], voxels, k * size, rows, rowHere);
+          fillLine(lines[1], voxels, next * size, rows, rowThere);
+        }
+        here = between(lines[0], 0, columns, c - firstColumn[k]);
+        there = between(lines[1], 0, columns, c - firstColumn[next]);
       } else {
         here = lookUp(voxels, k * size, columns, rows, c - firstColumn[k], rowHere);
         there = weight > 0 ? lookUp(voxels, next * size, columns, rows, c - firstColumn[next], rowThere) : here;
@@ -99,6 +109,20 @@ function oneColumn({ slices, rows, columns }, voxels, firstColumn, column) {
     for (let r = 0; r < rows; r += 1) values[k * rows + r] = lookUp(voxels, k * rows * columns, columns, rows, c, r);
   }
   return values;
+}
+
+/** What lies between two rows of a slice, a value a column; OUTSIDE beyond its edge. */
+function fillLine(line, voxels, start, rows, r) {
+  const columns = line.length;
+  if (r < -0.5 || r > rows - 0.5) {
+    line.fill(OUTSIDE);
+    return;
+  }
+  const y = r < 0 ? 0 : r | 0;
+  const part = r < 0 || y >= rows - 1 ? 0 : r - y;
+  const first = start + y * columns;
+  const below = part > 0 ? first + columns : first;
+  for (let c = 0; c < columns; c += 1) line[c] = voxels[first + c] + (voxels[below + c] - voxels[first + c]) * part;
 }
 
 /** A value between two of one row of a sheet, linear; OUTSIDE beyond its ends. */
