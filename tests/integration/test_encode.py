@@ -347,5 +347,5 @@ def test_missing_bytes_are_waited_for(context: Context) -> None:
     with context.pool.connection() as connection:
         connection.execute("UPDATE analysis SET segmentation_key = %s", ["0" * 64])
 
-    with pytest.raises(Retry, match="segmentation is not in the store"):
+    with pytest.raises(Retry, match="answer is not in the store"):
         encode.run(context, analysis_id)
