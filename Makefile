@@ -71,7 +71,13 @@ evaluate-ich: $(VENV)/.train
 	$(BIN)/nightjar evaluate --task ich --synthetic --dataset "200 synthetic heads never seen in training" \
 	  --images evaluation-ich/data/images --truth evaluation-ich/data/truth --out evaluation-ich/report
 
-# The table of docs/models/ais.md, likewise.
+# Synthetic studies, and the network on them; models.ais.train.export and models.ais.train.fit come after it.
+train-ais: $(VENV)/.train
+	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make train-ais LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.ais.train.pool --labelmaps "$(LABELMAPS)" --out training-runs/ais/pool --studies 48
+	$(BIN)/python -m models.ais.train --labelmaps "$(LABELMAPS)" --pool training-runs/ais/pool --out training-runs/ais
+
+# The tables of docs/models/ais.md, likewise: the network beside the rule.
 evaluate-ais: $(VENV)/.runtime
 	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make evaluate-ais LABELMAPS=DIR"; exit 2; }
 	$(BIN)/python -m models.ais.train.heldout --studies 40 --labelmaps "$(LABELMAPS)" --out evaluation-ais/data

@@ -206,6 +206,8 @@ class Card(_Part):
     def using(self, method: str) -> "Card":
         """The card of a method; a baseline's version says so ("0.2.0+adc620"): other answers are other results.
 
+        Operating points are the network's: a baseline flags what is more probable than not.
+
         Raises:
             InvalidCard: the model knows no such method.
         """
@@ -214,7 +216,13 @@ class Card(_Part):
         if method not in self.baselines:
             known = [*([NETWORK] if self.network_input is not None else []), *self.baselines]
             raise InvalidCard(f"{self.name} knows no method {method}; it has {' and '.join(known)}.")
-        return self.model_copy(update={"weights": self.baselines[method], "version": f"{self.version}+{method}"})
+        labels = tuple(
+            label.model_copy(update={"operating_point": label.operating_point.model_copy(update={"probability": 0.5})})
+            for label in self.labels
+        )
+        return self.model_copy(
+            update={"weights": self.baselines[method], "version": f"{self.version}+{method}", "labels": labels}
+        )
 
     @property
     def reference(self) -> Input:

@@ -7,15 +7,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from models.ais.train.fit import enter, shares
 from models.ais.train.heldout import write
 from models.ais.train.lesions import Infarct, add_mimic, infarct
 from models.ais.train.scanner import DiffusionSequence, Grid
 from models.ais.train.studies import labelmap_files, make_study
+from models.ais.train.table import table
 from models.ais.train.tissue import draw_maps
-from models.registry import FOLDER, load_card
 from models.synthesis.anatomy import draw_head
 from models.synthesis.space import Space
+from models.synthesis.tissue import Tissue
+from services.datasets.evaluation.files import write_files
 from services.datasets.evaluation.run import Request, evaluate
 
 GRID = Grid(rows=64, columns=64, spacing_mm=3.5, slices=14, step_mm=10.0, thickness_mm=5.0)
@@ -52,6 +53,21 @@ def test_an_infarct_is_where_the_truth_says_and_as_large_as_asked(space: Space) 
         assert (other.adc[different] > changed.adc[different]).all()
 
 
+def test_what_is_bright_in_the_healthy_lies_on_both_sides_or_in_the_ventricles(space: Space) -> None:
+    maps = draw_maps(space, np.random.default_rng(2))
+    nowhere = np.zeros(space.brain.shape, bool)
+    both = add_mimic(maps, space, "both sides", np.random.default_rng(4), nowhere)
+    changed = np.abs(both.t2_ms - maps.t2_ms) > 0.01 * maps.t2_ms
+    on_left, on_right = ((changed & side).sum() for side in (space.anatomy.left, ~space.anatomy.left))
+    assert 0.7 < on_left / on_right < 1.4
+    assert (changed & space.brain).sum() == changed.sum()
+    assert both.adc[changed].mean() > 0.8 * maps.adc[changed].mean()
+    plexus = add_mimic(maps, space, "plexus", np.random.default_rng(4), nowhere)
+    changed = plexus.adc != maps.adc
+    assert changed.any()
+    assert not (changed & ~space.anatomy.mask(Tissue.LATERAL)).any()
+
+
 def test_the_scanner_shows_it_dark_on_adc_and_bright_on_dwi_and_repeats_itself(space: Space) -> None:
     first, second = (
         make_study(space, [DEEP], [], GRID, DiffusionSequence(snr=40), np.random.default_rng(3), flair=False)
@@ -82,18 +98,19 @@ def test_written_studies_are_evaluated_with_all_their_inputs(written: Path) -> N
     assert core.largest_false_ml < 1
 
 
-def test_probabilities_are_counted_and_entered_with_the_digest(written: Path, tmp_path: Path) -> None:
-    card = load_card("ais")
-    rule, described = tmp_path / "rule.yaml", tmp_path / "model.yaml"
-    rule.write_bytes((FOLDER / "ais" / card.weights.file).read_bytes())
-    described.write_bytes((FOLDER / "ais" / "model.yaml").read_bytes())
-    flagged, unflagged, studies = shares(written, rule)
-    assert studies == 2
-    assert 0 < unflagged < 1
-    enter(rule, described, 0.875, 0.125)
-    assert "flagged: 0.875\nunflagged: 0.125" in rule.read_text()
-    assert card.weights.sha256 not in described.read_text()
-    assert 0 < flagged < 1
+def test_both_methods_are_put_side_by_side(written: Path, tmp_path: Path) -> None:
+    for method in ("network", "adc620"):
+        found = evaluate(
+            Request("ais", written / "images", written / "truth", dataset="two", synthetic=True, method=method),
+            on=date(2026, 1, 1),
+        )
+        assert found.card.version.endswith("+adc620") == (method == "adc620")
+        (tmp_path / method).mkdir()
+        write_files(found, tmp_path / method)
+    lines = list(table({"network": tmp_path / "network", "adc620": tmp_path / "adc620"}))
+    assert lines[0] == "| | Studies | network | adc620 |"
+    assert any(line.startswith("| Dice, a missed core as 0 | 1 | median") for line in lines)
+    assert sum(line.startswith("| slices") for line in lines) == 1
 
 
 def test_the_last_label_maps_are_kept_from_training(tmp_path: Path) -> None:

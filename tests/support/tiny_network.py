@@ -19,9 +19,17 @@ def write_threshold_network(path: Path, *, size: int, classes: int = 6, marks: i
     return _write(path, weight, bias, size)
 
 
-def write_broken_network(path: Path, *, size: int, classes: int = 6) -> Path:
+def write_core_network(path: Path, *, size: int) -> Path:
+    """Of DWI and ADC, each below, itself, above: logits 20 where the middle DWI exceeds the usual by a half."""
+    weight = np.zeros((2, 6, 1, 1), np.float32)
+    weight[0, 1] = 40.0
+    return _write(path, weight, np.array([-20.0, 40.0], np.float32), size)
+
+
+def write_broken_network(path: Path, *, size: int, classes: int = 6, channels: int = 3) -> Path:
     """Logits that are no numbers."""
-    return _write(path, np.full((classes + 3, 3, 1, 1), np.nan, np.float32), np.zeros(classes + 3, np.float32), size)
+    weight = np.full((classes + 3, channels, 1, 1), np.nan, np.float32)
+    return _write(path, weight, np.zeros(classes + 3, np.float32), size)
 
 
 def _write(path: Path, weight: np.ndarray, bias: np.ndarray, size: int) -> Path:
@@ -29,7 +37,7 @@ def _write(path: Path, weight: np.ndarray, bias: np.ndarray, size: int) -> Path:
     graph = helper.make_graph(
         [helper.make_node("Conv", ["slices", "weight", "bias"], ["logits"])],
         "tiny",
-        [helper.make_tensor_value_info("slices", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("slices", TensorProto.FLOAT, ["batch", weight.shape[1], size, size])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes, size, size])],
         [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
     )

@@ -134,7 +134,7 @@ def test_a_model_of_several_inputs_says_its_measurements_in_words(
     for role, volume in (("DWI", made.dwi), ("ADC", made.adc), ("FLAIR", made.flair)):
         nib.save(nib.Nifti1Image(volume.voxels.transpose(2, 1, 0), grid_of(volume).affine), tmp_path / f"{role}.nii.gz")
     given = [part for role in ("DWI", "ADC", "FLAIR") for part in ("--input", f"{role}={role}.nii.gz")]
-    code, out, err = nightjar("--model", "ais", *given, "--out", "result")
+    code, out, err = nightjar("--model", "ais", "--method", "adc620", *given, "--out", "result")
     assert code == 0, err
     lines = out.splitlines()
     assert "lesions: 1" in lines

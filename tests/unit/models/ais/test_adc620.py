@@ -15,7 +15,7 @@ from models.prediction import Prediction, Urgency
 from models.registry import load_model
 from models.volume import Volume
 
-MODEL = load_model("ais")
+MODEL = load_model("ais", method="adc620")
 LEFT = Sphere((35.0, 10.0, 12.0), 13.0)
 RIGHT = Sphere((-35.0, -20.0, 18.0), 9.0)
 
