@@ -18,7 +18,7 @@ from rich.table import Table
 from load_tests import record
 from load_tests.record import Measured
 
-BENCHES = ("intake", "ich", "serving", "flag", "worklist", "viewer", "models", "deid")
+BENCHES = ("intake", "ich", "serving", "flag", "worklist", "viewer", "editor", "models", "deid")
 # Orthanc and storescp listen on every address whatever they are told: there, only each other's loopback exists.
 _ISOLATED = ("intake",)
 

@@ -15,9 +15,10 @@ from services.ledger.accounts import Role, create_account
 from services.ledger.database import migrate, open_pool
 from services.settings import Settings
 from services.storage import LocalStore
-from services.triage.app import bind, create_app, make_server
+from services.triage.app import bind, make_server
+from services.web import create_app
 
-_NAME, _PASSWORD = "bench", "a long bench password"
+NAME, _PASSWORD = "bench", "a long bench password"
 _CHROMIUM = (
     "--no-sandbox",
     "--disable-gpu",
@@ -41,7 +42,7 @@ def ledger(scratch: Path) -> Iterator[Context]:
         )
         with open_pool(url, size=8) as pool:
             with pool.connection() as connection:
-                create_account(connection, _NAME, _PASSWORD, [Role.RADIOLOGIST])
+                create_account(connection, NAME, _PASSWORD, [Role.RADIOLOGIST, Role.ANNOTATOR])
             yield Context(settings, pool, LocalStore(settings.store_path))
     finally:
         server.cleanup()
@@ -69,9 +70,9 @@ def signed_in(context: Context, browser: Browser) -> Iterator[Page]:
         page = session.new_page()
         try:
             page.goto(f"{url}sign-in")
-            page.fill("#name", _NAME)
+            page.fill("#name", NAME)
             page.fill("#password", _PASSWORD)
-            page.click("button[type=submit]")
+            page.click("main button[type=submit]")
             page.wait_for_url(url)
             yield page
         finally:

@@ -68,7 +68,7 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
     rounds = 1 if quick else 9
     with ledger(scratch) as context, chromium() as browser:
         datasets, labels = make_labelled_head(quick=quick)
-        key = _fill(context, datasets, labels)
+        key = fill(context, datasets, labels)
         opened = [_open(context, browser, key, redraw=number == rounds - 1) for number in range(rounds)]
         version = browser.version
     first, ready, complete = (median(each[name] for each in opened) for name in ("first", "ready", "complete"))
@@ -101,7 +101,7 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
     )
 
 
-def _fill(context: Context, datasets: list[Dataset], labels: NDArray[np.uint8]) -> str:
+def fill(context: Context, datasets: list[Dataset], labels: NDArray[np.uint8]) -> str:
     """The study as intake and a model's answer leave it; what addresses call it."""
     study_uid, series_uid = datasets[0].StudyInstanceUID, datasets[0].SeriesInstanceUID
     sender = Sender(uuid.uuid4(), "BENCH", "NIGHTJAR", "127.0.0.1:1")

@@ -52,7 +52,7 @@ def test_a_quick_head_ct_leaves_seconds_and_memory_of_both_engines(tmp_path: Pat
 
 def test_the_pages_benches_leave_their_figures(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "load_tests", "viewer", "worklist", "--quick", "--out", str(tmp_path)],
+        [sys.executable, "-m", "load_tests", "viewer", "editor", "worklist", "--quick", "--out", str(tmp_path)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -61,6 +61,7 @@ def test_the_pages_benches_leave_their_figures(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for name, expected in (
         ("viewer", "ready: the whole series in three planes"),
+        ("editor", "brush of 6 mm, one move of the pointer: median"),
         ("worklist", "commit of a flag to the frame that shows it: median"),
     ):
         figures = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["figures"]

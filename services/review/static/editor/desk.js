@@ -76,8 +76,12 @@ export class Desk extends View {
         pins: this.pins.filter((pin) => pin.slice === slice).map((pin) => ({ ...pin, point: pointOn(plane, pin.column, pin.row) })),
       },
     });
-    if (showsPlanes) this.#drawUpright(plane, colours);
-    else this.#drawLinked(plane, reference, common);
+    // While a stroke is drawn, what stands beside it does not change: the pointer gets the time.
+    if (!mask.edit || slice !== this.besideSlice) {
+      if (showsPlanes) this.#drawUpright(plane, colours);
+      else this.#drawLinked(plane, reference, common);
+      this.besideSlice = slice;
+    }
     this.#say(plane);
     this.lastDrawMs = performance.now() - started;
     this.ondraw?.();
