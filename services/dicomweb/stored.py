@@ -10,7 +10,8 @@ from pydicom import dcmread, dcmwrite
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder, iter_pixels
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from services.dicomweb.media import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, NATIVE
