@@ -68,6 +68,7 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
         (
             Figure("objects", len(scores), "{objects}"),
             Figure("actions judged", right + wrong, "{actions}"),
+            Figure("wrong actions", wrong, "{actions}"),
             Figure("right actions", 100 * right / (right + wrong), "%"),
             Figure("leaks in what is exported", leaks, "{leaks}"),
             Figure("objects held", held, "{objects}"),

@@ -15,14 +15,23 @@ _HEIGHTS: Final = (5, 64)
 _WIDEST: Final = 2.6
 """A letter is at most so many times as wide as high; letters that touch count as one wide letter."""
 
-_LETTERS: Final = 3
+_LETTERS: Final = 4
+_WORD: Final = 8
+"""A dozen letters are about so many times as long as high."""
+
+_ALIKE: Final = 0.35
+_MOST_ALIKE: Final = 0.75
+"""Letters of a line are of one height, small and capital ones mixed."""
+
 _CONTRAST: Final = 0.25
 _SAME: Final = 0.12
 _SAME_LOSSY: Final = 0.35
+_CHANCE: Final = 20.0
 _MOST: Final = 0.6
 _SOFT: Final = 0.85
 _SOFT_SPREAD: Final = 0.08
 _SOFT_LETTERS: Final = 5
+_SOFT_SHADES: Final = 128
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,10 @@ class Box:
         return self.bottom - self.top
 
     def grown(self, shape: tuple[int, ...]) -> "Box":
-        """With a margin of half a letter across and three along, where letters on other ground may have been missed."""
+        """With a margin of half a letter across and a word along: a line may run on over ground as bright as itself."""
         upright = self.height > self.right - self.left
         size = min(self.height, self.right - self.left)
-        across, along = max(3, size // 2), 3 * size
+        across, along = max(3, size // 2), _WORD * size
         rows, columns = (along, across) if upright else (across, along)
         return Box(
             max(0, self.top - rows),
@@ -53,7 +62,7 @@ class Box:
 
 
 def find_text(plane: NDArray[Any], *, lossy: bool = False) -> list[Box]:
-    """Rectangles that hold a line of three letters or more, along rows or columns.
+    """Rectangles that hold a line of four letters or more, along rows or columns.
 
     Args:
         plane: brightness, (row, column), of any range.
@@ -63,12 +72,13 @@ def find_text(plane: NDArray[Any], *, lossy: bool = False) -> list[Box]:
     lowest, highest = float(values.min()), float(values.max())
     if highest <= lowest:
         return []
+    shades = highest - lowest if plane.dtype.kind in "iu" else np.inf
     values = (values - lowest) / (highest - lowest)
     found = []
     for ink, levels in ((values, values), (1 - values, 1 - values)):
         strokes = _strokes(ink)
-        found += _lines(strokes, levels, lossy=lossy)
-        turned = _lines(strokes.T, levels.T, lossy=lossy)
+        found += _lines(strokes, levels, lossy=lossy, shades=shades)
+        turned = _lines(strokes.T, levels.T, lossy=lossy, shades=shades)
         found += [Box(box.left, box.right, box.top, box.bottom) for box in turned]
     return found
 
@@ -79,7 +89,7 @@ def _strokes(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(values - opened > _CONTRAST)
 
 
-def _lines(strokes: NDArray[np.bool_], values: NDArray[np.float32], *, lossy: bool) -> list[Box]:
+def _lines(strokes: NDArray[np.bool_], values: NDArray[np.float32], *, lossy: bool, shades: float) -> list[Box]:
     parts, _ = ndimage.label(strokes, structure=np.ones((3, 3)))
     letters = []
     for index, place in enumerate(ndimage.find_objects(parts), 1):
@@ -96,7 +106,7 @@ def _lines(strokes: NDArray[np.bool_], values: NDArray[np.float32], *, lossy: bo
     return [
         _around([box for box, _ in line])
         for line in lines
-        if _is_long(line) and _is_drawn(values, parts, line, lossy=lossy)
+        if _is_long(line) and _is_drawn(values, parts, line, lossy=lossy, shades=shades)
     ]
 
 
@@ -109,10 +119,18 @@ def _follows(last: Box, box: Box) -> bool:
 
 def _is_long(line: list[tuple[Box, int]]) -> bool:
     around = _around([box for box, _ in line])
-    return len(line) >= _LETTERS and around.right - around.left >= 1.2 * around.height
+    heights = np.array([box.height for box, _ in line])
+    alike = np.abs(heights / np.median(heights) - 1) <= _ALIKE
+    return (
+        len(line) >= _LETTERS
+        and bool(alike.mean() >= _MOST_ALIKE)
+        and around.right - around.left >= 1.2 * around.height
+    )
 
 
-def _is_drawn(values: NDArray[np.float32], parts: NDArray[Any], line: list[tuple[Box, int]], *, lossy: bool) -> bool:
+def _is_drawn(
+    values: NDArray[np.float32], parts: NDArray[Any], line: list[tuple[Box, int]], *, lossy: bool, shades: float
+) -> bool:
     """Whether the strokes of a line share one value, most letters of it some."""
     ink = [
         values[box.top : box.bottom, box.left : box.right][parts[box.top : box.bottom, box.left : box.right] == index]
@@ -124,13 +142,18 @@ def _is_drawn(values: NDArray[np.float32], parts: NDArray[Any], line: list[tuple
     common = int(np.bincount(levels).argmax())
     near = 1 if lossy else 0
     shares = [float((np.abs(np.round(letter / step).astype(int) - common) <= near).mean()) for letter in ink]
-    needed = _SAME_LOSSY if lossy else _SAME
+    # Where there are few shades, strokes of anything share some.
+    needed = _SAME_LOSSY if lossy else max(_SAME, _CHANCE / shades)
     whole = float((np.abs(levels - common) <= near).mean())
     if whole >= needed and float(np.mean([share > 0 for share in shares])) >= _MOST:
         return True
     # Small letters with soft edges: each reaches nearly the same height, at the end of the image's range.
     tops = np.array([letter.max() for letter in ink])
-    return len(ink) >= _SOFT_LETTERS and bool((tops > tops.max() - _SOFT_SPREAD).mean() >= _MOST and tops.max() > _SOFT)
+    return (
+        len(ink) >= _SOFT_LETTERS
+        and shades >= _SOFT_SHADES
+        and bool((tops > tops.max() - _SOFT_SPREAD).mean() >= _MOST and tops.max() > _SOFT)
+    )
 
 
 def _around(boxes: list[Box]) -> Box:

@@ -44,5 +44,16 @@ def test_a_body_without_text_has_none(seed: int) -> None:
     assert find_text(body(seed)) == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_in_few_shades_and_clipped_lakes_are_no_text(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert find_text(np.abs(rng.normal(0, 18, (128, 128))).astype(np.uint16)) == []
+    rows, columns = np.mgrid[:128, :128]
+    plane = rng.normal(800, 60, (128, 128))
+    for row, column, size in rng.integers([30, 30, 3], [98, 98, 12], (9, 3)):
+        plane[np.hypot(rows - row, columns - column) < size] = 4000
+    assert find_text(np.clip(plane, 0, 4000).astype(np.uint16)) == []
+
+
 def test_nothing_is_found_in_a_picture_of_one_value() -> None:
     assert find_text(np.full((64, 64), 7, np.uint8)) == []
