@@ -167,16 +167,17 @@ class LedgerCollector(Collector):
                        self._analyses.read(connection, now_s),
                        [(model, state) for model in models for state in ENDS])  # fmt: skip
         settings = self._context.settings
-        for tally, many, one, entries in (
-            (self._deliveries, "deliveries", "delivery", settings.destinations),
-            (self._notifications, "notifications", "notification", settings.notifications),
-        ):
+        for ended, retries, what, tally, entries in (
+            ("nightjar_deliveries", "nightjar_delivery_retries", "delivery", self._deliveries, settings.destinations),
+            ("nightjar_notifications", "nightjar_notification_retries", "notification", self._notifications,
+             settings.notifications),
+        ):  # fmt: skip
             names, counts = [entry.name for entry in entries], tally.read(connection, now_s)
-            yield _counter(f"nightjar_{many}", f"{many.capitalize()} ended, delivered or parked.",
-                           ["destination", "state"], {key: n for key, n in counts.items() if key[1] != "retry"},
+            yield _counter(ended, f"Ends of each {what}, delivered or parked.", ["destination", "state"],
+                           {key: n for key, n in counts.items() if key[1] != "retry"},
                            [(name, state) for name in names for state in ("delivered", "parked")])  # fmt: skip
-            yield _counter(f"nightjar_{one}_retries", f"Tries of a {one} that its destination did not take.",
-                           ["destination"], {key[:1]: n for key, n in counts.items() if key[1] == "retry"},
+            yield _counter(retries, f"Tries of a {what} that its destination did not take.", ["destination"],
+                           {key[:1]: n for key, n in counts.items() if key[1] == "retry"},
                            [(name,) for name in names])  # fmt: skip
         yield _histogram(self._answers.read(connection, now_s))
 

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from email import message_from_bytes, policy
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 from support.jobs import drain, waiting
 from support.notification_receivers import Received, acknowledgement, run_http, run_mllp, run_smtp
 from support.ports import free_ports
 from support.triage import add_analysis, add_study, finish_analysis, park_delivery, run_analysis
 from typer.testing import CliRunner
 
+from dicom_router.explain import explain, render
 from services.cli import app
 from services.context import Context
 from services.errors import Reject, Retry
@@ -65,7 +68,7 @@ def row_of(context: Context, key: int) -> dict[str, Any]:
 def test_each_kind_arrives_once_and_is_done(context: Context) -> None:
     with run_http(204) as hook, run_smtp() as post, run_mllp(acknowledgement("AA")) as ris:
         receivers = (receiver("webhook", hook.port), receiver("email", post.port), receiver("hl7", ris.port))
-        site, _, keys = told(context, *receivers)
+        site, study_uid, keys = told(context, *receivers)
         assert waiting(site, "notify") == keys
         drain(site, {"notify": notify.stage(site.settings)})
         for key in keys:
@@ -81,6 +84,15 @@ def test_each_kind_arrives_once_and_is_done(context: Context) -> None:
         assert collect_status(site).notifications == {"delivered": 3}
         said = connection.execute("SELECT detail::text FROM event").fetchall()
     assert "CANARY" not in str(said)
+    explained = explain(context.pool, study_uid)
+    assert [(row["kind"], row["state"]) for row in explained.notifications] == [
+        ("webhook", "delivered"),
+        ("email", "delivered"),
+        ("hl7", "delivered"),
+    ]
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(render(explained))
+    assert "Notifications" in console.export_text()
 
 
 Refusal = tuple[str, Callable[[], AbstractContextManager[Received]], type[Exception], str]
