@@ -53,6 +53,7 @@ export function initDrawing(pane, desk, tools, act) {
       drag.way = "place";
       return act.place(pane.pixelAt(event.offsetX, event.offsetY));
     }
+    desk.hover = null; // the cross beside stands still while drawing: then rather none
     if (way === "draw") {
       const done = tools.press(pane.pixelAt(event.offsetX, event.offsetY), { isErasing: event.ctrlKey || event.metaKey });
       if (done) {
