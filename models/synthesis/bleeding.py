@@ -69,7 +69,7 @@ class Bled:
 
 @dataclass(frozen=True, eq=False)
 class _Seat:
-    """Where a bleed may be, in which order it fills, how large and thick it gets, and a collection's relative thickness."""
+    """Where a bleed may be, in which order it fills, how large and thick it gets; a collection's relative thickness."""
 
     allowed: Mask
     field: Field
