@@ -21,6 +21,7 @@ _TITLES = {
     "serving": "What serving costs",
     "worklist": "From a flag's commit to the worklist",
     "viewer": "The quick viewer",
+    "editor": "Drawing in the editor",
 }
 
 
