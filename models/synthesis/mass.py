@@ -40,7 +40,7 @@ def squeeze(space: Space, side: Mask, rng: np.random.Generator) -> Space:
     tissue[sulci & (tissue == Tissue.CSF)] = Tissue.GREY
     lateral = side & (tissue == Tissue.LATERAL)
     # In the plane: a ventricle is flattened between the hemisphere's halves, not shortened.
-    open_still = ndimage.binary_erosion(lateral, np.ones((1, 3, 3)), iterations=int(rng.integers(1, 6)))
+    open_still = ndimage.binary_erosion(lateral, np.ones((1, 3, 3), np.bool_), iterations=int(rng.integers(1, 6)))
     tissue[lateral & ~open_still] = Tissue.WHITE
     return space.with_tissue(Anatomy(tissue, space.anatomy.left), space.sulci & ~sulci)
 

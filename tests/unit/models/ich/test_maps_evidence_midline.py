@@ -96,6 +96,12 @@ def test_a_single_slice_has_itself_for_neighbour() -> None:
     assert signs.slabs[0, 0] == signs.slabs[0, 1] == signs.study[0]
 
 
+def test_a_study_of_one_slice_is_as_probable_as_that_slice() -> None:
+    (signs,) = read_signs(bleeds(0.7), PIXEL_ML)
+    (slab,), study = weigh(signs, EVIDENCE)
+    assert study == slab
+
+
 @settings(max_examples=25)
 @given(
     shift_mm=st.floats(0, 16),

@@ -8,8 +8,9 @@ from models.synthesis import SUBTYPES, Bleed
 from models.synthesis.anatomy import draw_head
 from models.synthesis.appearance import FRESH_CONTRAST_HU, paint
 from models.synthesis.bleeding import THINNEST_MM, VOXEL_ML, Bled, Subtype, bleed
+from models.synthesis.mass import squeeze
 from models.synthesis.space import Space
-from models.synthesis.tissue import BRAIN, VENTRICLES, VOXEL_MM, Tissue
+from models.synthesis.tissue import BRAIN, INTRACRANIAL, VENTRICLES, VOXEL_MM, Tissue
 
 WANTED_ML = 12.0
 
@@ -130,3 +131,15 @@ def test_a_large_collection_presses_the_brain_away_from_the_skull_and_over_the_m
     # The brain is squeezed, not cut off: at most a little of it is gone.
     brain = [s.anatomy.mask(*BRAIN) for s in (space, after.space)]
     assert (brain[1] & ~mask).sum() > 0.85 * brain[0].sum()
+
+
+def test_a_squeezed_half_loses_csf_and_the_other_none(space: Space) -> None:
+    left = space.anatomy.left
+    after = squeeze(space, left, np.random.default_rng(1))
+    for was, now in (
+        (space.anatomy.tissue == Tissue.LATERAL, after.anatomy.tissue == Tissue.LATERAL),
+        (space.sulci, after.sulci),
+    ):
+        assert 0 < (now & left).sum() < (was & left).sum()
+        assert np.array_equal(now & ~left, was & ~left)
+    assert np.array_equal(after.anatomy.mask(*INTRACRANIAL), space.anatomy.mask(*INTRACRANIAL))
