@@ -21,6 +21,9 @@ _ULTRASOUND: Final = ("1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.
 _SCREENS: Final = ("SCREEN SAVE", "SCREENSAVE", "SCREEN", "SCREENSHOT", "DOSE", "DOSE_INFO", "PROTOCOL", "REPORT")
 _PAGES: Final = {"SD": "a scanned document", "DF": "a digitised film"}
 _MOST_BLANKED: Final = 0.25
+_RARELY: Final = ("CT", "MR", "PT")
+"""Modalities whose images rarely hold text, and whose anatomy must not be taken for it."""
+
 _UNREADABLE = (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 _MEANINGS: Final = ("MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "PALETTE COLOR")
 
@@ -175,9 +178,11 @@ def _blank_outside_regions(dataset: Dataset, pixels: NDArray[Any], looked: Looke
 
 
 def _blank_text(dataset: Dataset, pixels: NDArray[Any], looked: Looked) -> None:
+    said = str(dataset.get("BurnedInAnnotation") or "").upper()
     lossy = str(dataset.get("LossyImageCompression") or "") == "01"
+    eager = said == "YES" or dataset.get("Modality") not in _RARELY
     for number, planes in enumerate(_planes(dataset, pixels)):
-        boxes = [box.grown(planes[0].shape) for box in _text_in(planes, lossy=lossy)]
+        boxes = [box.grown(planes[0].shape) for box in _text_in(planes, lossy=lossy, eager=eager)]
         for box in boxes:
             _blank(dataset, planes, box, looked)
             looked.places.append((number, box))
@@ -189,17 +194,16 @@ def _blank_text(dataset: Dataset, pixels: NDArray[Any], looked: Looked) -> None:
                 covered[box.top : box.bottom, box.left : box.right] = True
             if covered.mean() > _MOST_BLANKED:
                 raise Hold("Text covers more than a quarter of it.")
-            if _text_in(planes, lossy=lossy):
+            if _text_in(planes, lossy=lossy, eager=eager):
                 raise Hold("Text is still found in it after blanking.")
-    said = str(dataset.get("BurnedInAnnotation") or "").upper()
     if said == "YES" and not (looked.boxes or looked.outside):
         raise Hold("Its header says that text is burned in, and none was found.")
     if str(dataset.get("SOPClassUID")).startswith(_SECONDARY_CAPTURE) and said != "NO" and not looked.boxes:
         raise Hold("A secondary capture that does not say it is free of text, in which none was found.")
 
 
-def _text_in(planes: list[NDArray[Any]], *, lossy: bool) -> list[Box]:
+def _text_in(planes: list[NDArray[Any]], *, lossy: bool, eager: bool) -> list[Box]:
     if len(planes) == 1:
-        return find_text(planes[0], lossy=lossy)
+        return find_text(planes[0], lossy=lossy, eager=eager)
     # Coloured letters may stand out in one sample alone.
-    return [box for plane in planes for box in find_text(plane, lossy=lossy)]
+    return [box for plane in planes for box in find_text(plane, lossy=lossy, eager=eager)]

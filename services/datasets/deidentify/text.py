@@ -61,12 +61,13 @@ class Box:
         )
 
 
-def find_text(plane: NDArray[Any], *, lossy: bool = False) -> list[Box]:
+def find_text(plane: NDArray[Any], *, lossy: bool = False, eager: bool = False) -> list[Box]:
     """Rectangles that hold a line of four letters or more, along rows or columns.
 
     Args:
         plane: brightness, (row, column), of any range.
         lossy: compressed with loss, so that strokes are not quite of one value.
+        eager: text is likely: take lines of three, and letters that touch or differ in height.
     """
     values = plane.astype(np.float32)
     lowest, highest = float(values.min()), float(values.max())
@@ -77,8 +78,8 @@ def find_text(plane: NDArray[Any], *, lossy: bool = False) -> list[Box]:
     found = []
     for ink, levels in ((values, values), (1 - values, 1 - values)):
         strokes = _strokes(ink)
-        found += _lines(strokes, levels, lossy=lossy, shades=shades)
-        turned = _lines(strokes.T, levels.T, lossy=lossy, shades=shades)
+        found += _lines(strokes, levels, lossy=lossy, shades=shades, eager=eager)
+        turned = _lines(strokes.T, levels.T, lossy=lossy, shades=shades, eager=eager)
         found += [Box(box.left, box.right, box.top, box.bottom) for box in turned]
     return found
 
@@ -89,7 +90,9 @@ def _strokes(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(values - opened > _CONTRAST)
 
 
-def _lines(strokes: NDArray[np.bool_], values: NDArray[np.float32], *, lossy: bool, shades: float) -> list[Box]:
+def _lines(
+    strokes: NDArray[np.bool_], values: NDArray[np.float32], *, lossy: bool, shades: float, eager: bool
+) -> list[Box]:
     parts, _ = ndimage.label(strokes, structure=np.ones((3, 3)))
     letters = []
     for index, place in enumerate(ndimage.find_objects(parts), 1):
@@ -106,7 +109,7 @@ def _lines(strokes: NDArray[np.bool_], values: NDArray[np.float32], *, lossy: bo
     return [
         _around([box for box, _ in line])
         for line in lines
-        if _is_long(line) and _is_drawn(values, parts, line, lossy=lossy, shades=shades)
+        if _is_long(line, eager=eager) and _is_drawn(values, parts, line, lossy=lossy, shades=shades)
     ]
 
 
@@ -117,15 +120,12 @@ def _follows(last: Box, box: Box) -> bool:
     return box.left - last.right <= 1.2 * high and high <= 2.2 * low and overlap >= 0.5 * low
 
 
-def _is_long(line: list[tuple[Box, int]]) -> bool:
+def _is_long(line: list[tuple[Box, int]], *, eager: bool) -> bool:
     around = _around([box for box, _ in line])
     heights = np.array([box.height for box, _ in line])
-    alike = np.abs(heights / np.median(heights) - 1) <= _ALIKE
-    return (
-        len(line) >= _LETTERS
-        and bool(alike.mean() >= _MOST_ALIKE)
-        and around.right - around.left >= 1.2 * around.height
-    )
+    alike = float((np.abs(heights / np.median(heights) - 1) <= _ALIKE).mean())
+    enough = len(line) >= _LETTERS - 1 if eager else len(line) >= _LETTERS and alike >= _MOST_ALIKE
+    return enough and around.right - around.left >= 1.2 * around.height
 
 
 def _is_drawn(
