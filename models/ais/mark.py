@@ -14,8 +14,8 @@ SURE = 0.25
 """A lesion's most probable voxel is this much of the way from the threshold to 1."""
 
 SMALLEST_ML, FEWEST_VOXELS = 0.02, 2
-FASTEST_ADC = 1.25
-"""Lesions whose median ADC exceeds the brain's usual one by this factor are T2 shine-through, not core."""
+FASTEST_ADC = 1.0
+"""Lesions whose median ADC exceeds this share of the brain's usual one restrict nothing: T2 shine-through, not core."""
 
 
 def mark(p: NDArray[np.float32], adc: NDArray[np.float32], brain: Mask, volume: Volume, threshold: float) -> Core:

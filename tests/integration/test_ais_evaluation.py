@@ -86,7 +86,7 @@ def test_written_studies_are_evaluated_with_all_their_inputs(written: Path) -> N
     units = [float(nib.load(written / f"images/study-00{n}/ADC.nii.gz").get_fdata().max()) for n in (1, 2)]
     assert units[0] < 10 < units[1]  # 1e-3 and 1e-6 mm2/s
     found = evaluate(
-        Request(task="ais", images=written / "images", truth=written / "truth", dataset="two", synthetic=True),
+        Request("ais", written / "images", written / "truth", dataset="two", synthetic=True, method="adc620"),
         on=date(2026, 1, 1),
     )
     assert found.summary.outcomes["analysed"] == 2
