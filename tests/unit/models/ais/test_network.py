@@ -102,7 +102,8 @@ def test_faint_parts_and_single_voxels_are_no_lesions() -> None:
     p[12, 40:44, 30:34] = 0.8
     p[14, 30, 40] = 0.99
     p[12, 1:3, 1:3] = 0.99  # far outside the brain
-    core = mark(p, made.adc.voxels, brain, made.dwi, 0.5)
+    adc = np.where(p > 0, 500, made.adc.voxels).astype(np.float32)
+    core = mark(p, adc, brain, made.dwi, 0.5)
     assert len(core.lesions_ml) == 1
     assert core.mask.sum() == 16
     assert core.lesions_ml[0] == pytest.approx(16 * made.dwi.voxel_ml[0])
