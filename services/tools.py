@@ -150,10 +150,13 @@ def predict(
             f"{finding['probability']:.2f}",
             str(finding["urgency"]),
         )
-    out.print(table if report["findings"] else "No flag raised.")
+    if "image" in report:
+        out.print(f"Enhanced image: {report['image']}", highlight=False)
+    else:
+        out.print(table if report["findings"] else "No flag raised.")
     for name, taken in report["measurements"].items():
         out.print(f"{name}: {_words(taken['value'], taken['unit'])}", highlight=False, markup=False)
-    out.print(f"Written to {out_dir}. Prioritisation only. Not for diagnosis.", highlight=False)
+    out.print(f"Written to {out_dir}. {report['notice']}", highlight=False)
 
 
 def _words(value: float, unit: str) -> str:

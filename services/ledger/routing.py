@@ -242,7 +242,8 @@ def _supersede_others(
     others = connection.execute(
         """
         UPDATE analysis SET state = 'superseded', reason = 'The study has newer input for this model.'
-        WHERE study_uid = %s AND model = %s AND id <> %s AND state <> 'superseded' RETURNING id
+        WHERE study_uid = %s AND model = %s AND id <> %s AND state <> 'superseded' AND inputs <> ALL(%s::jsonb[])
+        RETURNING id
         """,
         [study_uid, model, analysis_id, [Jsonb(dict(inputs)) for inputs in beside]],
     ).fetchall()

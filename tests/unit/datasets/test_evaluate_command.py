@@ -9,6 +9,7 @@ from support.labelled import box, load_small, write_study
 from typer.testing import CliRunner
 
 from models.calibration import read_calibration
+from services import evaluate_command
 from services.cli import app
 from services.datasets.evaluation import run
 from services.errors import SettingsError
@@ -19,6 +20,7 @@ runner = CliRunner()
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "load_model", load_small)
+    monkeypatch.setattr(evaluate_command, "_makes_images", lambda _: False)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from support.masks import GEOMETRIES, blobs, images
 
 from services.review.incoming import OtherGrid
@@ -21,9 +21,9 @@ def test_round_trip_through_itk(geometry: str, tmp_path: Path) -> None:
     labels = blobs(grid)
     path = tmp_path / "mask.nii.gz"
     path.write_bytes(write_nifti(Mask(labels, grid)))
-    image = sitk.ReadImage(str(path))
-    assert np.array_equal(sitk.GetArrayFromImage(image), labels)
-    sitk.WriteImage(image, str(path))
+    image = SimpleITK.ReadImage(str(path))
+    assert np.array_equal(SimpleITK.GetArrayFromImage(image), labels)
+    SimpleITK.WriteImage(image, str(path))
     taken = read_nifti_mask(path.read_bytes(), grid)
     assert np.array_equal(taken.segments, labels)
     assert not taken.resampled
@@ -34,7 +34,7 @@ def test_itk_sees_the_voxels_where_they_are_in_the_patient(geometry: str, tmp_pa
     grid, _ = images(geometry)
     path = tmp_path / "mask.nii.gz"
     path.write_bytes(write_nifti(Mask(blobs(grid), grid)))
-    place = sitk.ReadImage(str(path)).TransformIndexToPhysicalPoint((50, 20, 7))  # ITK's points are LPS
+    place = SimpleITK.ReadImage(str(path)).TransformIndexToPhysicalPoint((50, 20, 7))  # ITK's points are LPS
     assert np.allclose(place, grid.place_mm((7, 20, 50)), atol=1e-3)
 
 
