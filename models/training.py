@@ -67,7 +67,7 @@ def learn(
         network.train()
         loss = loss_of(rng)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         optimiser.step()
         losses.append(float(loss.detach()))

@@ -1,6 +1,7 @@
 """What both methods answer with: the core, cut into lesions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class Core:
     lesions_ml: tuple[float, ...]
 
     @classmethod
-    def of(cls, parts: NDArray[np.int32], kept: list[tuple[float, int]]) -> "Core":
+    def of(cls, parts: NDArray[np.integer[Any]], kept: list[tuple[float, int]]) -> "Core":
         """The core made of some of the parts: (mL, number of the part)."""
         order = np.zeros(int(parts.max(initial=0)) + 1, np.int32)
         kept = sorted(kept, reverse=True)

@@ -57,7 +57,7 @@ def probabilities(engine: Engine, card: Card, volume: Volume, adc: Field, brain:
         EngineFailure: the network's answer has another shape than the question, or holds no numbers.
     """
     settings = card.preprocess
-    view = View.of(volume, brain.any(axis=0), size=settings.size, spacing_mm=settings.spacing_mm)
+    view = View.of(volume, np.asarray(brain.any(axis=0)), size=settings.size, spacing_mm=settings.spacing_mm)
     level = level_of(volume.voxels, adc, brain)
     stacks = stack(*cut(volume.voxels, adc, level, view, settings), slices_apart(volume, settings), settings)
     result = np.zeros(volume.voxels.shape, np.float32)

@@ -173,13 +173,13 @@ def enter(rule: Path, card: Path, fitted: Fitted) -> None:
     rule.write_text(text, encoding="utf-8")
     digest = hashlib.sha256(rule.read_bytes()).hexdigest()
     described = card.read_text(encoding="utf-8")
-    for pattern, value in (
+    for pattern, entry in (
         (r"^(  adc620: \{.*sha256: )[0-9a-f]{64}", digest),
         (r"^(    threshold: ).*", str(fitted.threshold)),
         (r"^(    evidence: ).*", f"{{slice: {fitted.slices}, study: {fitted.study}}}"),
         (r"^(    operating_point: \{probability: )[\d.]+", str(fitted.point)),
     ):
-        described, found = re.subn(pattern, rf"\g<1>{value}", described, count=1, flags=re.MULTILINE)
+        described, found = re.subn(pattern, rf"\g<1>{entry}", described, count=1, flags=re.MULTILINE)
         if not found:
             raise RuntimeError(f"{card} has no line for {pattern}.")
     card.write_text(described, encoding="utf-8")

@@ -127,9 +127,10 @@ def add_mimic(maps: Maps, space: Space, mimic: Mimic, rng: np.random.Generator, 
             if mimic == "shine-through"
             else (rng.uniform(2.0, 4.0), rng.uniform(1.8, 3.0))
         )
-    box = _box_of(where)
-    if box is None:
+    around = _box_of(where)
+    if around is None:
         return maps
+    box = around
     t1, t2, adc = (field.copy() for field in (maps.t1_ms, maps.t2_ms, maps.adc))
     weight = _soft(where[box] & ~_near(avoid[box], 3)) * space.brain[box]
     t2[box] *= 1 + weight * (long_t2 - 1)

@@ -121,7 +121,7 @@ def make_case(scan: DiffusionScan) -> Case:
     volume = scan.dwi
     shown = np.flatnonzero(scan.inside.any(axis=(1, 2)))
     core = scan.core > 0
-    view = View.of(volume, scan.inside.any(axis=0), size=VIEW.size, spacing_mm=VIEW.spacing_mm)
+    view = View.of(volume, np.asarray(scan.inside.any(axis=0)), size=VIEW.size, spacing_mm=VIEW.spacing_mm)
     level = level_of(volume.voxels, scan.adc.voxels, scan.inside)
     bright, water = cut(volume.voxels[shown], scan.adc.voxels[shown], level, view, VIEW)
     sizes = _sizes(core, float(np.median(volume.voxel_ml)))

@@ -102,13 +102,13 @@ def scan_diffusion(
     away = round(sequence.fat_shift_mm / VOXEL_MM)
     moved = _moved(grid, sequence.movement_mm, rng)
     images = []
-    for b, place in ((0.0, grid), (sequence.b_value, moved)):
+    for b, pose in ((0.0, grid), (sequence.b_value, moved)):
         signal = diffusion_signal(maps, b_value=b, echo_time_ms=sequence.echo_time_ms)
         white = float(signal[space.anatomy.mask(Tissue.WHITE)].mean())
         if sequence.fat != 1 or away:
             escaped = np.roll(np.where(fat, signal, 0), away, axis=1) * sequence.fat
-            signal = np.where(fat, 0, signal) + escaped
-        images.append(_sample(warp.apply(signal * bias, pile_up=True), place, _acquired(grid)))
+            signal = np.asarray(np.where(fat, 0, signal) + escaped, np.float32)
+        images.append(_sample(warp.apply(signal * bias, pile_up=True), pose, _acquired(grid)))
     truth = np.zeros((grid.slices, grid.rows, grid.columns), np.bool_)
     if core.any():
         truth = _sample(warp.apply(core.astype(np.float32), pile_up=False), moved, blur=False) >= SEEN
@@ -119,7 +119,8 @@ def scan_diffusion(
     directions = [
         _acquire(images[1], sigma * sequence.directions**0.5, grid, sequence, rng) for _ in range(sequence.directions)
     ]
-    weighted = np.exp(np.mean([np.log(np.maximum(image, 1e-6)) for image in directions], axis=0, dtype=np.float32))
+    logs = [np.log(np.maximum(image, 1e-6)) for image in directions]
+    weighted = np.asarray(np.exp(np.mean(logs, axis=0, dtype=np.float32)), np.float32)
     ratio = np.log(np.maximum(unweighted, 1e-6) / np.maximum(weighted, 1e-6))
     adc: Field = np.clip(ratio / sequence.b_value * 1e6, 0, 4000).astype(np.float32)
     # Scanners leave the map empty where there is no signal.
@@ -265,7 +266,7 @@ def _sample(
     centre = (np.array(field.shape[::-1]) - 1) / 2 + np.array(grid.shift_mm) / VOXEL_MM
     steps = np.zeros((3, 3))
     steps[1, 1], steps[0, 2] = grid.spacing_mm * grid.rows / rows, grid.spacing_mm * grid.columns / columns
-    matrix = np.ascontiguousarray((turn @ steps)[::-1])
+    turned = np.ascontiguousarray((turn @ steps)[::-1])
     layers = layers or max(1, round(grid.thickness_mm / 1.3))
     offsets = (np.arange(layers) - (layers - 1) / 2) / layers * grid.thickness_mm
     shape = (1, rows, columns)
@@ -273,7 +274,7 @@ def _sample(
     for k, position in enumerate(_place(grid)):
         for offset in offsets:
             start = (turn @ (position + np.array([0, 0, offset])) + centre)[::-1]
-            result[k] += ndimage.affine_transform(field, matrix, start, shape, order=1, output=np.float32)[0]
+            result[k] += ndimage.affine_transform(field, turned, start, shape, order=1, output=np.float32)[0]
     return np.asarray(result / layers, np.float32)
 
 

@@ -71,7 +71,7 @@ def _figures(folder: Path) -> dict[tuple[str, int], str]:
             ("Dice, a missed core as 0", with_it): _quartiles(overlap["dice"]),
             ("lesion-wise F1", with_it): _quartiles(overlap["lesion_f1"]),
             ("absolute volume difference, mL", with_it): _quartiles(volume["absolute_error_ml"], digits=1),
-            ("volume ICC(2,1); bias", with_it): f"{_share(volume['icc'])}; {bias:+.1f} mL",
+            ("volume ICC(2,1); bias", with_it): f"{_share(volume['icc'])}; {_signed(bias)}",
             ("HD95 where found, mm", with_it): _quartiles(overlap["hd95_mm"], digits=1),
         }
     return figures
@@ -96,15 +96,21 @@ def _share(value: dict[str, Any] | None) -> str:
     return f"{_short(value['value'])} ({_short(value['lower'])} to {_short(value['upper'])})"
 
 
-def _quartiles(value: dict[str, float] | None, *, digits: int = 2) -> str:
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f} mL"
+
+
+def _quartiles(value: dict[str, float | None] | None, *, digits: int = 2) -> str:
     if value is None:
         return "–"
     middle, first, third = (_short(value[name], digits) for name in ("median", "first", "third"))
     return f"median {middle} ({first} to {third})"
 
 
-def _short(value: float, digits: int = 2) -> str:
-    """A number as the pages write it: .87."""
+def _short(value: float | None, digits: int = 2) -> str:
+    """A number as the pages write it: .87; a dash where the cases do not allow one."""
+    if value is None:
+        return "–"
     text = f"{value:.{digits}f}"
     return text[1:] if text.startswith("0.") and digits == 2 else text
 

@@ -123,7 +123,7 @@ def augment(dwi: Images, adc: Images, marks: Marks, rng: np.random.Generator) ->
     moved, target = _move(torch.from_numpy(np.concatenate([dwi, adc], axis=1)), torch.from_numpy(marks), rng)
     bright, water = moved[:, :3], moved[:, 3:]
 
-    def each(values: NDArray[np.float64]) -> Tensor:
+    def each(values: NDArray[np.float64] | NDArray[np.bool_]) -> Tensor:
         return torch.from_numpy(values.astype(np.float32))[:, None, None, None]
 
     down = torch.linspace(-1, 1, bright.shape[2])[:, None]
