@@ -124,7 +124,7 @@ def test_the_whole_service_starts_survives_a_dead_worker_and_leaves_nothing(site
 
     status = site.status()
     assert status["parts"] == {"inference": 1, "router": 1, "web": 1, "worker": 1}
-    assert {model["name"]: model["loaded"] for model in status["models"]} == {"ich": True, "ais": True}
+    assert {model["name"]: model["loaded"] for model in status["models"]} == {"ich": True, "ais": True, "enhance": True}
 
     figures = {}
     for offset, part in enumerate(EVERY_PART):
