@@ -1,12 +1,23 @@
 """Shared fixtures, and property tests that a busy machine cannot fail: hypothesis measures no time here."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+from pynetdicom import _config
 
 pytest_plugins = ["support.ledger"]
 
 settings.register_profile("nightjar", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nightjar")
+
+
+@pytest.fixture(autouse=True)
+def _storage_classes_as_they_were() -> Iterator[None]:
+    """A listener has pynetdicom accept every storage class, in the whole process; the next test's peer must not."""
+    before = _config.UNRESTRICTED_STORAGE_SERVICE
+    yield
+    _config.UNRESTRICTED_STORAGE_SERVICE = before
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
