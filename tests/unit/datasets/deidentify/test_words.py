@@ -10,6 +10,7 @@ from services.datasets.deidentify.words import (
     Identifiers,
     clean_device_text,
     clean_text,
+    fold,
     is_known_code,
     known_words,
 )
@@ -50,7 +51,7 @@ def test_names_are_found_whatever_their_accents() -> None:
 @given(st.text(alphabet=string.ascii_letters + "üéñ王小明-^_ 0123456789", max_size=60))
 def test_nothing_stays_that_is_not_on_the_list(text: str) -> None:
     for word in clean_text(text, NOBODY).split():
-        assert word.casefold() in known_words() or any(map(str.isdigit, word))
+        assert fold(word) in known_words() or any(map(str.isdigit, word))
         assert sum(map(str.isdigit, word)) < 13
 
 
