@@ -148,7 +148,7 @@ def test_ones_own_study_comes_back_and_the_pages_stay_up_until_ctrl_c(demonstrat
     page = httpx.get(f"http://127.0.0.1:{demonstration.web_port}/", follow_redirects=True)
     assert page.status_code == 200
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     demonstration.assert_nothing_runs()
     [study] = demonstration.summary()
