@@ -108,12 +108,12 @@ def scan_diffusion(
         if sequence.fat != 1 or away:
             escaped = np.roll(np.where(fat, signal, 0), away, axis=1) * sequence.fat
             signal = np.asarray(np.where(fat, 0, signal) + escaped, np.float32)
-        images.append(_sample(warp.apply(signal * bias, pile_up=True), pose, _acquired(grid)))
+        images.append(sample(warp.apply(signal * bias, pile_up=True), pose, _acquired(grid)))
     truth = np.zeros((grid.slices, grid.rows, grid.columns), np.bool_)
     if core.any():
-        truth = _sample(warp.apply(core.astype(np.float32), pile_up=False), moved, blur=False) >= SEEN
+        truth = sample(warp.apply(core.astype(np.float32), pile_up=False), moved, blur=False) >= SEEN
     skull = warp.apply(space.intracranial.astype(np.float32), pile_up=False)
-    inside = _sample(skull, moved, blur=False, layers=1) > 0.5
+    inside = sample(skull, moved, blur=False, layers=1) > 0.5
     sigma = white / sequence.snr
     unweighted = _acquire(images[0], sigma, grid, sequence, rng)
     directions = [
@@ -125,11 +125,11 @@ def scan_diffusion(
     adc: Field = np.clip(ratio / sequence.b_value * 1e6, 0, 4000).astype(np.float32)
     # Scanners leave the map empty where there is no signal.
     adc[unweighted < sequence.empty_below] = 0
-    place = _place(grid)
+    positions = positions_of(grid)
     return DiffusionScan(
-        dwi=_volume(weighted * SCALE, place, grid),
-        adc=_volume(adc, place, grid),
-        b0=_volume(unweighted * SCALE, place, grid),
+        dwi=volume_of(weighted * SCALE, positions, grid),
+        adc=volume_of(adc, positions, grid),
+        b0=volume_of(unweighted * SCALE, positions, grid),
         core=truth.astype(np.uint8),
         inside=inside,
     )
@@ -150,7 +150,7 @@ def scan_flair(maps: Maps, space: Space, grid: Grid, rng: np.random.Generator, *
     """A FLAIR of the same head, undistorted, on a grid of its own."""
     signal = flair_signal(maps) * np.exp(0.12 * smooth_noise(space.brain.shape, 90, rng))
     level = float(signal[space.anatomy.mask(Tissue.WHITE)].mean())
-    return _volume(_rician(_sample(signal, grid), level / snr, rng) * 5 * SCALE, _place(grid), grid)
+    return volume_of(rician(sample(signal, grid), level / snr, rng) * 5 * SCALE, positions_of(grid), grid)
 
 
 def _moved(grid: Grid, movement_mm: float, rng: np.random.Generator) -> Grid:
@@ -236,7 +236,7 @@ class Warp:
         return result
 
 
-def _place(grid: Grid) -> NDArray[np.float64]:
+def positions_of(grid: Grid) -> NDArray[np.float64]:
     """Centres of the first voxels of the slices, LPS mm around the head's middle, (slices, 3)."""
     heights = (np.arange(grid.slices) - (grid.slices - 1) / 2) * grid.step_mm
     corner = -np.array([(grid.columns - 1) / 2, (grid.rows - 1) / 2, 0.0]) * grid.spacing_mm
@@ -249,7 +249,7 @@ def _acquired(grid: Grid) -> tuple[int, int]:
     return round(grid.rows * share / 2) * 2, round(grid.columns * share / 2) * 2
 
 
-def _sample(
+def sample(
     field: Field, grid: Grid, matrix: tuple[int, int] | None = None, *, blur: bool = True, layers: int | None = None
 ) -> Field:
     """A field of the head on the scanner's grid, averaged over the thickness of slices.
@@ -271,21 +271,21 @@ def _sample(
     offsets = (np.arange(layers) - (layers - 1) / 2) / layers * grid.thickness_mm
     shape = (1, rows, columns)
     result = np.zeros((grid.slices, rows, columns), np.float32)
-    for k, position in enumerate(_place(grid)):
+    for k, position in enumerate(positions_of(grid)):
         for offset in offsets:
             start = (turn @ (position + np.array([0, 0, offset])) + centre)[::-1]
             result[k] += ndimage.affine_transform(field, turned, start, shape, order=1, output=np.float32)[0]
     return np.asarray(result / layers, np.float32)
 
 
-def _rician(signal: Field, sigma: float, rng: np.random.Generator) -> Field:
+def rician(signal: Field, sigma: float, rng: np.random.Generator) -> Field:
     """Magnitude of a complex signal with noise in both parts."""
     real = signal + sigma * rng.standard_normal(signal.shape, dtype=np.float32)
     imaginary = sigma * rng.standard_normal(signal.shape, dtype=np.float32)
     return np.asarray(np.hypot(real, imaginary), np.float32)
 
 
-def _volume(voxels: Field, positions_mm: NDArray[np.float64], grid: Grid) -> Volume:
+def volume_of(voxels: Field, positions_mm: NDArray[np.float64], grid: Grid) -> Volume:
     return Volume(
         voxels=np.round(voxels).astype(np.float32),
         positions_mm=positions_mm,
