@@ -7,21 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 import yaml
 from torch import nn
 
+from models import exporting
 from models.adding import check_model
 from models.card import Card
-from models.engines import open_engine
 from models.errors import InvalidCard, UnwritableOutput
-from models.ich.train.export import without_traces
 from models.sliding.model import INPUT, OUTPUT
 from models.sliding.settings import Sliding
-
-OPSET = 18
-TOLERANCE = 1e-3
 
 # What a checkpoint's log of losses is made of; without effect beside making a number.
 _NUMBERS: list[Any] = [
@@ -122,30 +117,20 @@ def export(network: nn.Module, weights: Path, *, channels: int, patch: Sequence[
     """Write the ONNX, free in its batch, and hold it against torch.
 
     Raises:
-        InvalidCard: the two disagree by more than TOLERANCE.
+        InvalidCard: the two disagree.
     """
-    network.eval()
-    program = torch.onnx.export(
-        network,
-        (torch.randn(2, channels, *patch),),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
-        external_data=False,
-    )
-    if program is None:
-        raise InvalidCard("torch exported nothing.")
-    onnx.save(without_traces(program.model_proto), weights)
-    other = torch.randn(1, channels, *patch)
-    with torch.no_grad():
-        expected = network(other).numpy()
-    difference = float(np.abs(open_engine(weights, threads=2).run({INPUT: other.numpy()})[OUTPUT] - expected).max())
-    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-        raise InvalidCard(
-            f"The exported network differs from the imported one by {difference:.1e}; nothing is written."
+    try:
+        exporting.export(
+            network,
+            weights,
+            torch.randn(2, channels, *patch),
+            torch.randn(1, channels, *patch),
+            names=(INPUT, OUTPUT),
         )
+    except exporting.Differs as error:
+        raise InvalidCard(
+            "The exported network does not give what the imported one gives; nothing is written."
+        ) from error
 
 
 def _pairs(labels: Mapping[Any, Any]) -> str:

@@ -11,6 +11,7 @@ from support.tiny_network import write_core_network
 from models.ais.adc620 import read_numbers
 from models.ais.network import cut, level_of
 from models.ais.preprocess import prepare
+from models.ais.train.export import export
 from models.ais.train.fit import Fitted, Looked, enter, fit, look
 from models.ais.train.lesions import Infarct
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case, make_case
@@ -18,7 +19,6 @@ from models.ais.train.scanner import DiffusionScan, DiffusionSequence, Grid, str
 from models.ais.train.studies import make_study
 from models.ais.train.training import CHANNELS, COLUMNS, Cases, augment, new_network, train
 from models.engines import open_engine
-from models.ich.train.export import export
 from models.registry import FOLDER, load_card
 from models.synthesis.anatomy import draw_head
 from models.synthesis.space import Space
@@ -110,7 +110,7 @@ def test_training_goes_on_from_its_checkpoint_and_asks_for_more_cases(
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
 def test_exported_weights_answer_as_torch_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    assert export(new_network(), tmp_path / "ais.onnx", (CHANNELS, VIEW.size, VIEW.size)) < 1e-3
+    assert export(new_network(), tmp_path / "ais.onnx") < 1e-3
 
 
 def test_the_card_says_what_the_network_was_trained_for() -> None:

@@ -15,7 +15,8 @@ from models.enhance.train.export import export
 from models.enhance.train.network import DetailNet
 from models.enhance.train.pool import HELD_OUT, Pool, fill
 from models.enhance.train.slices import CANVAS
-from models.enhance.train.training import ROWS, Plan, batch, train
+from models.enhance.train.training import ROWS, batch, train
+from models.training import Plan
 
 
 def _volumes(folder: Path) -> Path:

@@ -14,8 +14,10 @@ from support.labelmaps import write_labelmap
 
 from models.card import read_card
 from models.engines import open_engine
-from models.ich.train.export import enter, export
-from models.ich.train.fit import Fitted, fit, logistic
+from models.exporting import enter
+from models.fitting import logistic
+from models.ich.train.export import export
+from models.ich.train.fit import Fitted, fit
 from models.ich.train.fit import enter as enter_evidence
 from models.ich.train.heldout import write as write_held_out
 from models.ich.train.network import CLASSES, MASKS, SliceUNet
@@ -36,9 +38,8 @@ from models.ich.train.training import (
     SCALE_HU,
     WINDOW_HU,
     Cases,
-    Plan,
     augment,
-    loss_of,
+    judge,
     normalise,
     train,
     validate,
@@ -46,6 +47,7 @@ from models.ich.train.training import (
 from models.nifti import read_nifti
 from models.registry import FOLDER, load_card
 from models.synthesis import SUBTYPES
+from models.training import Plan
 
 MOMENT_MINUTES = 1e-9
 """A budget that one step uses up."""
@@ -106,7 +108,7 @@ def test_the_loss_falls_on_a_repeated_batch(pool: Path) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
     losses = []
     for _ in range(4):
-        loss = loss_of(network(images), truth, masks)
+        loss = judge(network(images), truth, masks)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -119,9 +121,9 @@ def test_a_perfect_answer_costs_least_and_bleed_free_batches_cost_something_fini
     masks = torch.ones(2, MASKS, SIZE, SIZE)
     perfect = 20.0 * torch.nn.functional.one_hot(truth, CLASSES).permute(0, 3, 1, 2).float()
     perfect = torch.cat([perfect, 20 * masks], dim=1)
-    assert float(loss_of(perfect, truth, masks)) == pytest.approx(0, abs=1e-3)
-    assert float(loss_of(-perfect, truth, masks)) > 1
-    assert np.isfinite(float(loss_of(torch.zeros_like(perfect), torch.zeros_like(truth), masks)))
+    assert float(judge(perfect, truth, masks)) == pytest.approx(0, abs=1e-3)
+    assert float(judge(-perfect, truth, masks)) > 1
+    assert np.isfinite(float(judge(torch.zeros_like(perfect), torch.zeros_like(truth), masks)))
 
 
 def test_moving_an_image_moves_its_marks_with_it(pool: Path) -> None:

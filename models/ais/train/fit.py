@@ -32,7 +32,7 @@ from models.card import Card
 from models.engines import Engine, open_engine
 from models.errors import InvalidVolume
 from models.evidence import Signs, read_signs
-from models.ich.train.fit import logistic
+from models.fitting import logistic
 from models.registry import FOLDER, load_card
 
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)

@@ -1,6 +1,6 @@
 """What the network of the ischaemic core learns from a pool, and how its answers are judged."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.ais.network import ADC_CENTRE, ADC_SCALE, HIGHEST_ADC
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case
 from models.ich.train.network import SliceUNet
-from models.training import Plan, learn
+from models.training import Loss, Plan, learn, move
 
 CHANNELS = 6
 OUTPUTS = 2
@@ -53,17 +53,27 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool, more: Iterator[Pat
     """
     network = new_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     cases = Cases(pool)
+    loss_of = loss_on(network, cases, plan.batch)
     steps = count(1)
 
-    def loss_of(rng: np.random.Generator) -> Tensor:
+    def next_loss(rng: np.random.Generator) -> Tensor:
         if more is not None and next(steps) % STEPS_A_CASE == 0:
             next(more, None)
-        images, core, inside, weight = augment(*cases.batch(plan.batch, rng), rng)
+        return loss_of(rng)
+
+    return learn(network, next_loss, out, plan, resume=resume, looked=cases.refresh)
+
+
+def loss_on(network: Callable[[Tensor], Tensor], cases: "Cases", size: int) -> Loss:
+    """The loss of a batch of so many slices, drawn anew at each call."""
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
+        images, core, inside, weight = augment(*cases.batch(size, rng), rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast where the CPU multiplies bfloat16
             logits = network(images.contiguous(memory_format=torch.channels_last))
         return judge(logits.float(), core, inside, weight)
 
-    return learn(network, loss_of, out, plan, resume=resume, looked=cases.refresh)
+    return loss_of
 
 
 class Cases:
@@ -120,7 +130,8 @@ def augment(dwi: Images, adc: Images, marks: Marks, rng: np.random.Generator) ->
         Images (batch, 6, size, COLUMNS); core, inside and the pixels' weights, (batch, size, COLUMNS) each.
     """
     size = len(dwi)
-    moved, target = _move(torch.from_numpy(np.concatenate([dwi, adc], axis=1)), torch.from_numpy(marks), rng)
+    both = torch.from_numpy(np.concatenate([dwi, adc], axis=1))
+    moved, target, _ = move(both, torch.from_numpy(marks), rng, columns=COLUMNS)
     bright, water = moved[:, :3], moved[:, 3:]
 
     def each(values: NDArray[np.float64] | NDArray[np.bool_]) -> Tensor:
@@ -155,23 +166,6 @@ def augment(dwi: Images, adc: Images, marks: Marks, rng: np.random.Generator) ->
     for bit in (SMALL, TINY):
         weight[(middle & bit) > 0] = WEIGHTS[bit]
     return images, ((middle & CORE) > 0).float(), inside[:, 1].float(), weight
-
-
-def _move(images: Tensor, marks: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    size = len(images)
-    angle = np.deg2rad(rng.normal(0, 8, size))
-    zoom = rng.uniform(0.87, 1.14, size)
-    mirror = rng.choice([-1.0, 1.0], size)
-    matrix = np.zeros((size, 2, 3), np.float32)
-    matrix[:, 0, 0], matrix[:, 0, 1] = np.cos(angle) * zoom * mirror, -np.sin(angle) * zoom
-    matrix[:, 1, 0], matrix[:, 1, 1] = np.sin(angle) * zoom * mirror, np.cos(angle) * zoom
-    matrix[:, :, 0] *= COLUMNS / images.shape[3]
-    matrix[:, :, 2] = rng.uniform(-0.1, 0.1, (size, 2))
-    view = [size, 1, images.shape[2], COLUMNS]
-    grid = nn.functional.affine_grid(torch.from_numpy(matrix), view, align_corners=False)
-    moved = nn.functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
-    target = nn.functional.grid_sample(marks.float(), grid, mode="nearest", align_corners=False)
-    return moved, target.to(torch.uint8)
 
 
 def judge(logits: Tensor, core: Tensor, inside: Tensor, weight: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from models.enhance.train.pool import fill
-from models.enhance.train.training import Plan, train
+from models.enhance.train.training import train
+from models.training import Plan
 
 ENOUGH_TO_START = 3
 """Files in the pool."""
@@ -44,7 +45,14 @@ def main() -> None:
     maker.start()
     while maker.is_alive() and len(list(pool.glob("*.npy"))) < ENOUGH_TO_START:
         time.sleep(1)
-    plan = Plan(arguments.minutes, arguments.seed, learning_rate=arguments.learning_rate)
+    plan = Plan(
+        arguments.minutes,
+        arguments.seed,
+        batch=8,
+        learning_rate=arguments.learning_rate,
+        weight_decay=1e-4,
+        clip=0.5,
+    )
     checkpoint = train(pool, arguments.out, plan, resume=arguments.resume, start=arguments.start)
     maker.terminate()
     print(checkpoint)

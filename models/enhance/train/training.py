@@ -1,19 +1,18 @@
-"""The training loop: resumable, seeded, on a pool that may still be growing."""
+"""What the network learns from a pool that may still be growing."""
 
-import json
 import math
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.enhance.acquire import Shortcut, acquire
 from models.enhance.train.network import DetailNet
 from models.enhance.train.pool import Pool
+from models.training import Plan, learn, read_weights
 
 ROWS = 72
 """Of the readout in one example; the phase axis stays whole, for its k-space is."""
@@ -23,95 +22,36 @@ KNEE = 0.01
 """Errors above this are counted by their size, below it by their square; 1 is the brightest tissue."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to train and for how long.
-
-    Attributes:
-        minutes: computing time of this run, whatever else the machine does meanwhile; the learning rate falls to zero
-            over it.
-        fresh_s, save_s: how often the pool is looked at for new slices, and the checkpoint is written; by the clock.
-    """
-
-    minutes: float
-    seed: int = 0
-    batch: int = 8
-    learning_rate: float = 2e-3
-    fresh_s: float = 60.0
-    save_s: float = 60.0
-
-
 def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None) -> Path:
-    """Train until the budget is used; returns the checkpoint, which is rewritten atomically as it goes.
+    """Train until the budget of computing time is used; returns the checkpoint, rewritten atomically as it goes.
+
+    The log says what was gained over the zero-filled image, dB.
 
     Args:
         start: a checkpoint whose weights are the first ones of a new run.
     """
     torch.manual_seed(plan.seed)
-    rng = np.random.default_rng(plan.seed)
     network = DetailNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
-    step, spent_s = 0, 0.0
-    checkpoint = out / "checkpoint.pt"
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent_s = state["step"], state["spent_s"]
-        rng = np.random.default_rng([plan.seed, step])
-    elif start is not None:
-        network.load_state_dict(torch.load(start, weights_only=True)["network"])
+    if start is not None:
+        read_weights(network, start)
     slices = Pool(pool)
-    log = (out / "log.jsonl").open("a", encoding="utf-8")
-    log.write(json.dumps({"plan": asdict(plan), "resumed_at": step}) + "\n")
-    budget_s = plan.minutes * 60
-    looked = saved = time.monotonic()
-    tick = time.process_time()
-    sums = np.zeros(3)
-    while spent_s < budget_s:
-        rate = plan.learning_rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * spent_s / budget_s))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    sums = np.zeros(2)
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
         images, fractions, missing = batch(slices, plan.batch, rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):  # faster where the CPU multiplies bfloat16
             detail = network(images.contiguous(memory_format=torch.channels_last))
         wrong = unmeasured(detail.float(), fractions) - missing
-        _improve(network, optimiser, wrong)
-        sums += 1, float((wrong.detach() ** 2).mean()), float((missing**2).mean())
-        step += 1
-        used = time.process_time()
-        spent_s += used - tick
-        tick = used
-        now = time.monotonic()
-        if now - looked > plan.fresh_s:
-            slices.refresh()
-            looked = now
-        if now - saved > plan.save_s or spent_s >= budget_s:
-            gain_db = 10 * math.log10(sums[2] / sums[1])
-            log.write(
-                json.dumps({"step": step, "spent_s": round(spent_s), "gain_db": gain_db, "slices": len(slices)}) + "\n"
-            )
-            log.flush()
-            sums[:] = 0
-            _save(checkpoint, network, optimiser, step, spent_s)
-            saved = now
-    log.close()
-    return checkpoint
+        sums[:] += float((wrong.detach() ** 2).mean()), float((missing**2).mean())
+        return (torch.sqrt(wrong**2 + KNEE**2) - KNEE).mean()
 
+    def looked() -> dict[str, float]:
+        slices.refresh()
+        gain_db = 10 * math.log10(sums[1] / sums[0])
+        sums[:] = 0
+        return {"gain_db": gain_db, "slices": len(slices)}
 
-def _improve(network: DetailNet, optimiser: torch.optim.Optimizer, wrong: Tensor) -> None:
-    loss = (torch.sqrt(wrong**2 + KNEE**2) - KNEE).mean()
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), 0.5)
-    optimiser.step()
-
-
-def _save(checkpoint: Path, network: DetailNet, optimiser: torch.optim.Optimizer, step: int, spent_s: float) -> None:
-    part = checkpoint.with_suffix(".part")
-    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "spent_s": spent_s}
-    torch.save(state, part)
-    part.rename(checkpoint)
+    return learn(network, loss_of, out, plan, resume=resume, looked=looked, clock=time.process_time)
 
 
 def batch(slices: Pool, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,9 +12,11 @@ import torch
 
 from models.ich.train.network import SliceUNet
 from models.ich.train.pool import fill
-from models.ich.train.training import Plan, train, validate
+from models.ich.train.training import train, validate
+from models.training import Plan, read_weights
 
 ENOUGH_TO_START = 24
+SAVE_S = 120.0
 
 
 def main() -> None:
@@ -47,13 +49,14 @@ def main() -> None:
     checkpoint = train(
         pool,
         arguments.out,
-        Plan(arguments.minutes, arguments.seed, learning_rate=arguments.learning_rate, compiled=arguments.compiled),
+        Plan(arguments.minutes, arguments.seed, learning_rate=arguments.learning_rate, save_s=SAVE_S),
         resume=arguments.resume,
         start=arguments.start,
+        compiled=arguments.compiled,
     )
     maker.terminate()
     network = SliceUNet()
-    network.load_state_dict(torch.load(checkpoint, weights_only=True)["network"])
+    read_weights(network, checkpoint)
     print(json.dumps(validate(network, pool), indent=2))
 
 

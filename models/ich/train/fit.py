@@ -12,17 +12,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from models.card import Card
 from models.engines import Engine, open_engine
 from models.evidence import Signs, read_signs
+from models.fitting import logistic
 from models.ich.maps import ordered, read_maps
 from models.ich.train.pool import Case
 from models.registry import FOLDER, load_card
 
-RIDGE = 0.02
 SPECIFICITY, SENSITIVITY = 0.95, 0.95
 SEEN_VOXELS = 30
 """A slice shows a subtype from this many voxels on (0.2 mL at 5 mm); fewer say nothing either way."""
@@ -107,22 +106,6 @@ def run(card: Card, engine: Engine, hu: NDArray[np.int16]) -> NDArray[np.float32
     return np.concatenate(
         [engine.run({"slices": stacks[n : n + card.batch]})["logits"] for n in range(0, len(stacks), card.batch)]
     )
-
-
-def logistic(signs: NDArray[np.float64], shown: NDArray[np.bool_]) -> list[float]:
-    """Offset and weights of a ridge logistic regression; the penalty is on standardised signs."""
-    middle, spread = signs.mean(axis=0), signs.std(axis=0) + 1e-6
-    x = np.column_stack([np.ones(len(signs)), (signs - middle) / spread])
-
-    def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        z = x @ w
-        p = expit(z)
-        value = np.mean(np.logaddexp(0, z) - shown * z) + RIDGE * (w[1:] @ w[1:]) / 2
-        return float(value), x.T @ (p - shown) / len(x) + RIDGE * np.concatenate([[0], w[1:]])
-
-    w = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x
-    slopes = w[1:] / spread
-    return [round(float(v), 4) for v in (w[0] - slopes @ middle, *slopes)]
 
 
 def enter(card: Path, weights: dict[str, Fitted]) -> None:

@@ -1,9 +1,6 @@
-"""The training loop: resumable, seeded, on a pool that may still be growing."""
+"""What the network learns from a pool that may still be growing, and how its answers are judged."""
 
-import json
-import math
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ from torch import Tensor, nn
 from models.ich.train.network import CLASSES, SliceUNet
 from models.ich.train.pool import INTRACRANIAL, LATERAL, LEFT, Case
 from models.synthesis.bleeding import SUBTYPES
+from models.training import Loss, Plan, learn, move, read_weights
 
 WINDOW_HU = (-20.0, 120.0)
 CENTRE_HU, SCALE_HU = 50.0, 70.0
@@ -27,90 +25,38 @@ CLASS_WEIGHTS = (1.0, 1.5, 1.5, 2.0, 1.5, 2.0)
 MASKS_WEIGHT = 0.4
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to train and for how long.
-
-    Attributes:
-        minutes: wall-clock budget of this run; the learning rate falls to zero over it.
-        fresh_s: how often the pool is looked at for new cases, seconds.
-        compiled: needs a C++ compiler and a minute at the start; a fifth faster then.
-    """
-
-    minutes: float
-    seed: int = 0
-    batch: int = 12
-    learning_rate: float = 2e-3
-    bleeding_share: float = 0.6
-    fresh_s: float = 120.0
-    save_s: float = 120.0
-    compiled: bool = False
+BLEEDING_SHARE = 0.6
+"""Of the slices of a batch; every subtype as often as every other, however many slices it covers."""
 
 
-def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None) -> Path:
+def train(
+    pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None, compiled: bool = False
+) -> Path:
     """Train until the budget is used; returns the checkpoint, which is rewritten atomically as it goes.
 
     Args:
         start: a checkpoint whose weights are the first ones of a new run.
+        compiled: needs a C++ compiler and a minute at the start; a fifth faster then.
     """
     torch.manual_seed(plan.seed)
-    rng = np.random.default_rng(plan.seed)
     network = SliceUNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-3)
-    step, spent_s = 0, 0.0
-    checkpoint = out / "checkpoint.pt"
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent_s = state["step"], state["spent_s"]
-        rng = np.random.default_rng([plan.seed, step])
-    elif start is not None:
-        network.load_state_dict(torch.load(start, weights_only=True)["network"])
-    forward = torch.compile(network) if plan.compiled else network
+    if start is not None:
+        read_weights(network, start)
+    forward = torch.compile(network) if compiled else network
     cases = Cases(pool, "train")
-    log = (out / "log.jsonl").open("a", encoding="utf-8")
-    log.write(json.dumps({"plan": asdict(plan), "resumed_at": step}) + "\n")
-    budget_s = plan.minutes * 60
-    looked = saved = tick = time.monotonic()
-    losses: list[float] = []
-    while spent_s < budget_s:
-        progress = spent_s / budget_s
-        for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * progress))
-        images, labels, masks = augment(*cases.batch(plan.batch, plan.bleeding_share, rng), rng)
-        network.train()
+    return learn(network, loss_on(forward, cases, plan.batch), out, plan, resume=resume, looked=cases.refresh)
+
+
+def loss_on(forward: Callable[[Tensor], Tensor], cases: "Cases", size: int) -> Loss:
+    """The loss of a batch of so many slices, drawn anew at each call."""
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
+        images, labels, masks = augment(*cases.batch(size, BLEEDING_SHARE, rng), rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast where the CPU multiplies bfloat16
             logits = forward(images.contiguous(memory_format=torch.channels_last))
-        loss = loss_of(logits.float(), labels, masks)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        step += 1
-        now = time.monotonic()
-        spent_s += now - tick
-        tick = now
-        if now - looked > plan.fresh_s:
-            cases.refresh()
-            looked = now
-        if now - saved > plan.save_s or spent_s >= budget_s:
-            line = {"step": step, "spent_s": round(spent_s), "loss": float(np.mean(losses)), "cases": len(cases.items)}
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            losses.clear()
-            _save(checkpoint, network, optimiser, step, spent_s)
-            saved = now
-    log.close()
-    return checkpoint
+        return judge(logits.float(), labels, masks)
 
-
-def _save(checkpoint: Path, network: SliceUNet, optimiser: torch.optim.Optimizer, step: int, spent_s: float) -> None:
-    part = checkpoint.with_suffix(".part")
-    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "spent_s": spent_s}
-    torch.save(state, part)
-    part.rename(checkpoint)
+    return loss_of
 
 
 class Cases:
@@ -123,7 +69,8 @@ class Cases:
         self._showing: dict[int, list[tuple[int, int]]] = {value: [] for value in range(CLASSES)}
         self.refresh()
 
-    def refresh(self) -> None:
+    def refresh(self) -> dict[str, float]:
+        """Read the cases that have come since."""
         for path in sorted(self._pool.glob(f"{self._part}-*.npz")):
             if path.name in self._seen:
                 continue
@@ -138,6 +85,7 @@ class Cases:
                     self._showing[int(value)].append((number, k))
                 if head[k] and not labels.any():
                     self._showing[0].append((number, k))
+        return {"cases": len(self.items)}
 
     def batch(
         self, size: int, bleeding_share: float, rng: np.random.Generator
@@ -146,7 +94,6 @@ class Cases:
         images, marks = [], []
         kinds = [value for value in range(1, CLASSES) if self._showing[value]]
         for _ in range(size):
-            # Every subtype as often as every other, however many slices it covers.
             kind = kinds[rng.integers(len(kinds))] if kinds and rng.random() < bleeding_share else 0
             source = self._showing[kind]
             number, k = source[rng.integers(len(source))]
@@ -158,6 +105,7 @@ class Cases:
 
 
 SEEN_VOXELS = 6
+AIR_HU = -1000.0
 BONE_HU = 250.0
 
 
@@ -170,22 +118,11 @@ def augment(
         Images (batch, 3, 192, 160), labels (batch, 192, 160), and masks (batch, 3, 192, 160) in the network's order.
     """
     size = len(images)
-    angle = np.deg2rad(rng.normal(0, 8, size))
-    zoom = rng.uniform(0.87, 1.14, size)
-    mirror = rng.choice([-1.0, 1.0], size)
-    matrix = np.zeros((size, 2, 3), np.float32)
-    matrix[:, 0, 0], matrix[:, 0, 1] = np.cos(angle) * zoom * mirror, -np.sin(angle) * zoom
-    matrix[:, 1, 0], matrix[:, 1, 1] = np.sin(angle) * zoom * mirror, np.cos(angle) * zoom
-    matrix[:, :, 0] *= COLUMNS / images.shape[3]
-    matrix[:, :, 2] = rng.uniform(-0.1, 0.1, (size, 2))
-    view = [size, 1, images.shape[2], COLUMNS]
-    grid = nn.functional.affine_grid(torch.from_numpy(matrix), view, align_corners=False)
-    moved = (
-        nn.functional.grid_sample(torch.from_numpy(images) + 1000, grid, mode="bilinear", align_corners=False) - 1000
+    # From air on: outside an image is air.
+    moved, target, mirrored = move(
+        torch.from_numpy(images) - AIR_HU, torch.from_numpy(marks[:, None]), rng, columns=COLUMNS
     )
-    target = torch.from_numpy(marks[:, None].astype(np.float32))
-    target = nn.functional.grid_sample(target, grid, mode="nearest", align_corners=False)[:, 0].long()
-    mirrored = torch.from_numpy(mirror < 0)[:, None, None]
+    moved, target = moved + AIR_HU, target[:, 0].long()
     masks = torch.stack(
         [(target & INTRACRANIAL) > 0, (target & LATERAL) > 0, ((target & LEFT) > 0) ^ mirrored], dim=1
     ).float()
@@ -218,7 +155,7 @@ def normalise(hu: Tensor) -> Tensor:
     return (hu.clamp(*WINDOW_HU) - CENTRE_HU) / SCALE_HU
 
 
-def loss_of(logits: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
+def judge(logits: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
     """Weighted cross-entropy plus soft Dice over the batch for the subtypes that are in it, plus that of the masks."""
     bleeds, others = logits[:, :CLASSES], logits[:, CLASSES:]
     entropy = nn.functional.cross_entropy(bleeds, labels, weight=torch.tensor(CLASS_WEIGHTS))
