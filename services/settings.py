@@ -74,8 +74,15 @@ class InferenceSettings(Section):
     engine: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = Field(
         "auto", description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime."
     )
+    gpus: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        {}, description="Share of a GPU for each replica of a model, by its name; models not named run on CPUs."
+    )
+    gpu_engine: Literal["tensorrt"] = Field("tensorrt", description="What runs the networks of models with a GPU.")
     engine_cache: Path | None = Field(
         None, description="Folder where TensorRT keeps what it builds; without one, every replica builds anew."
+    )
+    cpu_when_gpu_full: bool = Field(
+        True, description="The CPU answers what does not fit into the GPU's memory; its result says so."
     )
     timeout_s: Seconds = Field(120.0, description="An analysis that takes longer is tried again, seconds.")
     calibrations: tuple[Path, ...] = Field(
@@ -86,6 +93,12 @@ class InferenceSettings(Section):
         description="Ray cluster (host:port) that serves the models; see `nightjar model serve-config`. Without one, a "
         "local Ray is started and serves them.",
     )
+
+    @model_validator(mode="after")
+    def _known_gpus(self) -> "InferenceSettings":
+        if unserved := sorted(set(self.gpus) - set(self.models)):
+            raise ValueError(f"gpus names models that are not served: {', '.join(unserved)}")
+        return self
 
     @model_validator(mode="after")
     def _growth(self) -> "InferenceSettings":

@@ -85,11 +85,13 @@ def _kind(kind: Any) -> str:
         return _kind(next(argument for argument in arguments if argument is not type(None)))
     if origin is tuple:
         return f"list of {_kind(arguments[0])}"
+    if origin is dict:
+        return f"{_kind(arguments[1])} by name"
     return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}[kind]
 
 
 def _value(value: Any) -> str:
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from ray.serve.exceptions import RayServeException
 
 from models.calibration import ModelCalibration
 from models.card import Card
-from models.engines import EngineChoice
-from models.errors import EngineFailure, ModelError
+from models.engines import GPU_ENGINES, Engine, EngineChoice, turns
+from models.engines.steady import SteadyEngine, smallest_tile
+from models.errors import EngineFailure, ModelError, OutOfMemory
 from models.prediction import Prediction
 from models.preview import render_preview
 from models.registry import load_card, load_model, use_shelf
@@ -27,10 +29,18 @@ from models.volume import Volume
 from services.errors import Reject, Retry
 from services.inference.calibrations import read_calibrations
 from services.inference.planned import plans
-from services.inference.serve_config import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
+from services.inference.serve_config import (
+    HEALTH_CHECK_PERIOD_S,
+    HEALTH_CHECK_TIMEOUT_S,
+    actor_options,
+    engine_of,
+)
 from services.settings import InferenceSettings
 
 OBJECT_STORE_BYTES = 512 * 2**20
+PATIENCE = 0.25
+"""Share of the time an analysis may take that it spends making way for others, at most."""
+RECYCLE_S = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +52,7 @@ class Answer:
 
 
 class Replica:
-    """One model in memory. Requests run in a thread so that the health check keeps answering."""
+    """One model in memory. Requests run in threads so that the health check keeps answering."""
 
     def __init__(
         self,
@@ -54,37 +64,80 @@ class Replica:
         engine_cache: Path | None = None,
         models_dir: Path | None = None,
         version: str | None = None,
+        cpu_when_gpu_full: bool = True,
     ) -> None:
         use_shelf(models_dir)
+        on_gpu = engine in GPU_ENGINES
+        self._engine: SteadyEngine | None = None
+
+        def attend(open_with: Callable[..., Engine], card: Card, weights: Path) -> Engine:
+            spare: EngineChoice | None = "auto" if on_gpu and cpu_when_gpu_full else None
+            self._engine = SteadyEngine(open_with, engine, smallest_tile(card, weights), spare=spare)
+            return self._engine
+
         self._model = load_model(
-            model, threads=threads, engine=engine, calibration=calibration, engine_cache=engine_cache, version=version
-        )
+            model, threads=threads, engine=engine, calibration=calibration, engine_cache=engine_cache, version=version,
+            attend=attend,
+        )  # fmt: skip
+        device = turns.gpu if on_gpu else turns.processor
+        self._turns, self._needs = device(PATIENCE * timeout_s), 1 if on_gpu else threads
         self._timeout_s = timeout_s
         self._running: dict[int, float] = {}
+        self._probing: asyncio.Future[None] | None = None
 
-    async def analyse(self, inputs: Mapping[str, Volume]) -> Answer:
+    async def analyse(self, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
+        """Answer one request; where the machine is crowded, after those of a higher priority.
+
+        Args:
+            priority: None: the card's.
+        """
         ticket = id(inputs)
         self._running[ticket] = time.monotonic()
+        priority = self._model.card.priority if priority is None else priority
         try:
-            return await asyncio.to_thread(self._analyse, inputs)
+            return await asyncio.to_thread(self._analyse, inputs, priority)
+        except OutOfMemory:
+            # What it holds is given back for certain with the process; Serve starts another.
+            asyncio.get_running_loop().call_later(RECYCLE_S, os._exit, 1)
+            raise
         finally:
             del self._running[ticket]
 
-    def _analyse(self, inputs: Mapping[str, Volume]) -> Answer:
-        prediction = self._model.predict(inputs)
+    def _analyse(self, inputs: Mapping[str, Volume], priority: int) -> Answer:
+        try:
+            with self._turns.take(priority, self._needs):
+                prediction = self._model.predict(inputs)
+        except MemoryError as error:
+            raise OutOfMemory(f"The machine has not enough memory for this study ({self._model.card.name}).") from error
         entry = self._model.card.reference
         reference = inputs[entry.role]
         if prediction.image is not None:
             reference = replace(reference, voxels=prediction.image)
         key_slice = prediction.findings[0].key_slice if prediction.findings else reference.voxels.shape[0] // 2
         picture = render_preview(reference, prediction.segmentation, key_slice, modality=entry.modality)
-        return Answer(prediction, picture)
+        return Answer(replace(prediction, parameters=prediction.parameters | self._remarks()), picture)
 
-    def check_health(self) -> None:
-        """Unhealthy when a request runs for longer than any analysis may; Serve then replaces the replica."""
+    def _remarks(self) -> dict[str, float | str]:
+        """What else shaped an answer: this code, and want of memory."""
+        remark = None if self._engine is None else self._engine.remark
+        return {"Nightjar": version_of("nightjar")} | ({} if remark is None else {"memory": remark})
+
+    async def check_health(self) -> None:
+        """Unhealthy when a request or a call of the network takes far too long, or an idle network does not answer.
+
+        Serve replaces the replica then.
+        """
         now = time.monotonic()
         if any(now - started > self._timeout_s for started in self._running.values()):
             raise RuntimeError("A request has been running for longer than inference.timeout_s; this replica hangs.")
+        if self._engine is None:
+            return
+        if self._engine.hangs():
+            raise RuntimeError("A call of the network takes far longer than usual; this replica hangs.")
+        if not self._running:
+            if self._probing is None or self._probing.done():
+                self._probing = asyncio.ensure_future(asyncio.to_thread(self._engine.probe))
+            await asyncio.shield(self._probing)
 
 
 class ModelServer:
@@ -124,18 +177,19 @@ class ModelServer:
             max_ongoing_requests=1,
             health_check_period_s=HEALTH_CHECK_PERIOD_S,
             health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
-            ray_actor_options={"num_cpus": settings.threads},
+            ray_actor_options=actor_options(settings, card.name),
         )(Replica)
         bound = deployment.bind(
             card.name,
             settings.threads,
-            settings.engine,
+            engine_of(settings, card.name),
             settings.timeout_s,
             calibration,
             None if settings.engine_cache is None else settings.engine_cache.resolve(),
             None if settings.models_dir is None else settings.models_dir.resolve(),
             # Not what may be promoted meanwhile: the ledger knows the version that was live at the start.
             card.version,
+            settings.cpu_when_gpu_full,
         )
         self._handles[application] = serve.run(bound, name=application, route_prefix=None)
 
@@ -155,15 +209,18 @@ class ModelServer:
         """Run one analysis; see `ask`."""
         return self.ask(model, inputs)
 
-    def ask(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
+    def ask(self, model: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
         """Call one application.
+
+        Args:
+            priority: larger goes first where the machine is crowded; None: the card's.
 
         Raises:
             Reject: the input can never be analysed by this model.
             Retry: the replica died, hung or refused; another may answer.
         """
         try:
-            response = self._handles[model].analyse.remote(dict(inputs))
+            response = self._handles[model].analyse.remote(dict(inputs), priority)
             answer: Answer = response.result(timeout_s=self._settings.timeout_s)
         except EngineFailure as error:
             raise Retry(_sentence(error)) from error

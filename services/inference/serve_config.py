@@ -4,15 +4,18 @@ from typing import Any
 
 from models.calibration import ModelCalibration
 from models.card import Card
+from models.engines import EngineChoice
 from models.registry import load_card
 from services.inference.calibrations import read_calibrations
 from services.inference.planned import plans
 from services.settings import InferenceSettings
 
 PORT = 8000
-HEALTH_CHECK_PERIOD_S = 3.0
-HEALTH_CHECK_TIMEOUT_S = 5.0
-GRACEFUL_SHUTDOWN_S = 30.0
+HEALTH_CHECK_PERIOD_S = 1.5
+HEALTH_CHECK_TIMEOUT_S = 2.5
+"""Serve replaces a replica after three checks that failed: one that hangs is out within ten seconds."""
+ONGOING = 2
+"""Requests a replica takes at once: a more urgent one overtakes, its like waits with its images ready."""
 
 
 def serve_config(settings: InferenceSettings) -> dict[str, Any]:
@@ -44,16 +47,29 @@ def model_arguments(model: str, version: str | None = None) -> dict[str, Any]:
     return {"model": card.name, "version": card.version, "weights": card.weights.sha256}
 
 
+def engine_of(settings: InferenceSettings, model: str) -> EngineChoice:
+    """What runs a model's network."""
+    return settings.gpu_engine if model in settings.gpus else settings.engine
+
+
+def actor_options(settings: InferenceSettings, model: str) -> dict[str, float]:
+    """What a replica of a model asks Ray for: CPU threads, and its share of a GPU."""
+    share = {"num_gpus": settings.gpus[model]} if model in settings.gpus else {}
+    return {"num_cpus": settings.threads, **share}
+
+
 def _application(
     settings: InferenceSettings, name: str, card: Card, size: dict[str, Any], calibration: ModelCalibration | None
 ) -> dict[str, Any]:
     arguments = model_arguments(card.name, card.version) | {
         "threads": settings.threads,
-        "engine": settings.engine,
+        "engine": engine_of(settings, card.name),
         "timeout_s": settings.timeout_s,
     }
     if name != card.name:
         arguments["application"] = name
+    if not settings.cpu_when_gpu_full:
+        arguments["cpu_when_gpu_full"] = False
     for folder in ("engine_cache", "models_dir"):
         if (path := getattr(settings, folder)) is not None:
             arguments[folder] = str(path)
@@ -72,7 +88,7 @@ def _application(
                 "health_check_period_s": HEALTH_CHECK_PERIOD_S,
                 "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
                 "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_S,
-                "ray_actor_options": {"num_cpus": settings.threads},
+                "ray_actor_options": actor_options(settings, card.name),
             }
         ],
     }

@@ -22,6 +22,16 @@ def test_an_application_a_model_from_its_card() -> None:
     assert deployment["ray_actor_options"] == {"num_cpus": 3}
 
 
+def test_models_with_a_share_of_a_gpu_run_on_it_and_the_others_on_cpus() -> None:
+    settings = InferenceSettings(models=("ich", "enhance"), threads=2, gpus={"ich": 0.5})
+    found = {entry["name"]: entry for entry in serve_config(settings)["applications"]}
+    assert found["ich"]["deployments"][0]["ray_actor_options"] == {"num_cpus": 2, "num_gpus": 0.5}
+    assert found["enhance"]["deployments"][0]["ray_actor_options"] == {"num_cpus": 2}
+    assert [found[name]["args"]["engine"] for name in ("ich", "enhance")] == ["tensorrt", "auto"]
+    with pytest.raises(ValidationError, match="not served: enhance"):
+        InferenceSettings.model_validate({"models": ["ich"], "gpus": {"enhance": 1}})
+
+
 def test_growth_is_between_replicas_and_maximum_replicas() -> None:
     settings = InferenceSettings(models=("ich",), ray_address="ray:6379", replicas=2, maximum_replicas=6)
     [application] = serve_config(settings)["applications"]
