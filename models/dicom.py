@@ -1,5 +1,6 @@
 """DICOM images as a Volume: any order, tilt, uneven spacing, classic or enhanced; anything unclear is refused."""
 
+import math
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ class _Frame:
     position_mm: NDArray[np.float64]
     orientation: NDArray[np.float64]
     spacing_mm: tuple[float, float]
+    thickness_mm: float
     source: str
     b_value: float | None = None
     trace: bool = False
@@ -98,6 +100,7 @@ def _arrange(frames: Sequence[_Frame]) -> Volume:
         column_direction=(float(column[0]), float(column[1]), float(column[2])),
         spacing_mm=first.spacing_mm,
         sources=tuple(frame.source for frame in frames),
+        thickness_mm=first.thickness_mm,
         encoding=first.encoding if all(frame.encoding == first.encoding for frame in frames) else None,
     )
 
@@ -200,6 +203,7 @@ def _frames(dataset: Dataset) -> list[_Frame]:
                 np.array(dataset.ImagePositionPatient, float),
                 np.array(dataset.ImageOrientationPatient, float),
                 _spacing(dataset.PixelSpacing),
+                _thickness(dataset),
                 str(dataset.SOPInstanceUID),
                 b_value_of(dataset),
                 is_trace(dataset),
@@ -232,6 +236,7 @@ def _enhanced(dataset: Dataset) -> list[_Frame]:
                 np.array(group(own, "PlanePositionSequence").ImagePositionPatient, float),
                 np.array(group(own, "PlaneOrientationSequence").ImageOrientationPatient, float),
                 _spacing(group(own, "PixelMeasuresSequence").PixelSpacing),
+                _thickness(group(own, "PixelMeasuresSequence")),
                 str(dataset.SOPInstanceUID),
                 b_value_of(diffusion),
                 is_trace(diffusion),
@@ -281,3 +286,9 @@ def _spacing(value: Any) -> tuple[float, float]:
     if rows <= 0 or columns <= 0:
         raise InvalidVolume("An instance has a pixel spacing of zero or less.")
     return rows, columns
+
+
+def _thickness(measures: Dataset) -> float:
+    """Slice Thickness; 1 mm where none is said, or none that could be."""
+    value = float(measures.get("SliceThickness") or 0)
+    return value if math.isfinite(value) and value > 0 else 1.0

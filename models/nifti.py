@@ -83,6 +83,7 @@ def read_nifti(path: Path) -> tuple[Volume, SourceGrid]:
         row_direction=(float(row[0]), float(row[1]), float(row[2])),
         column_direction=(float(column[0]), float(column[1]), float(column[2])),
         spacing_mm=(float(lengths[1]), float(lengths[0])),
+        thickness_mm=float(lengths[2]),
     )
     return volume, SourceGrid(image.affine, orientation)
 
@@ -106,7 +107,7 @@ def grid_of(volume: Volume) -> SourceGrid:
     steps[:, 1] = np.array(volume.column_direction) * volume.spacing_mm[0]
     span = volume.positions_mm[-1] - volume.positions_mm[0]
     count = len(volume.positions_mm) - 1
-    steps[:, 2] = span / count if count else volume.normal
+    steps[:, 2] = span / count if count else volume.normal * volume.thickness_mm
     affine = np.eye(4)
     affine[:3, :3] = _RAS_TO_LPS @ steps
     affine[:3, 3] = _RAS_TO_LPS @ volume.positions_mm[0]

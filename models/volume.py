@@ -27,6 +27,7 @@ class Volume:
         column_direction: unit vector along increasing row index (second half).
         spacing_mm: (between rows, between columns), as in Pixel Spacing.
         sources: SOP Instance UIDs in slice order; empty when the image did not come from DICOM.
+        thickness_mm: Slice Thickness, for a slice that is alone; of several, the way to the next one counts.
         encoding: how an MR series was phase-encoded; None where its headers do not say, and for everything else.
 
     Raises:
@@ -39,6 +40,7 @@ class Volume:
     column_direction: Vector
     spacing_mm: tuple[float, float]
     sources: tuple[str, ...] = ()
+    thickness_mm: float = 1.0
     encoding: PhaseEncoding | None = None
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class Volume:
         """Thickness each slice stands for, (slices,): half the way to each neighbour, so uneven gaps count fully."""
         offsets = self.offsets_mm
         if len(offsets) == 1:
-            return np.ones(1)
+            return np.array([self.thickness_mm])
         gaps = np.diff(offsets)
         edges = np.concatenate([[gaps[0]], gaps, [gaps[-1]]])
         half_sums: NDArray[np.float64] = (edges[:-1] + edges[1:]) / 2

@@ -134,6 +134,16 @@ def test_what_cannot_be_placed_is_refused_without_the_patient(values: dict[str, 
     assert "T1" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("said", "millimetres"), [("4.5", 4.5), (None, 1.0), ("", 1.0), ("0", 1.0), ("-3", 1.0)])
+def test_an_image_alone_is_as_thick_as_its_header_says(said: str | None, millimetres: float) -> None:
+    [dataset] = tilted_ct(shape=(1, 4, 4))
+    dataset.SliceThickness = said
+    assert read_series([dataset]).slab_mm.tolist() == [millimetres]
+    frame = _enhanced(frames=1)
+    frame.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness = said
+    assert read_series([frame]).slab_mm.tolist() == [millimetres]
+
+
 def test_what_a_screen_would_invert_means_the_same() -> None:
     datasets = tilted_ct(shape=(3, 4, 4))
     expected = read_series(datasets).voxels

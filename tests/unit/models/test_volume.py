@@ -61,10 +61,11 @@ def test_a_known_uneven_stack_measures_exactly() -> None:
     assert volume.measure_ml(mask) == pytest.approx(2 * (3.5 + 5 + 5) * 0.4 / 1000)
 
 
-def test_one_slice_alone_counts_as_one_millimetre() -> None:
-    volume = volume_at([7.0])
-    assert volume.slab_mm.tolist() == [1.0]
-    assert volume.measure_ml(np.ones(volume.voxels.shape, np.bool_)) == pytest.approx(12 * 0.4 / 1000)
+def test_one_slice_alone_counts_as_thick_as_it_is() -> None:
+    volume = volume_at([7.0], thickness_mm=4.5)
+    assert volume.slab_mm.tolist() == [4.5]
+    assert volume.measure_ml(np.ones(volume.voxels.shape, np.bool_)) == pytest.approx(12 * 0.4 * 4.5 / 1000)
+    assert volume_at([7.0, 9.0], thickness_mm=4.5).slab_mm.tolist() == [2.0, 2.0]
 
 
 @pytest.mark.parametrize(
