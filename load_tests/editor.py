@@ -10,7 +10,7 @@ from load_tests.pages import NAME, chromium, ledger, signed_in
 from load_tests.record import Figure, Measured
 from load_tests.viewer import fill
 from services.context import Context
-from services.ledger import workitems
+from services.ledger import workitem_changes, workitems
 from services.ledger.workitems import Cause, NewWorkitem, Slot
 
 STROKE_MS = 16.0
@@ -113,7 +113,7 @@ def _task(context: Context) -> int:
         item = workitems.read(connection, made or 0)
         if item is None:
             raise RuntimeError("The bench's own workitem was not made.")
-        workitems.assign(connection, item, Slot.A, NAME, by=NAME)
+        workitem_changes.assign(connection, item, Slot.A, NAME, by=NAME)
         return item.id
 
 

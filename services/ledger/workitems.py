@@ -1,4 +1,7 @@
-"""Rows of the review: workitems, who holds which part of them, and every move with the reason for it."""
+"""Rows of the review: workitems, who holds which part of them, and every move with the reason for it.
+
+What changes them once they are made is in services.ledger.workitem_changes.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,7 +13,6 @@ from typing import Any
 from psycopg import sql
 
 from services.ledger.database import Connection
-from services.ledger.jobs import record_event
 
 
 class State(StrEnum):
@@ -40,21 +42,6 @@ class Cause(StrEnum):
     HAND = "hand"
     ARRIVAL = "arrival"
     COURSE = "course"
-
-    @property
-    def words(self) -> str:
-        return _CAUSES[self]
-
-
-_CAUSES = {
-    Cause.FLAG: "Flag",
-    Cause.DISAGREEMENT: "A reader disagreed",
-    Cause.SAMPLE: "Sampled",
-    Cause.UNCERTAINTY: "Uncertain",
-    Cause.HAND: "By hand",
-    Cause.ARRIVAL: "A correction arrived",
-    Cause.COURSE: "Training or test",
-}
 
 
 class Purpose(StrEnum):
@@ -206,7 +193,7 @@ def create(connection: Connection, new: NewWorkitem) -> int | None:
     if row is None:
         return None
     identifier = int(row["id"])
-    _decide(connection, identifier, 1, None, State.TO_ANNOTATE, new.created_by, None, new.cause_detail)
+    record_decision(connection, identifier, 1, None, State.TO_ANNOTATE, new.created_by, None, new.cause_detail)
     return identifier
 
 
@@ -257,73 +244,6 @@ def of_course(connection: Connection, account: str, task: str) -> list[Workitem]
     return sorted(_read(connection, condition, [task, account]), key=lambda item: item.id)
 
 
-def move(
-    connection: Connection,
-    item: Workitem,
-    target: State,
-    *,
-    account: str | None,
-    role: str | None,
-    reason: str | None = None,
-    next_round: bool = False,
-) -> None:
-    """Change the state and write the decision. The ledger refuses a move that its table does not have."""
-    number = item.round + next_round
-    connection.execute(
-        "UPDATE workitem SET state = %s, round = %s, changed_at = clock_timestamp() WHERE id = %s",
-        [target, number, item.id],
-    )
-    if next_round:
-        connection.execute(
-            "UPDATE reading SET submitted_id = NULL, submitted_at = NULL WHERE workitem_id = %s", [item.id]
-        )
-    _decide(connection, item.id, item.round, item.state, target, account, role, reason)
-
-
-def assign(connection: Connection, item: Workitem, slot: Slot, account: str, *, by: str) -> None:
-    """Give a slot to an account, which must not hold another one; whoever held it before no longer does."""
-    connection.execute(
-        """INSERT INTO reading (workitem_id, slot, account, assigned_by) VALUES (%s, %s, %s, %s)
-           ON CONFLICT (workitem_id, slot) DO UPDATE SET account = excluded.account, assigned_by = excluded.assigned_by,
-               assigned_at = clock_timestamp(), submitted_id = NULL, submitted_at = NULL""",
-        [item.id, slot, account, by],
-    )
-    record_event(
-        connection, "workitem", item.id, "assigned", study_uid=item.study_uid, account=by, to=account, slot=slot.value
-    )
-
-
-def unassign(connection: Connection, item: Workitem, slot: Slot, *, by: str) -> None:
-    """Take a slot back from whoever holds it; what they saved stays."""
-    connection.execute("DELETE FROM reading WHERE workitem_id = %s AND slot = %s", [item.id, slot])
-    record_event(connection, "workitem", item.id, "given back", study_uid=item.study_uid, account=by, slot=slot.value)
-
-
-def hand_in(connection: Connection, item: Workitem, slot: Slot, annotation_id: int) -> None:
-    """Mark a slot's reading of this round as submitted."""
-    connection.execute(
-        """UPDATE reading SET submitted_id = %s, submitted_at = clock_timestamp()
-           WHERE workitem_id = %s AND slot = %s""",
-        [annotation_id, item.id, slot],
-    )
-
-
-def let_stand(connection: Connection, item: Workitem, annotation_id: int | None) -> None:
-    """Name the annotation that stands for the workitem."""
-    connection.execute("UPDATE workitem SET standing_id = %s WHERE id = %s", [annotation_id, item.id])
-
-
-def keep_answer(connection: Connection, item: Workitem, mask_digest: str) -> None:
-    """Remember the storage key of the answer as a mask."""
-    connection.execute("UPDATE workitem SET ai_digest = %s WHERE id = %s", [mask_digest, item.id])
-
-
-def plan(connection: Connection, item: Workitem, *, priority: int, due_at: datetime | None, by: str) -> None:
-    """Change priority and due date."""
-    connection.execute("UPDATE workitem SET priority = %s, due_at = %s WHERE id = %s", [priority, due_at, item.id])
-    record_event(connection, "workitem", item.id, "planned", study_uid=item.study_uid, account=by, priority=priority)
-
-
 def decisions(connection: Connection, identifiers: Sequence[int]) -> dict[int, tuple[Decision, ...]]:
     """Every move of these workitems, oldest first."""
     found: dict[int, list[Decision]] = defaultdict(list)
@@ -346,7 +266,8 @@ def decisions(connection: Connection, identifiers: Sequence[int]) -> dict[int, t
     return {identifier: tuple(each) for identifier, each in found.items()}
 
 
-def _decide(connection: Connection, identifier: int, *values: object) -> None:
+def record_decision(connection: Connection, identifier: int, *values: object) -> None:
+    """Write a move: round, source, target, account, role, reason."""
     connection.execute(
         """INSERT INTO decision (workitem_id, round, source, target, account, role, reason)
            VALUES (%s, %s, %s, %s, %s, %s, %s)""",

@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from services.languages import gettext
 from services.ledger import accepted, workitems
-from services.ledger.accounts import Account, find_account
+from services.ledger.accounts import Account
 from services.ledger.workitems import Purpose, Slot, State
-from services.review import answers, course, listing, opening, reliability, selection, workflow
+from services.review import answers, course, listing, opening, qualification, reliability, selection, workflow
 from services.review.listing import Tab
 from services.review.masks import decode, encode
-from services.review.people import Expert, Lead, refusals
+from services.review.people import Expert, Lead, person, refusals
 from services.review.tasks import find_task
 from services.triage.site import Site, SiteDependency, audit
 
@@ -133,7 +133,7 @@ def give_back(request: Request, site: SiteDependency, account: Expert, item: int
 @router.post("/workitems/{item}/assign", status_code=204)
 def assign(request: Request, site: SiteDependency, account: Lead, item: int, body: AssignBody) -> None:
     with refusals():
-        workflow.assign(site.context, account, item, body.slot, _person(site, body.to))
+        workflow.assign(site.context, account, item, body.slot, person(site, body.to))
     _audit(request, site, account, "workitem assigned", item)
 
 
@@ -259,7 +259,9 @@ def get_reliability(site: SiteDependency, account: Lead, task: str) -> dict[str,
 def admit(request: Request, site: SiteDependency, account: Lead, task: str, body: AdmissionBody) -> None:
     """Admit somebody by hand, or take an admission back, with the reason."""
     with refusals():
-        workflow.admit(site.context, account, _person(site, body.account), task, passed=body.passed, reason=body.reason)
+        qualification.admit(
+            site.context, account, person(site, body.account), task, passed=body.passed, reason=body.reason
+        )
     with site.connection() as connection:
         audit(connection, request, "admission", account)
 
@@ -268,7 +270,7 @@ def admit(request: Request, site: SiteDependency, account: Lead, task: str, body
 def record_experience(request: Request, site: SiteDependency, account: Lead, name: str, body: ExperienceBody) -> None:
     """Record since when somebody reads such images."""
     with refusals():
-        workflow.record_experience(site.context, account, _person(site, name), body.since)
+        qualification.record_experience(site.context, account, person(site, name), body.since)
     with site.connection() as connection:
         audit(connection, request, "experience recorded", account)
 
@@ -290,14 +292,6 @@ def list_accepted(
         labels = accepted.list_accepted(connection, task)
         audit(connection, request, "accepted labels", account)
     return [answers.plain(label) for label in labels]
-
-
-def _person(site: Site, name: str) -> Account:
-    with site.connection() as connection:
-        found = find_account(connection, name)
-    if found is None:
-        raise HTTPException(404, gettext("There is no account of this name."))
-    return found
 
 
 def _audit(request: Request, site: Site, account: Account, action: str, item: int | None) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from services.context import Context
-from services.ledger import annotations, selecting, workitems
+from services.ledger import annotations, selecting, workitem_changes, workitems
 from services.ledger.workitems import Cause, NewWorkitem, Slot, State
 from services.review import settling, sources
 from services.review.errors import Conflict, NotFound
@@ -65,7 +65,7 @@ def arrived(context: Context, analysis_id: int, mask: Mask, *, author: str, tool
         settling.check_mask(mask, grid, task)
         known = replace(item, ai_digest=sources.keep_answer(context, connection, item))
         if reading is None:
-            workitems.assign(connection, known, Slot.A, author, by=tool)
+            workitem_changes.assign(connection, known, Slot.A, author, by=tool)
         sources.put_mask(context.store, mask)
         saved = annotations.append(
             connection,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.context import Context
-from services.ledger import annotations, courses, workitems
+from services.ledger import annotations, courses, workitem_changes, workitems
 from services.ledger.accounts import Account
 from services.ledger.courses import Admission, ReferenceCase
 from services.ledger.database import Connection
@@ -164,7 +164,7 @@ def _make(connection: Connection, account: Account, task: Task, case: ReferenceC
     )
     item = workitems.read(connection, created) if created is not None else None
     assert item is not None
-    workitems.assign(connection, item, Slot.A, account.name, by=account.name)
+    workitem_changes.assign(connection, item, Slot.A, account.name, by=account.name)
     return item.id
 
 

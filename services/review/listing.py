@@ -28,10 +28,6 @@ class Tab(StrEnum):
     DONE = "done"
 
     @property
-    def words(self) -> str:
-        return {"annotate": "To annotate", "review": "To review", "disputed": "Disputed", "done": "Done"}[self.value]
-
-    @property
     def states(self) -> tuple[State, ...]:
         return _STATES[self]
 

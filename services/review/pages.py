@@ -1,6 +1,6 @@
-"""The review's pages: queue, one workitem, tasks with their courses, people. Every form does what the API does."""
+"""The review's pages: the queue and one workitem. Every form does what the API does."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.languages import gettext
 from services.ledger import annotations, courses, gradings, images, selecting, workitems
-from services.ledger.accounts import Account, Role, find_account
+from services.ledger.accounts import Account, Role
 from services.ledger.workitems import Purpose, Slot, State
 from services.review import (
     access,
@@ -16,23 +16,18 @@ from services.review import (
     course,
     listing,
     opening,
-    reliability,
     selection,
     states,
     words,
     workflow,
 )
 from services.review.listing import Tab
-from services.review.people import Expert, Lead, refusals
+from services.review.people import AccountName, Expert, Lead, Text, leads, person, refusals
 from services.review.qualification import ROLES
-from services.review.tasks import find_task
 from services.triage.site import LIVE_HEADER, Site, SiteDependency, audit
 from services.triage.words import URGENCIES
 
 router = APIRouter(include_in_schema=False, prefix="/review")
-
-Text = Annotated[str, Form(max_length=4000)]
-AccountName = Annotated[str, Form(max_length=40)]
 
 
 @router.get("")
@@ -68,25 +63,8 @@ def show_queue(
         words=words,
         urgencies={int(urgency): text for urgency, text in URGENCIES.items()},
         version=version,
-        is_lead=_is_lead(account),
+        is_lead=leads(account),
         limit=listing.ROWS_SHOWN,
-    )
-
-
-@router.get("/workload")
-def show_workload(request: Request, site: SiteDependency, account: Lead) -> Response:
-    tasks = opening.tasks_of(site.context)
-    with site.connection() as connection:
-        loads = listing.workload(connection, tasks, site.context.now())
-        audit(connection, request, "workload", account)
-    return site.render(
-        request,
-        "workload.html",
-        loads=loads,
-        tasks=tasks,
-        words=words,
-        slots=tuple(Slot)[:4],
-        today=site.context.now().date(),
     )
 
 
@@ -134,69 +112,6 @@ def make(
     return _changed(request, site, account, "workitem made", made)
 
 
-@router.get("/tasks/{task}")
-def show_task(request: Request, site: SiteDependency, account: Expert, task: str) -> Response:
-    """A task type: its rules, one's own training and test, and how well its readers agree."""
-    is_lead = _is_lead(account)
-    with refusals(), site.connection() as connection:
-        found = find_task(opening.tasks_of(site.context), task)
-        progress = course.progress(site.context, connection, account, found)
-        references = courses.references(connection, found.name)
-        admissions = [each for each in courses.admissions(connection) if each.task == task]
-        people = courses.list_people(connection)
-        agreement = reliability.of_task(connection, found) if is_lead else {}
-    return site.render(
-        request,
-        "task.html",
-        task=found,
-        progress=progress,
-        is_annotator=Role.ANNOTATOR in account.roles,
-        is_lead=is_lead,
-        reliability=agreement,
-        training_cases=sum(each.purpose is Purpose.TRAINING for each in references),
-        test_cases=sum(each.purpose is Purpose.TEST for each in references),
-        admissions=admissions,
-        others=[each for each in people if each.name != account.name],
-    )
-
-
-@router.post("/tasks/{task}/course")
-def begin_course(request: Request, site: SiteDependency, account: Expert, task: str) -> Response:
-    with refusals():
-        course.begin(site.context, account, find_task(opening.tasks_of(site.context), task))
-    with site.connection() as connection:
-        audit(connection, request, "course begun", account)
-    return RedirectResponse(f"/review/tasks/{task}", status_code=303)
-
-
-@router.post("/tasks/{task}/admissions")
-def admit(
-    request: Request,
-    site: SiteDependency,
-    account: Lead,
-    task: str,
-    name: AccountName,
-    reason: Text,
-    passed: Annotated[bool, Form()] = False,
-) -> Response:
-    with refusals():
-        workflow.admit(site.context, account, _person(site, name), task, passed=passed, reason=reason)
-    with site.connection() as connection:
-        audit(connection, request, "admission", account)
-    return RedirectResponse(f"/review/tasks/{task}", status_code=303)
-
-
-@router.post("/people/{name}/experience")
-def record_experience(
-    request: Request, site: SiteDependency, account: Lead, name: str, since: Annotated[date, Form()]
-) -> Response:
-    with refusals():
-        workflow.record_experience(site.context, account, _person(site, name), since)
-    with site.connection() as connection:
-        audit(connection, request, "experience recorded", account)
-    return RedirectResponse("/review/workload", status_code=303)
-
-
 @router.get("/{item}")
 def show_workitem(request: Request, site: SiteDependency, account: Expert, item: int) -> Response:
     with refusals(), site.connection() as connection:
@@ -210,7 +125,7 @@ def show_workitem(request: Request, site: SiteDependency, account: Expert, item:
         grades = gradings.image_grades(connection, item)
         agreements = gradings.agreements(connection, item)
         standing = annotations.read(connection, found.standing_id) if found.standing_id is not None else None
-        people = courses.list_people(connection) if _is_lead(account) else []
+        people = courses.list_people(connection) if leads(account) else []
     blinded = access.is_blinded(found, account)
     return site.render(
         request,
@@ -228,11 +143,11 @@ def show_workitem(request: Request, site: SiteDependency, account: Expert, item:
         own_grade=grades.get(account.name),
         may_take=opened.slot is None and any(ROLES[slot] in account.roles for slot in _free(found)),
         moves=_moves(found, account),
-        may_plan=_is_lead(account) and found.purpose is Purpose.WORK,
+        may_plan=leads(account) and found.purpose is Purpose.WORK,
         people=[each for each in people if found.slot_of(each.name) is None],
         slots=(*found.annotator_slots, Slot.REVIEWER, Slot.ARBITER),
         has_ended=found.state in (State.ACCEPTED, State.EXCLUDED),
-        may_refer=_is_lead(account) and found.state is State.ACCEPTED,
+        may_refer=leads(account) and found.state is State.ACCEPTED,
     )
 
 
@@ -255,7 +170,7 @@ def assign(
     request: Request, site: SiteDependency, account: Lead, item: int, slot: Annotated[Slot, Form()], to: AccountName
 ) -> Response:
     with refusals():
-        workflow.assign(site.context, account, item, slot, _person(site, to))
+        workflow.assign(site.context, account, item, slot, person(site, to))
     return _changed(request, site, account, "workitem assigned", item)
 
 
@@ -334,10 +249,6 @@ def _own_tab(account: Account) -> Tab:
     return Tab.DISPUTED if Role.ARBITER in account.roles and Role.REVIEWER not in account.roles else Tab.REVIEW
 
 
-def _is_lead(account: Account) -> bool:
-    return bool(account.roles & {Role.REVIEWER, Role.ADMINISTRATOR})
-
-
 def _free(item: workitems.Workitem) -> list[Slot]:
     """Slots that somebody could take now; review is taken by a decision."""
     turn = access.DRAWS.get(item.state, ())
@@ -366,14 +277,6 @@ def _due(day: str) -> datetime | None:
         return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1, seconds=-1)
     except ValueError:
         raise HTTPException(422, gettext("A due date is year, month and day: 2026-12-31.")) from None
-
-
-def _person(site: Site, name: str) -> Account:
-    with site.connection() as connection:
-        found = find_account(connection, name)
-    if found is None:
-        raise HTTPException(404, gettext("There is no account of this name."))
-    return found
 
 
 def _changed(request: Request, site: Site, account: Account, action: str, item: int) -> Response:

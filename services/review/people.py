@@ -4,16 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import Depends, HTTPException
+from fastapi import Depends, Form, HTTPException
 
 from services.errors import Reject
-from services.ledger.accounts import Account, Role
+from services.languages import gettext
+from services.ledger.accounts import Account, Role, find_account
 from services.ledger.annotations import StaleBase
 from services.review.errors import Conflict, Forbidden, NotFound
-from services.triage.site import require
+from services.triage.site import Site, require
 
 Expert = Annotated[Account, Depends(require(Role.ANNOTATOR, Role.REVIEWER, Role.ARBITER, Role.ADMINISTRATOR))]
 Lead = Annotated[Account, Depends(require(Role.REVIEWER, Role.ADMINISTRATOR))]
+
+Text = Annotated[str, Form(max_length=4000)]
+AccountName = Annotated[str, Form(max_length=40)]
 
 
 @contextmanager
@@ -29,3 +33,17 @@ def refusals() -> Iterator[None]:
         raise HTTPException(409, str(error)) from error
     except Reject as error:
         raise HTTPException(422, str(error)) from error
+
+
+def leads(account: Account) -> bool:
+    """Whether somebody plans, assigns and admits."""
+    return bool(account.roles & {Role.REVIEWER, Role.ADMINISTRATOR})
+
+
+def person(site: Site, name: str) -> Account:
+    """Somebody by the name of their account; 404 where there is none."""
+    with site.connection() as connection:
+        found = find_account(connection, name)
+    if found is None:
+        raise HTTPException(404, gettext("There is no account of this name."))
+    return found

@@ -12,7 +12,7 @@ from services.ledger.accounts import Account, Role
 from services.ledger.database import Connection
 from services.ledger.reader_studies import ReaderStudy, StudyImage
 from services.review import reader_study, words
-from services.review.people import Lead
+from services.review.people import Lead, leads
 from services.triage.images import Images, read_images
 from services.triage.site import Site, SiteDependency, audit, require
 
@@ -36,7 +36,7 @@ def show_studies(request: Request, site: SiteDependency, account: Rater) -> Resp
             for study in studies
         }
     return site.render(
-        request, "reader_studies.html", studies=studies, images=images, rated=rated, is_lead=_is_lead(account)
+        request, "reader_studies.html", studies=studies, images=images, rated=rated, is_lead=leads(account)
     )
 
 
@@ -224,7 +224,3 @@ def _study_uid(connection: Connection, key: str) -> str:
     if found is None:
         raise HTTPException(404, gettext("There is no such study here."))
     return found
-
-
-def _is_lead(account: Account) -> bool:
-    return bool(account.roles & {Role.REVIEWER, Role.ADMINISTRATOR})

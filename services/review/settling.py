@@ -1,7 +1,7 @@
 """What follows from a mask that was handed in: agreement, consensus, dispute, and the state it leads to."""
 
 from services.context import Context
-from services.ledger import annotations, gradings, workitems
+from services.ledger import annotations, gradings, workitem_changes, workitems
 from services.ledger.accounts import Account, Role
 from services.ledger.annotations import Annotation
 from services.ledger.database import Connection
@@ -59,8 +59,8 @@ def hand_in(
     if slot.is_annotator:
         hand_in_reading(context, connection, item, task, slot, account.name, handed)
         return
-    workitems.hand_in(connection, item, slot, handed.id)
-    workitems.let_stand(connection, item, handed.id)
+    workitem_changes.hand_in(connection, item, slot, handed.id)
+    workitem_changes.let_stand(connection, item, handed.id)
     if slot is Slot.ARBITER:
         move(connection, item, State.ARBITRATED, account.name, Role.ARBITER, None)
 
@@ -72,7 +72,7 @@ def hand_in_reading(
 
     The caller holds the workitem.
     """
-    workitems.hand_in(connection, item, slot, handed.id)
+    workitem_changes.hand_in(connection, item, slot, handed.id)
     _settle_readings(context, connection, item, task, author)
 
 
@@ -85,7 +85,7 @@ def move(
     reason: str | None,
 ) -> None:
     """Write a legal move; a new round begins where the table says so."""
-    workitems.move(
+    workitem_changes.move(
         connection,
         item,
         target,
@@ -107,11 +107,11 @@ def _settle_readings(context: Context, connection: Connection, item: Workitem, t
         return
     move(connection, item, State.ANNOTATED, author, Role.ANNOTATOR, None)
     if item.purpose is not Purpose.WORK:
-        workitems.let_stand(connection, item, identifiers[0])
+        workitem_changes.let_stand(connection, item, identifiers[0])
         if item.purpose is Purpose.TEST:
             course.settle_test(context, connection, author, task, item.attempt)
     elif item.readers == 1:
-        workitems.let_stand(connection, item, identifiers[0])
+        workitem_changes.let_stand(connection, item, identifiers[0])
     else:
         _compare(context, connection, item, task, identifiers)
 
@@ -126,7 +126,7 @@ def _compare(context: Context, connection: Connection, item: Workitem, task: Tas
     if item.ai_digest is not None:
         votes.append(sources.get_mask(context.store, item.ai_digest).labels)
     made = _propose(context, connection, item, task, Mask(consensus.majority(votes), first.grid), MAJORITY, None)
-    workitems.let_stand(connection, item, made.id)
+    workitem_changes.let_stand(connection, item, made.id)
     reason = agreement.why_disputed(agreed, task.agreement)
     if reason is None:
         return

@@ -11,7 +11,7 @@ from models.dicom import read_series
 from models.errors import ModelError
 from services.context import Context
 from services.errors import Reject
-from services.ledger import analyses, images, workitems
+from services.ledger import analyses, images, workitem_changes
 from services.ledger.arrays import unpack_array
 from services.ledger.database import Connection
 from services.ledger.routing import combine_digests
@@ -80,7 +80,7 @@ def keep_answer(context: Context, connection: Connection, item: Workitem) -> str
     if mask is None:
         return None
     put_mask(context.store, mask)
-    workitems.keep_answer(connection, item, mask.digest)
+    workitem_changes.keep_answer(connection, item, mask.digest)
     return mask.digest
 
 

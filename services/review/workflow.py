@@ -3,11 +3,11 @@
 Each change is one transaction that holds the workitem's row, so of two people one comes second and is told so.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 
 from services.context import Context
 from services.errors import Reject
-from services.ledger import annotations, courses, gradings, workitems
+from services.ledger import annotations, gradings, workitem_changes
 from services.ledger.accounts import Account, Role
 from services.ledger.annotations import Annotation, Comment
 from services.ledger.database import Connection
@@ -15,10 +15,10 @@ from services.ledger.workitems import Purpose, Slot, State, Workitem
 from services.review import access, settling, sources
 from services.review.errors import Conflict, Forbidden
 from services.review.masks import Mask
-from services.review.opening import changing, series_of, start_digest, tasks_of
+from services.review.opening import changing, series_of, start_digest
 from services.review.qualification import why_not_qualified
 from services.review.states import refuse_unless_legal, role_for
-from services.review.tasks import Task, find_task
+from services.review.tasks import Task
 
 LONGEST_TEXT = 4000
 
@@ -41,7 +41,7 @@ def take(context: Context, account: Account, identifier: int) -> Slot:
                 f"{holders} holds this workitem." if holders else f"This workitem is {item.state.words.lower()}."
             )
         _refuse_unless_qualified(context, connection, account, task, free[0], item)
-        workitems.assign(connection, item, free[0], account.name, by=account.name)
+        workitem_changes.assign(connection, item, free[0], account.name, by=account.name)
         return free[0]
 
 
@@ -70,7 +70,7 @@ def assign(context: Context, by: Account, identifier: int, slot: Slot, to: Accou
         if slot.is_annotator and item.state not in (State.TO_ANNOTATE, State.RETURNED):
             raise Conflict(f"This workitem is {item.state.words.lower()}; nobody draws on it now.")
         _refuse_unless_qualified(context, connection, to, task, slot, item)
-        workitems.assign(connection, item, slot, to.name, by=by.name)
+        workitem_changes.assign(connection, item, slot, to.name, by=by.name)
 
 
 def plan(context: Context, by: Account, identifier: int, *, priority: int, due_at: datetime | None) -> None:
@@ -83,7 +83,7 @@ def plan(context: Context, by: Account, identifier: int, *, priority: int, due_a
         raise Forbidden("Only a reviewer or an administrator plans workitems.")
     with changing(context, identifier) as (connection, item, _):
         _refuse_course(item)
-        workitems.plan(connection, item, priority=priority, due_at=due_at, by=by.name)
+        workitem_changes.plan(connection, item, priority=priority, due_at=due_at, by=by.name)
 
 
 def give_back(context: Context, account: Account, identifier: int) -> None:
@@ -102,7 +102,7 @@ def give_back(context: Context, account: Account, identifier: int) -> None:
             raise Conflict("You handed in your mask.")
         if slot is Slot.REVIEWER:
             _move(connection, item, State.ANNOTATED, account, None)
-        workitems.unassign(connection, item, slot, by=account.name)
+        workitem_changes.unassign(connection, item, slot, by=account.name)
 
 
 def save(
@@ -227,7 +227,7 @@ def grade(
         named = [name for name, is_seen in (("motion", motion), ("metal", metal)) if is_seen]
         reason = f"Image quality {value} ({quality.words[value]}), below {quality.least}"
         reason += f": {' and '.join(named)}." if named else "."
-        workitems.move(connection, item, State.EXCLUDED, account=account.name, role=None, reason=reason)
+        workitem_changes.move(connection, item, State.EXCLUDED, account=account.name, role=None, reason=reason)
         return State.EXCLUDED
 
 
@@ -252,41 +252,7 @@ def decide(context: Context, account: Account, identifier: int, target: State, r
             _hold_review(context, connection, item, task, account, slot)
         _move(connection, item, target, account, reason)
         if (item.state, target) == (State.IN_REVIEW, State.ANNOTATED):
-            workitems.unassign(connection, item, Slot.REVIEWER, by=account.name)
-
-
-def admit(context: Context, by: Account, person: Account, task: str, *, passed: bool, reason: str) -> None:
-    """Admit somebody to a task by hand, or take an admission back.
-
-    Raises:
-        Forbidden: it is oneself.
-        Reject: there is no such task, or no reason.
-    """
-    find_task(tasks_of(context), task)
-    _refuse_for_oneself(by, person)
-    if not reason.strip():
-        raise Reject("Say why.")
-    with context.pool.connection() as connection:
-        courses.admit(connection, person.name, task, passed=passed, decided_by=by.name, reason=reason.strip())
-
-
-def record_experience(context: Context, by: Account, person: Account, since: date) -> None:
-    """Record since when somebody reads such images.
-
-    Raises:
-        Forbidden: it is oneself.
-        Reject: the date lies ahead.
-    """
-    _refuse_for_oneself(by, person)
-    if since > context.now().date():
-        raise Reject("Experience begins today at the latest.")
-    with context.pool.connection() as connection:
-        courses.record_experience(connection, person.name, since)
-
-
-def _refuse_for_oneself(by: Account, person: Account) -> None:
-    if by.name == person.name:
-        raise Forbidden("Somebody else records this for you.")
+            workitem_changes.unassign(connection, item, Slot.REVIEWER, by=account.name)
 
 
 def _hold_review(
@@ -301,7 +267,7 @@ def _hold_review(
     if reading is not None:
         raise Conflict(f"{reading.account} reviews this workitem.")
     _refuse_unless_qualified(context, connection, account, task, Slot.REVIEWER, item)
-    workitems.assign(connection, item, Slot.REVIEWER, account.name, by=account.name)
+    workitem_changes.assign(connection, item, Slot.REVIEWER, account.name, by=account.name)
 
 
 def _move(connection: Connection, item: Workitem, target: State, account: Account, reason: str | None) -> None:

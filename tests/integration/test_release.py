@@ -24,7 +24,7 @@ from services.datasets.release.bids import split_of, write_bids
 from services.datasets.release.case import Case, CaseImage
 from services.datasets.release.export import Release, export
 from services.errors import Reject, SettingsError
-from services.ledger import annotations, workitems
+from services.ledger import annotations, workitem_changes, workitems
 from services.ledger.accepted import AcceptedLabel
 from services.ledger.workitems import Cause, NewWorkitem, Slot, State
 from services.review.masks import Mask, grid_of
@@ -62,15 +62,15 @@ def accept(context: Context, number: int, **values: Any) -> tuple[int, np.ndarra
             assert found is not None
             return found
 
-        workitems.assign(connection, item(), Slot.A, "ana.silva", by="ana.silva")
+        workitem_changes.assign(connection, item(), Slot.A, "ana.silva", by="ana.silva")
         drawn = annotations.append(
             connection, item(), Slot.A, author="ana.silva", base_digest=None, mask_digest=mask.digest,
             tool="Nightjar editor", labels={}, submitted=True,
         )  # fmt: skip
-        workitems.hand_in(connection, item(), Slot.A, drawn.id)
-        workitems.let_stand(connection, item(), drawn.id)
+        workitem_changes.hand_in(connection, item(), Slot.A, drawn.id)
+        workitem_changes.let_stand(connection, item(), drawn.id)
         for target in (State.ANNOTATED, State.IN_REVIEW, State.ACCEPTED):
-            workitems.move(connection, item(), target, account="cy.weiss", role="reviewer")
+            workitem_changes.move(connection, item(), target, account="cy.weiss", role="reviewer")
     return item_id, labels
 
 

@@ -1,7 +1,7 @@
 """Workitems in somebody's hands, without the way that leads there."""
 
 from services.context import Context
-from services.ledger import gradings, workitems
+from services.ledger import gradings, workitem_changes, workitems
 from services.ledger.workitems import Cause, NewWorkitem, Slot
 
 
@@ -27,7 +27,7 @@ def add_workitem(
         if holder is not None:
             item = workitems.read(connection, identifier)
             assert item is not None
-            workitems.assign(connection, item, slot, holder, by="admin")
+            workitem_changes.assign(connection, item, slot, holder, by="admin")
         if holder is not None and graded:
             gradings.grade_images(
                 connection, identifier, holder, scale="likert", value=4, motion=False, metal=False, note=None
