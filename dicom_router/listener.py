@@ -23,10 +23,11 @@ from pynetdicom.transport import ThreadedAssociationServer
 from dicom_router.errors import SUCCESS, status_of
 from dicom_router.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_router.persist import persist
+from dicom_router.tls import ListenerTLS
 from services.context import Context
 from services.errors import NightjarError, SettingsError
 from services.ledger.intake import Sender, close_association, close_stale_associations, open_association
-from services.operations.instruments import ASSOCIATIONS, C_STORE_ANSWERS
+from services.operations.instruments import ASSOCIATIONS, C_STORE_ANSWERS, CERTIFICATE_EXPIRES
 from services.operations.probes import Health
 
 _log = logging.getLogger(__name__)
@@ -41,12 +42,24 @@ class _Server(ThreadedAssociationServer):
     """Answers leave at once: a sender that waits for each response must not wait for a delayed acknowledgement."""
 
     request_queue_size = 128
+    tls: ListenerTLS | None = None
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return connection, address
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The handshake is the connection's own: who never ends it keeps nobody waiting."""
+        if self.tls is not None:
+            try:
+                request = self.tls.accept(request)
+            except OSError as error:
+                _log.warning("A TLS handshake failed (%s).", getattr(error, "reason", None) or type(error).__name__)
+                self.shutdown_request(request)
+                return
+        super().process_request_thread(request, client_address)
 
 
 class _Peer:
@@ -65,7 +78,8 @@ class Listener:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._server: ThreadedAssociationServer | None = None
+        self._servers: list[_Server] = []
+        self._tls: ListenerTLS | None = None
         self._peers: dict[Association, _Peer] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -74,10 +88,10 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The port bound to."""
-        if self._server is None:
+        """The port bound to; that without TLS where there are two."""
+        if not self._servers:
             raise RuntimeError("the listener is not started")
-        return int(self._server.server_address[1])
+        return int(self._servers[0].server_address[1])
 
     @property
     def associations(self) -> int:
@@ -92,7 +106,7 @@ class Listener:
 
     def why_not_ready(self) -> str | None:
         """Why a new association should go to another listener; None: it is welcome here."""
-        if self._server is None:
+        if not self._servers:
             return "The listener is not started."
         return "The listener is draining." if self._draining else None
 
@@ -100,9 +114,10 @@ class Listener:
         """Close what an earlier life left open, then listen.
 
         Raises:
-            SettingsError: the address cannot be bound.
+            SettingsError: the address cannot be bound, or a certificate cannot be used.
         """
         router = self._context.settings.router
+        self._tls = None if router.tls is None else ListenerTLS(router.tls)
         # Private and retired storage classes hold images too, and a refused context is an instance lost: with this flag
         # every storage class in any transfer syntax is accepted, also those pynetdicom has no name for. The flag is the
         # process's, but it is looked at only where an association is accepted.
@@ -124,28 +139,41 @@ class Listener:
             (evt.EVT_RELEASED, lambda event: self._on_end(event, "released")),
             (evt.EVT_ABORTED, lambda event: self._on_end(event, None)),
         ]
-        try:
-            server = entity.make_server((router.host, router.port), evt_handlers=handlers, server_class=_Server)
-        except OSError as error:
-            setting = f"router.port = {router.port}"
-            if error.errno != errno.EADDRINUSE:
-                setting = f"router.host = {router.host}, {setting}"
-            raise SettingsError(f"{setting}: cannot listen there ({error.strerror}). Choose another.") from error
-        entity._servers.append(server)
-        self._server = server
+        if router.tls is None or not router.tls.only:
+            self._listen(entity, "router.port", router.port, handlers)
+        if self._tls is not None and router.tls is not None:
+            self._listen(entity, "router.tls.port", router.tls.port, handlers, self._tls)
+            CERTIFICATE_EXPIRES.set_function(lambda: 0.0 if self._tls is None else self._tls.expires_at)
         self._close_stale(self.name)
         ASSOCIATIONS.set_function(lambda: self.associations)
-        threading.Thread(target=server.serve_forever, args=(0.1,), name="dicom-listener", daemon=True).start()
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.1,), name="dicom-listener", daemon=True).start()
         self._watcher = threading.Thread(target=self._watch, name="dicom-watcher", daemon=True)
         self._watcher.start()
 
+    def _listen(self, entity: AE, setting: str, port: int, handlers: list[Any], tls: ListenerTLS | None = None) -> None:
+        host = self._context.settings.router.host
+        try:
+            server = entity.make_server((host, port), evt_handlers=handlers, server_class=_Server)
+        except OSError as error:
+            for open_already in self._servers:
+                open_already.server_close()
+            named = f"{setting} = {port}"
+            if error.errno != errno.EADDRINUSE:
+                named = f"router.host = {host}, {named}"
+            raise SettingsError(f"{named}: cannot listen there ({error.strerror}). Choose another.") from error
+        server.tls = tls
+        entity._servers.append(server)
+        self._servers.append(server)
+
     def stop(self) -> None:
         """Take no new association, wait for the running ones, abort those still there after `router.drain_s`."""
-        if self._server is None or self._watcher is None:
+        if self._watcher is None:
             return
         self._draining = True
-        self._server.shutdown()
-        self._server.server_close()  # who knocks now is refused at once, and tries another listener
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()  # who knocks now is refused at once, and tries another listener
         deadline = time.monotonic() + self._context.settings.router.drain_s
         while self.associations and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -156,7 +184,8 @@ class Listener:
             association.join(5)
         self._stopping.set()
         self._watcher.join()
-        self._server = None
+        self._watcher = None
+        self._servers = []
 
     def _on_established(self, event: Any) -> None:
         association = event.assoc
@@ -227,6 +256,8 @@ class Listener:
         stopping, looked_at = False, time.monotonic()
         while not stopping:
             stopping = self._stopping.wait(_WATCH_S)
+            if self._tls is not None:
+                self._tls.refresh()
             if time.monotonic() - looked_at > _STALE_PERIOD_S:
                 looked_at = time.monotonic()
                 self._close_stale(None)
@@ -258,7 +289,9 @@ def run(context: Context, health: Health | None = None) -> None:
     listener.start()
     if health is not None:
         health.why_not_ready = listener.why_not_ready
-    _log.info("%s listens on port %d.", context.settings.router.ae_title, listener.port)
+    router = context.settings.router
+    _log.info("%s listens on port %d%s.", router.ae_title, listener.port, "" if router.tls is None else
+              " with TLS" if router.tls.only else f", and with TLS on port {router.tls.port}")  # fmt: skip
     try:
         stop.wait()
     finally:

@@ -29,6 +29,18 @@ class DatabaseSettings(Section):
     url: str | None = Field(None, description="Postgres URL. Without one, embedded mode starts its own under data_dir.")
 
 
+class ListenerTLSSettings(Section):
+    """DICOM over TLS, on a port of its own. Renewed files are taken without a restart."""
+
+    port: Port = Field(2762, description="Port of the DICOM listener with TLS.")
+    certificate: Path = Field(description="The listener's certificate, with those that signed it (PEM).")
+    key: Path = Field(description="Its private key (PEM).")
+    client_authorities: Path | None = Field(
+        None, description="Certificates (PEM) of which one must have signed a sender's. Without it, senders show none."
+    )
+    only: bool = Field(False, description="No listener without TLS on router.port.")
+
+
 class RouterSettings(Section):
     ae_title: AETitle = Field("NIGHTJAR", description="Application Entity title of the listener.")
     host: str = Field("127.0.0.1", description="Address the DICOM listener binds to.")
@@ -43,6 +55,7 @@ class RouterSettings(Section):
     drain_s: Seconds = Field(
         15.0, description="When the router ends, associations still open after so long are aborted, seconds."
     )
+    tls: ListenerTLSSettings | None = Field(None, description="DICOM over TLS; without it there is none.")
     rules: Path | None = Field(
         None, description="Routing rules (YAML). Without one, the rules that ship with Nightjar."
     )

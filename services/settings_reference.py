@@ -62,7 +62,11 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 def _rows(prefix: str, section: type[BaseModel]) -> Iterator[Row]:
     for name, field in section.model_fields.items():
-        yield _row(f"{prefix}.{name}", field)
+        nested = _section(field)
+        if nested is None:
+            yield _row(f"{prefix}.{name}", field)
+        else:
+            yield from _rows(f"{prefix}.{name}", nested)
 
 
 def _row(name: str, field: FieldInfo) -> Row:

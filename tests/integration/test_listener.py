@@ -32,6 +32,8 @@ from dicom_router.listener import Listener
 from services.context import Context
 from services.errors import SettingsError
 from services.ledger.intake import Sender, open_association
+from services.operations.instruments import CERTIFICATE_EXPIRES
+from services.settings import ListenerTLSSettings
 
 
 def _with(context: Context, **router: object) -> Context:
@@ -445,3 +447,85 @@ def test_a_listener_that_starts_closes_its_own_earlier_life_and_leaves_the_other
 def _reachable(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _openssl(*arguments: object) -> None:
+    subprocess.run(["/usr/bin/openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
+
+
+def _certify(folder: Path, name: str, days: int = 30) -> tuple[Path, Path]:
+    """A certificate that signs itself, and its key."""
+    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    _openssl(
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", days,
+        "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+    )  # fmt: skip
+    return certificate, key
+
+
+@pytest.fixture
+def secured(context: Context, tmp_path: Path) -> Iterator[tuple[Context, Listener, ListenerTLSSettings]]:
+    """A listener with and without TLS, whose TLS senders must show the certificate called scanner."""
+    certificate, key = _certify(tmp_path, "nightjar")
+    authority, _ = _certify(tmp_path, "scanner")
+    tls = ListenerTLSSettings(port=_free_port(), certificate=certificate, key=key, client_authorities=authority)
+    context = _with(context, port=_free_port(), low_disk_mb=0, tls=tls)
+    listener = Listener(context)
+    listener.start()
+    yield context, listener, tls
+    listener.stop()
+
+
+def test_a_study_comes_over_tls_from_a_sender_that_is_known(
+    secured: tuple[Context, Listener, ListenerTLSSettings], tmp_path: Path
+) -> None:
+    context, listener, tls = secured
+    known = ("+tls", tmp_path / "scanner.key", tmp_path / "scanner.crt", "+cf", tls.certificate)
+    files = [write(ct(index), tmp_path / f"{index}.dcm") for index in range(3)]
+    with socket.create_connection(("127.0.0.1", tls.port)):  # it never says a word, and holds up nobody
+        sent = _storescu(tls.port, *known, *files)
+    assert sent.returncode == 0, sent.stderr
+    assert sent.stderr.count("Received Store Response (Success)") == 3
+    plain = _storescu(listener.port, write(ct(3), tmp_path / "3.dcm"))
+    assert plain.returncode == 0
+    assert len(_rows(context, "SELECT FROM instance")) == 4
+
+
+def test_over_tls_nothing_comes_from_strangers_nor_in_the_clear(
+    secured: tuple[Context, Listener, ListenerTLSSettings], tmp_path: Path
+) -> None:
+    context, _, tls = secured
+    file = write(ct(0), tmp_path / "0.dcm")
+    _certify(tmp_path, "stranger")
+    stranger = ("+tls", tmp_path / "stranger.key", tmp_path / "stranger.crt", "+cf", tls.certificate)
+    for arguments in (stranger, ("+tla", "+cf", tls.certificate), ()):
+        assert _storescu(tls.port, *arguments, file).returncode != 0
+    assert _rows(context, "SELECT FROM instance") == []
+
+
+def test_a_renewed_certificate_is_served_without_a_restart(
+    secured: tuple[Context, Listener, ListenerTLSSettings], tmp_path: Path
+) -> None:
+    _, _, tls = secured
+    before = CERTIFICATE_EXPIRES.collect()[0].samples[0].value
+    assert 29 * 86400 < before - time.time() < 31 * 86400
+    renewed = tmp_path / "renewed"
+    renewed.mkdir()
+    for new, old in zip(_certify(renewed, "nightjar", days=60), (tls.certificate, tls.key), strict=True):
+        new.rename(old)
+    for _ in range(200):
+        if CERTIFICATE_EXPIRES.collect()[0].samples[0].value > before + 86400:
+            break
+        time.sleep(0.05)
+    known = ("+tls", tmp_path / "scanner.key", tmp_path / "scanner.crt", "+cf", tls.certificate)
+    assert _storescu(tls.port, *known, write(ct(0), tmp_path / "0.dcm")).returncode == 0
+
+
+def test_a_certificate_that_cannot_be_used_names_its_setting(context: Context, tmp_path: Path) -> None:
+    certificate, key = _certify(tmp_path, "nightjar")
+    tls = ListenerTLSSettings(port=_free_port(), certificate=key, key=key)
+    with pytest.raises(SettingsError, match=r"router\.tls\.certificate = .*nightjar\.key"):
+        Listener(_with(context, tls=tls)).start()
+    tls = ListenerTLSSettings(port=_free_port(), certificate=certificate, key=key, client_authorities=tmp_path / "no")
+    with pytest.raises(SettingsError, match=r"router\.tls\.client_authorities = .* \(No such file"):
+        Listener(_with(context, tls=tls)).start()
