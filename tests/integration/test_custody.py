@@ -12,7 +12,7 @@ import pytest
 from support.dcmqrscp import AE_TITLE, run_dcmqrscp
 from support.deliveries import queue_deliveries
 from support.instances import ct, write
-from support.storescp import free_port
+from support.ports import free_ports
 
 from dicom_router.listener import Listener
 from services.context import Context
@@ -30,7 +30,7 @@ HEAD, OTHER = "1.2.826.0.1.3680043.10.543.1", "1.2.826.0.1.3680043.10.543.2"
 @pytest.fixture
 def site(context: Context, tmp_path: Path) -> Iterator[Context]:
     """A listener of ours and DCMTK's PACS, each knowing the other; ten minutes from now, when all is quiet."""
-    port, archive_port = free_port(), free_port()
+    port, archive_port = free_ports(1)[0], free_ports(1)[0]
     archive = ArchiveSettings(
         ae_title=AE_TITLE, host="127.0.0.1", port=archive_port, modalities=("CT",), destination=None, timeout_s=20
     )
@@ -128,7 +128,7 @@ def test_lost_bytes_are_found_without_a_pacs(site: Context, tmp_path: Path) -> N
 
 def test_a_pacs_that_does_not_answer_is_an_error_and_no_comparison(site: Context) -> None:
     assert site.settings.archive is not None
-    nobody = Archive(site.settings.archive.model_copy(update={"port": free_port()}), "NIGHTJAR")
+    nobody = Archive(site.settings.archive.model_copy(update={"port": free_ports(1)[0]}), "NIGHTJAR")
     with pytest.raises(ArchiveError, match="does not answer"):
         reconcile(site, nobody, since=datetime.now(UTC) - timedelta(days=1))
     with site.pool.connection() as connection:

@@ -10,8 +10,9 @@ import pytest
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
 from support.deliveries import Queued, queue_deliveries
 from support.orthanc import Orthanc, orthanc, orthanc_server, run_orthanc  # noqa: F401
+from support.ports import free_ports
 from support.scripted_scp import run_scripted
-from support.storescp import free_port, run_storescp
+from support.storescp import run_storescp
 
 from services.context import Context
 from services.delivery import deliver
@@ -77,7 +78,7 @@ def test_orthanc_has_each_result_once_however_often_it_is_sent(
 
 
 def test_a_destination_that_was_down_gets_it_once_it_is_up(context: Context, tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     context = _with(context, _dicom(port, "ANY-SCP"))
     queued = queue_deliveries(context, "pacs")["seg"]
 
@@ -183,7 +184,7 @@ def test_orthanc_that_wants_a_login_says_so_without_the_password(context: Contex
 
 
 def test_an_orthanc_that_is_down_is_tried_again(context: Context) -> None:
-    destination = Destination(name="orthanc", kind="orthanc", url=f"http://127.0.0.1:{free_port()}", timeout_s=2)
+    destination = Destination(name="orthanc", kind="orthanc", url=f"http://127.0.0.1:{free_ports(1)[0]}", timeout_s=2)
     context = _with(context, destination)
     queued = queue_deliveries(context, "orthanc")["seg"]
 

@@ -19,8 +19,9 @@ from pynetdicom.events import Event
 from support.ct import as_bytes, tilted_ct
 from support.deliveries import result_files
 from support.orthanc import Orthanc, orthanc, orthanc_server  # noqa: F401
+from support.ports import free_ports
 from support.scripted_scp import run_scripted
-from support.storescp import free_port, run_storescp
+from support.storescp import run_storescp
 
 from services.delivery.part10 import from_bytes
 from services.delivery.store_scu import Peer, send, send_directory
@@ -171,7 +172,7 @@ def test_a_refused_association_says_why(
 
 
 def test_nobody_there_is_to_be_tried_again() -> None:
-    (outcome,) = send([result_files()["sr"]], _peer(free_port()), "NIGHTJAR")
+    (outcome,) = send([result_files()["sr"]], _peer(free_ports(1)[0]), "NIGHTJAR")
 
     assert outcome.verdict is Verdict.RETRY
     assert outcome.reason == "nothing answers there"

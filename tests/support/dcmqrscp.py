@@ -1,11 +1,11 @@
 """DCMTK's dcmqrscp as a PACS that answers C-STORE, C-FIND and C-MOVE."""
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from support.ports import wait_until_listens
 
 DCMQRSCP = "/usr/bin/dcmqrscp"
 AE_TITLE = "ARCHIVE"
@@ -39,18 +39,8 @@ AETable END
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen([DCMQRSCP, "--config", str(configuration)], stdout=log, stderr=log)
     try:
-        _wait(port, process)
+        wait_until_listens(port, process)
         yield
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + 20
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("dcmqrscp did not start")
