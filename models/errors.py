@@ -7,6 +7,7 @@ ModelError
 |-- UnwritableOutput   a result cannot be written where it should go
 |-- MissingEngine      the engine asked for cannot be loaded here
 `-- EngineFailure      the engine could not run the network; worth another try
+    `-- OutOfMemory    for want of memory; worth another try with less at a time
 """
 
 
@@ -36,3 +37,7 @@ class MissingEngine(ModelError):
 
 class EngineFailure(ModelError):
     """The engine could not run the network; another try may succeed."""
+
+
+class OutOfMemory(EngineFailure):
+    """There was not enough memory for what was asked at once."""

@@ -1,8 +1,8 @@
 """The models that are there: every folder of this package with a model.yaml, and those a site added (`shelf`)."""
 
 import hashlib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -104,11 +104,13 @@ def load_model(
     engine_cache: Path | None = None,
     method: str | None = None,
     version: str | None = None,
+    attend: Callable[[Callable[..., Engine], Card, Path], Engine] | None = None,
 ) -> Model:
     """A model with its weights checked and, if it is a network, its engine open.
 
     Args:
         engine, engine_cache: see `models.engines.open_engine`.
+        attend: opens the engine by the function it is given, of a card and its weights; None: that is all it takes.
         calibration: the site's, in place of the card's own operating points.
         method: of those the card knows; None: the model's own.
         version: None: the one that serves.
@@ -130,9 +132,10 @@ def load_model(
         raise InvalidCard(f"{weights.name} is not the file its card describes (SHA-256 differs). Install {name} again.")
     decides: Engine | Path = weights
     if weights.suffix == ".onnx":
-        decides = open_engine(
-            weights, threads=threads, engine=engine, batch=card.batch, tolerance=card.tolerance, folder=engine_cache
+        open_with = partial(
+            open_engine, weights, threads=threads, batch=card.batch, tolerance=card.tolerance, folder=engine_cache
         )
+        decides = open_with(engine=engine) if attend is None else attend(open_with, card, weights)
     code = "models.sliding.model" if card.sliding is not None else f"models.{name}.model"
     model: Model = import_module(code).create(card, decides)
     return model

@@ -20,6 +20,7 @@ from models.errors import MissingEngine
 
 Tensors = Mapping[str, NDArray[np.float32]]
 EngineChoice = Literal["auto", "onnxruntime", "openvino", "tensorrt"]
+GPU_ENGINES: tuple[EngineChoice, ...] = ("tensorrt",)
 
 
 class Engine(Protocol):

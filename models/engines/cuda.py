@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import EngineFailure, MissingEngine
+from models.errors import EngineFailure, MissingEngine, OutOfMemory
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+_OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)
@@ -98,5 +99,7 @@ def _device_handle() -> ctypes.c_int:
 
 def _call(function: str, *arguments: Any) -> None:
     status = getattr(_driver(), function)(*arguments)
+    if status == _OUT_OF_MEMORY:
+        raise OutOfMemory(f"The GPU has not enough memory ({function}).")
     if status != 0:
         raise EngineFailure(f"The GPU did not do what it was asked ({function}: CUDA error {status}).")

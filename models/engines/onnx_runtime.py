@@ -12,9 +12,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.engines import Tensors
-from models.errors import EngineFailure, InvalidCard
+from models.errors import EngineFailure, InvalidCard, OutOfMemory
 
 Shapes = dict[str, tuple[int | None, ...]]
+NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What ONNX Runtime's arena, C++ and CUDA say; its errors have no class of their own for it."""
 
 
 def version() -> str:
@@ -31,12 +33,14 @@ class OnnxRuntimeEngine:
 
     @property
     def name(self) -> str:
-        return f"onnxruntime {version()}"
+        return f"onnxruntime {version()} float32"
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         try:
             values = self._session.run(self._outputs, dict(inputs))
         except Exception as error:  # as above
+            if any(sign in str(error) for sign in NO_MEMORY):
+                raise OutOfMemory("ONNX Runtime had not enough memory to run the network.") from error
             raise EngineFailure(f"ONNX Runtime could not run the network ({type(error).__name__}).") from error
         return {name: np.asarray(value, np.float32) for name, value in zip(self._outputs, values, strict=True)}
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.engines import Tensors
-from models.errors import EngineFailure, InvalidCard, MissingEngine
+from models.errors import EngineFailure, InvalidCard, MissingEngine, OutOfMemory
 
 # Importing OpenVINO imports its model converter, which writes below the home directory and reports the import to its
 # makers. A hospital's machine calls nobody: the converter is locked away, and OpenVINO does without it.
@@ -58,7 +58,7 @@ class OpenVINOEngine:
 
     @property
     def name(self) -> str:
-        return f"openvino {version()}"
+        return f"openvino {version()} float32"
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         # OpenVINO would take an input that is not given for the last one, convert types and cut to size.
@@ -68,6 +68,8 @@ class OpenVINOEngine:
             with self._lock:
                 values = self._request.infer(dict(inputs), share_outputs=False)
         except Exception as error:  # as above
+            if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+                raise OutOfMemory("OpenVINO had not enough memory to run the network.") from error
             raise EngineFailure(f"OpenVINO could not run the network ({type(error).__name__}).") from error
         return {name: np.asarray(values[index], np.float32) for index, name in enumerate(self._outputs)}
 

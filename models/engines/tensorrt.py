@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.engines import Tensors, cuda
 from models.engines.plans import PlanCache, PlanKey, Profile
-from models.errors import EngineFailure, InvalidCard, MissingEngine
+from models.errors import EngineFailure, InvalidCard, MissingEngine, OutOfMemory
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
 PRECISION = "fp32"
@@ -124,6 +124,8 @@ class TensorRTEngine:
         runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
         self._engine = open_plan(PlanCache(folder), key, lambda: build_plan(onnx, profiles), runtime)
         self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise OutOfMemory("TensorRT had not enough memory on the GPU to open the network.")
         self._stream, self._lock, self._memory = cuda.new_stream(), Lock(), dict[str, cuda.Memory]()
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         self._outputs = [name for name in names if name not in profiles]

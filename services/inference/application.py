@@ -14,6 +14,7 @@ from models.errors import InvalidCard
 from models.registry import load_card, use_shelf
 from services.errors import SettingsError
 from services.inference.deployment import Replica
+from services.inference.serve_config import ONGOING
 
 
 class BuildArguments(BaseModel):
@@ -31,6 +32,7 @@ class BuildArguments(BaseModel):
     calibration: ModelCalibration | None = None
     engine_cache: Path | None = None
     models_dir: Path | None = None
+    cpu_when_gpu_full: bool = True
 
 
 def build(arguments: BuildArguments) -> Application:
@@ -51,7 +53,7 @@ def build(arguments: BuildArguments) -> Application:
         )
     if arguments.calibration is not None:
         calibrate_card(card, arguments.calibration)
-    deployment = serve.deployment(name=arguments.application or arguments.model, max_ongoing_requests=1)(Replica)
+    deployment = serve.deployment(name=arguments.application or arguments.model, max_ongoing_requests=ONGOING)(Replica)
     return deployment.bind(
         arguments.model,
         arguments.threads,
@@ -61,4 +63,5 @@ def build(arguments: BuildArguments) -> Application:
         arguments.engine_cache,
         arguments.models_dir,
         arguments.version,
+        arguments.cpu_when_gpu_full,
     )

@@ -67,8 +67,11 @@ class ClusterModels(ModelServer):
                 if self._served(model):
                     raise
 
-    def ask(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
+    def ask(self, model: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
         """Call one application, without waiting for it.
+
+        Args:
+            priority: see `ModelServer.ask`.
 
         Raises:
             Retry: it is not served, or failed.
@@ -77,7 +80,7 @@ class ClusterModels(ModelServer):
             raise Retry(f"{model} is not served.")
         if model not in self._handles:
             self._handles[model] = serve.get_app_handle(model)
-        return super().ask(model, inputs)
+        return super().ask(model, inputs, priority)
 
     def _served(self, model: str) -> bool:
         try:

@@ -29,12 +29,7 @@ from models.volume import Volume
 from services.errors import Reject, Retry
 from services.inference.calibrations import read_calibrations
 from services.inference.planned import plans
-from services.inference.serve_config import (
-    HEALTH_CHECK_PERIOD_S,
-    HEALTH_CHECK_TIMEOUT_S,
-    actor_options,
-    engine_of,
-)
+from services.inference.serve_config import deployment_options, engine_of
 from services.settings import InferenceSettings
 
 OBJECT_STORE_BYTES = 512 * 2**20
@@ -109,7 +104,7 @@ class Replica:
                 prediction = self._model.predict(inputs)
         except MemoryError as error:
             raise OutOfMemory(f"The machine has not enough memory for this study ({self._model.card.name}).") from error
-        entry = self._model.card.reference
+        entry = self._model.card.reference_of(inputs)
         reference = inputs[entry.role]
         if prediction.image is not None:
             reference = replace(reference, voxels=prediction.image)
@@ -172,12 +167,7 @@ class ModelServer:
     def _deploy(self, application: str, card: Card, replicas: int, calibration: ModelCalibration | None) -> None:
         settings = self._settings
         deployment = serve.deployment(
-            name=application,
-            num_replicas=replicas,
-            max_ongoing_requests=1,
-            health_check_period_s=HEALTH_CHECK_PERIOD_S,
-            health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
-            ray_actor_options=actor_options(settings, card.name),
+            name=application, num_replicas=replicas, **deployment_options(settings, card.name)
         )(Replica)
         bound = deployment.bind(
             card.name,

@@ -58,6 +58,18 @@ def actor_options(settings: InferenceSettings, model: str) -> dict[str, float]:
     return {"num_cpus": settings.threads, **share}
 
 
+def deployment_options(settings: InferenceSettings, model: str) -> dict[str, Any]:
+    """What Serve is told of a model's deployments, whoever deploys them."""
+    return {
+        "max_ongoing_requests": ONGOING,
+        "health_check_period_s": HEALTH_CHECK_PERIOD_S,
+        "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
+        # An analysis that has begun ends, whatever takes its replica away.
+        "graceful_shutdown_timeout_s": settings.timeout_s,
+        "ray_actor_options": actor_options(settings, model),
+    }
+
+
 def _application(
     settings: InferenceSettings, name: str, card: Card, size: dict[str, Any], calibration: ModelCalibration | None
 ) -> dict[str, Any]:
@@ -80,17 +92,7 @@ def _application(
         "route_prefix": None,
         "import_path": "services.inference.application:build",
         "args": arguments,
-        "deployments": [
-            {
-                "name": name,
-                **size,
-                "max_ongoing_requests": 1,
-                "health_check_period_s": HEALTH_CHECK_PERIOD_S,
-                "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
-                "graceful_shutdown_timeout_s": GRACEFUL_SHUTDOWN_S,
-                "ray_actor_options": actor_options(settings, card.name),
-            }
-        ],
+        "deployments": [{"name": name, **size, **deployment_options(settings, card.name)}],
     }
 
 

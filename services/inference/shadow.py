@@ -35,7 +35,7 @@ class Answers(Protocol):
 class Models(Protocol):
     """Whatever runs a shadow; it never waits for one that is not served."""
 
-    def ask(self, application: str, inputs: Mapping[str, Volume]) -> Answers: ...
+    def ask(self, application: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answers: ...
 
 
 def ask_for(connection: Connection, planned: Mapping[str, Plan], model: str, study_uid: str, analysis_id: int) -> None:
@@ -67,7 +67,7 @@ class Shadowing:
             return
         live, plan = found
         inputs = {role: load_volume(context, series) for role, series in live.inputs.items()}
-        prediction = self.models.ask(plan.application, inputs).prediction
+        prediction = self.models.ask(plan.application, inputs, PRIORITY).prediction
         seconds = time.monotonic() - started
         if prediction.model.weights_digest != plan.card.weights.sha256:
             raise Retry(f"The shadow of {live.model} serves other weights than it is planned to.")

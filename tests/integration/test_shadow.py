@@ -42,7 +42,8 @@ class FakeModels:
     weights: str = ""
     fails: bool = False
 
-    def ask(self, application: str, inputs: Mapping[str, Volume]) -> FakeAnswer:
+    def ask(self, application: str, inputs: Mapping[str, Volume], priority: int | None = None) -> FakeAnswer:
+        assert priority == -100
         assert application == "brought-shadow"
         if self.fails:
             raise Retry("The replica of brought-shadow failed.")
