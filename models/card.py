@@ -1,5 +1,6 @@
 """A model's card (model.yaml): everything the services need to know of it, and everything a reader should."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -139,6 +140,19 @@ class Measurement(_Part):
     value: str
 
 
+class Lineage(_Part):
+    """What a version was made from by fine-tuning: the version it goes on from, and the release it learned from."""
+
+    parent: str
+    parent_sha256: Digest
+    release: str
+    release_sha256: Digest
+    """Of its release.json, which has a digest of every other file."""
+    cases: int
+    replayed: int = 0
+    """Synthetic cases mixed in."""
+
+
 class Card(_Part):
     """A model as the rest of Nightjar knows it."""
 
@@ -148,6 +162,8 @@ class Card(_Part):
     intended_use: str
     priority: int
     inputs: tuple[Input, ...] = Field(min_length=1)
+    fewest: int = Field(0, ge=0)
+    """So many of the inputs are needed, whichever they are; 0: those alone that are not optional."""
     labels: tuple[LabelCard, ...] = ()
     """None for a model that makes images."""
     output: Literal["marks", "image"] = "marks"
@@ -163,6 +179,8 @@ class Card(_Part):
     """Other methods than the network that the model can answer by, and what each decides by."""
     limits: tuple[str, ...]
     measured: tuple[Measurement, ...]
+    lineage: Lineage | None = None
+    """None for a version that was trained from the beginning."""
 
     @model_validator(mode="after")
     def _marks_have_labels(self) -> Self:
@@ -226,8 +244,20 @@ class Card(_Part):
 
     @property
     def reference(self) -> Input:
-        """The input whose grid the answer is on."""
+        """The input whose grid the answer is on, where all are given."""
         return self.inputs[0]
+
+    def reference_of(self, roles: Collection[str]) -> Input:
+        """The input whose grid the answer is on: the first that is among the given ones."""
+        return next((entry for entry in self.inputs if entry.role in roles), self.reference)
+
+    def lacks(self, roles: Collection[str]) -> list[str]:
+        """What must be given besides these; where the fewest are not there, any of those named."""
+        missing = [entry.role for entry in self.inputs if not entry.optional and entry.role not in roles]
+        known = [entry.role for entry in self.inputs]
+        if not missing and sum(role in roles for role in known) < self.fewest:
+            return [role for role in known if role not in roles]
+        return missing
 
     def label(self, name: str) -> LabelCard:
         return next(label for label in self.labels if label.name == name)

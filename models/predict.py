@@ -55,7 +55,7 @@ def predict(
     unknown = sorted(set(given) - set(wanted))
     if unknown:
         raise MissingInput(f"{model_name} has no input of role {', '.join(unknown)}; it reads {', '.join(wanted)}.")
-    missing = [entry.role for entry in model.card.inputs if not entry.optional and entry.role not in given]
+    missing = model.card.lacks(given)
     if missing:
         raise MissingInput(f"{model_name} needs an input of role {', '.join(missing)}: --input {missing[0]}=FILE.")
     entries = {entry.role: entry for entry in model.card.inputs}
@@ -66,7 +66,7 @@ def predict(
     started = time.monotonic()
     prediction = model.predict({role: volume for role, (volume, _) in images.items()})
     seconds = time.monotonic() - started
-    volume, grid = images[wanted[0]]
+    volume, grid = images[model.card.reference_of(given).role]
     report = {
         "notice": NOTICE if prediction.image is None else IMAGE_NOTICE,
         "model": {

@@ -157,8 +157,8 @@ def _describe(
 
 def reference_series(inputs: Mapping[str, str], card: Card | None) -> str | None:
     """Series whose grid an answer's labels are on; None where nobody knows any more."""
-    if card is not None and card.reference.role in inputs:
-        return inputs[card.reference.role]
+    if card is not None and card.reference_of(inputs).role in inputs:
+        return inputs[card.reference_of(inputs).role]
     return next(iter(inputs.values())) if len(inputs) == 1 else None
 
 

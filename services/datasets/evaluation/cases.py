@@ -70,14 +70,14 @@ def find_studies(images: Path, truth: Path, card: Card) -> list[Study]:
     for name, path in pictures.items():
         row = table.get(name, _Row({}, {}))
         inputs = _inputs(path, card)
-        missing = [role.role for role in card.inputs if not role.optional and role.role not in inputs]
+        missing = card.lacks(inputs)
         if missing:
             problems.append(f"{path} lacks {', '.join(missing)}: name an image {missing[0]}.nii.gz in it.")
             continue
         study = Study(name, inputs, maps.get(name), row.reads, row.attributes)
         if study.truth is not None:
             try:
-                check_headers(inputs[card.inputs[0].role], study.truth)
+                check_headers(inputs[card.reference_of(inputs).role], study.truth)
             except InvalidVolume as error:
                 problems.append(str(error))
         studies.append(study)

@@ -104,16 +104,17 @@ def measure_study(study: Study, model: Model, *, unrestricted: Model | None = No
     card = model.card
     try:
         images = {
-            entry.role: read_image(study.images[entry.role], entry.modality)[0]
+            entry.role: read_image(study.images[entry.role], entry.modality, any_plane=entry.planes == "any")[0]
             for entry in card.inputs
             if entry.role in study.images
         }
-        volume = images[card.inputs[0].role]
+        reference = card.reference_of(images).role
+        volume = images[reference]
     except ModelError as error:
         return Case(study.name, study.attributes, Outcome.FAILED, str(error))
     seen = Case(
         study.name,
-        _attributes(study, study.images[card.inputs[0].role]),
+        _attributes(study, study.images[reference]),
         Outcome.FAILED,
         slice_count=len(volume.voxels),
         step_mm=float(np.median(volume.slab_mm)) if len(volume.voxels) > 1 else None,
