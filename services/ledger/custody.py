@@ -44,7 +44,7 @@ def kept(connection: Connection, study_uid: str, destination: str | None, quiet_
     results = connection.execute(
         """SELECT r.sop_instance_uid, EXISTS (SELECT FROM delivery d WHERE d.result_id = r.id
                   AND d.destination = %s AND d.state = 'delivered') AS delivered
-           FROM result r JOIN analysis a ON a.id = r.analysis_id WHERE a.study_uid = %s""",
+           FROM result r WHERE r.study_uid = %s""",
         [destination, study_uid],
     ).fetchall()
     return KeptStudy(

@@ -13,7 +13,7 @@ from services.errors import SettingsError
 Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 def open_pool(url: str, *, size: int = 4) -> Pool:

@@ -26,8 +26,8 @@ def take(connection: Connection, delivery_id: int) -> Delivery | None:
     """
     row = connection.execute(
         """SELECT d.id, d.destination, d.state, r.id AS result_id, r.analysis_id, r.kind, r.series_uid,
-               r.superseded_at IS NOT NULL OR a.state = 'superseded' AS superseded
-           FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
+               r.superseded_at IS NOT NULL OR coalesce(a.state = 'superseded', false) AS superseded
+           FROM delivery d JOIN result r ON r.id = d.result_id LEFT JOIN analysis a ON a.id = r.analysis_id
            WHERE d.id = %s FOR UPDATE OF d""",
         [delivery_id],
     ).fetchone()

@@ -74,10 +74,9 @@ def read_outcomes(connection: Connection, study_uids: Sequence[str]) -> dict[str
                   (SELECT count(*) FROM analysis WHERE analysis.study_uid = study.study_uid
                        AND analysis.state = 'analysed' AND encoded_at IS NULL)
                   + (SELECT count(*) FROM delivery JOIN result ON result.id = result_id
-                       JOIN analysis ON analysis.id = analysis_id
-                     WHERE analysis.study_uid = study.study_uid AND delivery.state = 'pending') AS pending,
-                  (SELECT count(*) FROM result JOIN analysis ON analysis.id = analysis_id
-                     WHERE analysis.study_uid = study.study_uid AND kind = 'mr' AND superseded_at IS NULL) AS images,
+                     WHERE result.study_uid = study.study_uid AND delivery.state = 'pending') AS pending,
+                  (SELECT count(*) FROM result
+                     WHERE result.study_uid = study.study_uid AND kind = 'mr' AND superseded_at IS NULL) AS images,
                   EXISTS (SELECT FROM analysis WHERE analysis.study_uid = study.study_uid
                      AND analysis.state = 'analysed' AND image_key IS NULL) AS looked
            FROM study WHERE study_uid = ANY(%s)""",
@@ -129,7 +128,7 @@ def _findings(connection: Connection, study_uid: str) -> tuple[FoundFinding, ...
 def _stuck(connection: Connection, study_uid: str) -> tuple[str, ...]:
     rows = connection.execute(
         """SELECT kind, destination, coalesce(delivery.reason, '') AS reason
-           FROM delivery JOIN result ON result.id = result_id JOIN analysis ON analysis.id = analysis_id
+           FROM delivery JOIN result ON result.id = result_id
            WHERE study_uid = %s AND delivery.state = 'parked' ORDER BY delivery.id""",
         [study_uid],
     ).fetchall()

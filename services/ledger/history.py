@@ -74,8 +74,7 @@ def deliveries(connection: Connection, study_uid: str) -> list[dict[str, Any]]:
     return connection.execute(
         """
         SELECT r.analysis_id, r.kind, d.destination, d.state, d.attempts, d.reason, d.delivered_at
-        FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
-        WHERE a.study_uid = %s ORDER BY d.id
+        FROM delivery d JOIN result r ON r.id = d.result_id WHERE r.study_uid = %s ORDER BY d.id
         """,
         [study_uid],
     ).fetchall()

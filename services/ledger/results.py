@@ -44,7 +44,7 @@ class NewResult:
     """A Part 10 object in the store.
 
     Attributes:
-        kind: seg, sr, sc, mr or correction; those of mr are one series and go out together.
+        kind: seg, sr, sc, mr, correction or correction_sr; those of mr are one series and go out together.
         attributes: counts by DICOM keyword, as of an instance.
     """
 
@@ -135,17 +135,11 @@ def save(
     _supersede_earlier(connection, answer)
     begun: set[str] = set()
     for result in results:
-        identifier = insert(connection, answer.analysis_id, result)
+        identifier = insert(connection, result, answer.study_uid, analysis_id=answer.analysis_id)
         if result.kind == "mr" and result.series_uid in begun:
             continue
         begun.add(result.series_uid)
-        for destination in destinations.get(result.kind, ()):
-            delivery = connection.execute(
-                "INSERT INTO delivery (result_id, destination) VALUES (%s, %s) RETURNING id",
-                [identifier, destination],
-            ).fetchone()
-            assert delivery is not None
-            defer(connection, "deliver", delivery["id"], priority=10 - int(answer.urgency))
+        send(connection, identifier, destinations.get(result.kind, ()), answer.urgency)
     connection.execute("UPDATE analysis SET encoded_at = clock_timestamp() WHERE id = %s", [answer.analysis_id])
     record_event(
         connection,
@@ -158,14 +152,23 @@ def save(
     return True
 
 
-def insert(connection: Connection, analysis_id: int, result: NewResult) -> int:
-    """Write the row of an object; its id."""
+def insert(
+    connection: Connection,
+    result: NewResult,
+    study_uid: str,
+    *,
+    analysis_id: int | None = None,
+    workitem_id: int | None = None,
+) -> int:
+    """Write the row of an object, made of an analysis, of a workitem's accepted label, or of both; its id."""
     created = connection.execute(
-        """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes,
-               transfer_syntax_uid, modality, series_number, series_description, attributes)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+        """INSERT INTO result (study_uid, analysis_id, workitem_id, kind, sop_class_uid, sop_instance_uid, series_uid,
+               digest, size_bytes, transfer_syntax_uid, modality, series_number, series_description, attributes)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
         [
+            study_uid,
             analysis_id,
+            workitem_id,
             result.kind,
             result.sop_class_uid,
             result.sop_instance_uid,
@@ -181,6 +184,16 @@ def insert(connection: Connection, analysis_id: int, result: NewResult) -> int:
     ).fetchone()
     assert created is not None
     return int(created["id"])
+
+
+def send(connection: Connection, result_id: int, destinations: Sequence[str], urgency: int) -> None:
+    """Queue the deliveries of an object, the more urgent sooner."""
+    for destination in destinations:
+        delivery = connection.execute(
+            "INSERT INTO delivery (result_id, destination) VALUES (%s, %s) RETURNING id", [result_id, destination]
+        ).fetchone()
+        assert delivery is not None
+        defer(connection, "deliver", delivery["id"], priority=10 - int(urgency))
 
 
 def _supersede_earlier(connection: Connection, answer: CommittedAnswer) -> None:

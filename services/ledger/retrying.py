@@ -7,8 +7,7 @@ from services.ledger.jobs import defer, record_event
 
 _TASKS = {"delivery": "deliver", "notification": "notify"}
 _STUDY = {
-    "delivery": """(SELECT a.study_uid FROM result r JOIN analysis a ON a.id = r.analysis_id
-                    WHERE r.id = t.result_id)""",
+    "delivery": "(SELECT study_uid FROM result WHERE id = t.result_id)",
     "notification": "t.study_uid",
 }
 

@@ -162,7 +162,8 @@ CREATE TABLE model (
     roles text[] NOT NULL,                       -- series roles it needs, such as NCCT
     optional_roles text[] NOT NULL DEFAULT '{}',
     priority integer NOT NULL,                   -- of its jobs; larger runs sooner
-    registered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    fewest integer NOT NULL DEFAULT 0            -- so many of all its roles are needed, whichever; 0: `roles` alone
 );
 
 CREATE TABLE analysis (
@@ -207,8 +208,10 @@ CREATE TABLE finding (
 
 CREATE TABLE result (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    analysis_id bigint NOT NULL REFERENCES analysis,
-    kind text NOT NULL CHECK (kind IN ('seg', 'sr', 'sc', 'mr', 'correction')),   -- sc: one a key slice; mr: one a slice
+    study_uid text NOT NULL REFERENCES study,
+    analysis_id bigint REFERENCES analysis,      -- NULL: of a label that corrects no answer
+    kind text NOT NULL                           -- sc: one a key slice; mr: one a slice; corrections: of an accepted label
+        CHECK (kind IN ('seg', 'sr', 'sc', 'mr', 'correction', 'correction_sr')),
     sop_class_uid text NOT NULL,
     sop_instance_uid text NOT NULL UNIQUE,       -- derived from input digest, model version and kind
     series_uid text NOT NULL,
@@ -222,6 +225,7 @@ CREATE TABLE result (
 );
 CREATE INDEX result_analysis ON result (analysis_id, kind);
 CREATE INDEX result_series ON result (series_uid);
+CREATE INDEX result_study ON result (study_uid);
 
 CREATE TABLE delivery (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -302,8 +306,7 @@ DECLARE
     source_state text := CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END;
     row_id text := to_jsonb(NEW) ->> TG_ARGV[0];
     study text := coalesce(to_jsonb(NEW) ->> 'study_uid', (
-        SELECT a.study_uid FROM result r JOIN analysis a ON a.id = r.analysis_id
-        WHERE r.id = (to_jsonb(NEW) ->> 'result_id')::bigint));
+        SELECT study_uid FROM result WHERE id = (to_jsonb(NEW) ->> 'result_id')::bigint));
 BEGIN
     IF source_state IS DISTINCT FROM NEW.state THEN
         IF NOT EXISTS (SELECT FROM transition t WHERE t.entity = TG_TABLE_NAME
@@ -397,6 +400,10 @@ CREATE INDEX workitem_state ON workitem (state, priority, due_at);
 CREATE INDEX workitem_study ON workitem (study_uid);
 CREATE TRIGGER workitem_state AFTER INSERT OR UPDATE OF state, standing_id ON workitem
     FOR EACH ROW EXECUTE FUNCTION guard_state('id');
+-- Whose accepted label a correction is; the others are of an analysis.
+ALTER TABLE result ADD COLUMN workitem_id bigint REFERENCES workitem,
+    ADD CONSTRAINT result_of CHECK (analysis_id IS NOT NULL OR workitem_id IS NOT NULL);
+CREATE INDEX result_workitem ON result (workitem_id);
 
 -- Who holds which part of a workitem. One person never holds two: no second reading or review of one's own work.
 CREATE TABLE reading (
@@ -411,6 +418,16 @@ CREATE TABLE reading (
     UNIQUE (workitem_id, account)
 );
 CREATE INDEX reading_account ON reading (account);
+
+-- Open pages of the review hear of every change of what their queue shows.
+CREATE FUNCTION tell_review() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('nightjar_review', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER workitem_told AFTER INSERT OR UPDATE ON workitem FOR EACH STATEMENT EXECUTE FUNCTION tell_review();
+CREATE TRIGGER reading_told AFTER INSERT OR UPDATE OR DELETE ON reading
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_review();
 
 -- Versions of a mask. Append-only: saving writes a new row.
 CREATE TABLE annotation (
@@ -557,20 +574,20 @@ CREATE VIEW held_instance AS
     SELECT s.study_uid, i.series_uid, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.digest, i.attributes
     FROM instance i JOIN series s USING (series_uid) WHERE NOT i.conflict
     UNION ALL
-    SELECT a.study_uid, r.series_uid, r.sop_instance_uid, r.sop_class_uid, r.transfer_syntax_uid, r.digest, r.attributes
-    FROM result r JOIN analysis a ON a.id = r.analysis_id
-    WHERE r.superseded_at IS NULL AND a.state = 'analysed'
+    SELECT r.study_uid, r.series_uid, r.sop_instance_uid, r.sop_class_uid, r.transfer_syntax_uid, r.digest, r.attributes
+    FROM result r LEFT JOIN analysis a ON a.id = r.analysis_id
+    WHERE r.superseded_at IS NULL AND coalesce(a.state, 'analysed') = 'analysed'
       AND NOT EXISTS (SELECT FROM instance i WHERE i.sop_instance_uid = r.sop_instance_uid AND NOT i.conflict);
 
 CREATE VIEW held_series AS
     SELECT series_uid, study_uid, modality, description, body_part, series_number, instances::bigint AS instances
     FROM series WHERE instances > 0
     UNION ALL
-    SELECT r.series_uid, a.study_uid, min(r.modality), min(r.series_description), NULL, min(r.series_number), count(*)
-    FROM result r JOIN analysis a ON a.id = r.analysis_id
-    WHERE r.superseded_at IS NULL AND a.state = 'analysed'
+    SELECT r.series_uid, r.study_uid, min(r.modality), min(r.series_description), NULL, min(r.series_number), count(*)
+    FROM result r LEFT JOIN analysis a ON a.id = r.analysis_id
+    WHERE r.superseded_at IS NULL AND coalesce(a.state, 'analysed') = 'analysed'
       AND NOT EXISTS (SELECT FROM instance i WHERE i.sop_instance_uid = r.sop_instance_uid AND NOT i.conflict)
-    GROUP BY r.series_uid, a.study_uid;
+    GROUP BY r.series_uid, r.study_uid;
 
 -- Reader studies: images of several arms, rated blinded and in another order by every reader. --------------------------
 
@@ -579,6 +596,8 @@ CREATE TABLE reader_study (
     name text NOT NULL UNIQUE,
     arms text[] NOT NULL CHECK (array_length(arms, 1) >= 2),   -- the first is what the others are held against
     margin double precision NOT NULL CHECK (margin > 0),       -- of non-inferiority, points of the seven-point scale
+    design text NOT NULL DEFAULT 'single' CHECK (design IN ('single', 'pairs')),   -- what a reader sees at once
+    seed uuid NOT NULL DEFAULT gen_random_uuid(),              -- of every reader's order and sides; kept from readers
     created_by text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     closed_at timestamptz                                      -- no more ratings; results may be looked at
@@ -602,6 +621,20 @@ CREATE TABLE reader_study_rating (
     UNIQUE (image_id, account)
 );
 CREATE TRIGGER reader_study_rating_append_only BEFORE UPDATE OR DELETE ON reader_study_rating
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- What a reader said of the reference and another arm of a case, side by side.
+CREATE TABLE reader_study_preference (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reference_id bigint NOT NULL REFERENCES reader_study_image,
+    other_id bigint NOT NULL REFERENCES reader_study_image,
+    account text NOT NULL,
+    reference_left boolean NOT NULL,                           -- on which side the reference was
+    scores jsonb NOT NULL,                                     -- {question: -3 to 3}, above 0 where the other is better
+    UNIQUE (reference_id, other_id, account)
+);
+CREATE TRIGGER reader_study_preference_append_only BEFORE UPDATE OR DELETE ON reader_study_preference
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 -- Reconciliation: how many differences each comparison with the PACS found; the metrics tell the latest. --------------
@@ -646,4 +679,42 @@ CREATE TABLE promotion (
     reason text
 );
 CREATE TRIGGER promotion_append_only BEFORE UPDATE OR DELETE ON promotion
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- Datasets: whose images may leave, and what was released. ------------------------------------------------------------
+
+-- Append-only; of each subject the latest of granted and withdrawn counts, and the latest of hold and lifted.
+CREATE TABLE consent (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    patient_id text,                             -- as in `study`; or
+    study_uid text,
+    decision text NOT NULL CHECK (decision IN ('granted', 'withdrawn', 'hold', 'lifted')),
+    basis text NOT NULL,                         -- what it rests on, such as a form or an ethics vote
+    recorded_by text NOT NULL,                   -- of the machine, who gave the command
+    CONSTRAINT consent_subject CHECK ((patient_id IS NULL) != (study_uid IS NULL))
+);
+CREATE INDEX consent_patient ON consent (patient_id, id);
+CREATE INDEX consent_study ON consent (study_uid, id);
+CREATE TRIGGER consent_append_only BEFORE UPDATE OR DELETE ON consent FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- Releases, with the labels as they were then: one can be made again, to the same bytes, after others were accepted.
+CREATE TABLE dataset_release (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    task text NOT NULL,
+    number integer NOT NULL,                     -- counts a task's releases
+    name text NOT NULL,
+    layout text NOT NULL,
+    software text NOT NULL,                      -- version of Nightjar that wrote it
+    key_fingerprint text NOT NULL,
+    content text NOT NULL,                       -- digest of what it was made of
+    digest text NOT NULL,                        -- of all its files
+    labels jsonb NOT NULL,                       -- as services.ledger.accepted reads them
+    held jsonb NOT NULL,                         -- how many accepted labels were held back, by reason
+    recorded_by text NOT NULL,
+    UNIQUE (task, number),
+    UNIQUE (task, content)
+);
+CREATE TRIGGER dataset_release_append_only BEFORE UPDATE OR DELETE ON dataset_release
     FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -220,8 +220,8 @@ def read_study(connection: Connection, key: str) -> StudyRecord | None:
     ).fetchall()
     deliveries = connection.execute(
         """SELECT d.id, d.destination, r.kind, d.state, d.attempts, d.reason, d.delivered_at
-           FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
-           WHERE a.study_uid = %s AND d.state != 'cancelled' ORDER BY d.id""",
+           FROM delivery d JOIN result r ON r.id = d.result_id
+           WHERE r.study_uid = %s AND d.state != 'cancelled' ORDER BY d.id""",
         [study.study_uid],
     ).fetchall()
     notifications = connection.execute(
@@ -365,9 +365,9 @@ def _analyses(connection: Connection, study_uids: Sequence[str]) -> dict[str, li
 def _parked(connection: Connection, study_uids: Sequence[str]) -> dict[str, list[ParkedDelivery]]:
     parked: dict[str, list[ParkedDelivery]] = defaultdict(list)
     for row in connection.execute(
-        """SELECT a.study_uid, d.destination, r.kind, d.reason
-           FROM delivery d JOIN result r ON r.id = d.result_id JOIN analysis a ON a.id = r.analysis_id
-           WHERE a.study_uid = ANY(%(studies)s) AND d.state = 'parked' AND a.state != 'superseded'
+        """SELECT r.study_uid, d.destination, r.kind, d.reason
+           FROM delivery d JOIN result r ON r.id = d.result_id LEFT JOIN analysis a ON a.id = r.analysis_id
+           WHERE r.study_uid = ANY(%(studies)s) AND d.state = 'parked' AND a.state IS DISTINCT FROM 'superseded'
            UNION ALL
            SELECT n.study_uid, n.destination, n.kind, n.reason
            FROM notification n JOIN analysis a ON a.id = n.analysis_id

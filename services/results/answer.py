@@ -1,5 +1,6 @@
 """What the encoders are given: one model's answer, the images it is about, and words for its labels."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -66,7 +67,7 @@ class StudyMeasurement:
 
 @dataclass(frozen=True)
 class Predecessor:
-    """A report that an earlier analysis of the study delivered, and this one replaces."""
+    """An object written earlier that a new one replaces."""
 
     study_uid: str
     series_uid: str
@@ -111,20 +112,33 @@ class Answer:
     @property
     def segments(self) -> dict[int, Label]:
         """Labels that have voxels, by the number of their segment (1-based, in order of value)."""
-        present = set(np.unique(self.segmentation).tolist())
-        labels = sorted((label for label in self.labels if label.value in present), key=lambda label: label.value)
-        return dict(enumerate(labels, start=1))
+        return number_segments(self.labels, self.segmentation)
 
     @property
     def algorithm_name(self) -> str:
-        return f"{MANUFACTURER} {self.model.name}"
+        return algorithm_name(self.model)
 
     @property
     def algorithm_parameters(self) -> dict[str, str]:
         """The weights' digest first, then what shaped the answer."""
-        return {"weights": f"sha256:{self.model.weights_digest}"} | {
-            name: str(value) for name, value in sorted(self.parameters.items())
-        }
+        return weights_of(self.model) | {name: str(value) for name, value in sorted(self.parameters.items())}
 
     def label(self, name: str) -> Label:
         return next(label for label in self.labels if label.name == name)
+
+
+def number_segments(labels: Iterable[Label], voxels: NDArray[np.uint8]) -> dict[int, Label]:
+    """Labels that have voxels, by the number of their segment (1-based, in order of value)."""
+    present = set(np.unique(voxels).tolist())
+    marked = sorted((label for label in labels if label.value in present), key=lambda label: label.value)
+    return dict(enumerate(marked, start=1))
+
+
+def algorithm_name(model: ModelIdentity) -> str:
+    """What objects call a model."""
+    return f"{MANUFACTURER} {model.name}"
+
+
+def weights_of(model: ModelIdentity) -> dict[str, str]:
+    """The parameter that says which weights answered."""
+    return {"weights": f"sha256:{model.weights_digest}"}

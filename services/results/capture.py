@@ -43,7 +43,7 @@ def _encode(answer: Answer, volume: Volume, index: int, number: int) -> Dataset:
         series_description=series_description(answer, "SC"),
         **equipment(answer),
     )
-    complete(capture, answer)
+    complete(capture, answer.sources[0], answer.analysed_at)
     capture.ConversionType = ConversionTypeValues.WSD.value
     capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = capture.ContentDate, capture.ContentTime
     capture.BurnedInAnnotation = "YES"

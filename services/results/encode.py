@@ -32,9 +32,8 @@ from services.results.segmentation import encode_segmentation
 from services.results.series import encode_series
 from services.results.series_gate import check_series
 from services.results.sources import prepare_header, with_thickness
+from services.results.stored import keep
 from services.settings import ResultKind, Settings
-
-_COUNTS = ("InstanceNumber", "NumberOfFrames", "Rows", "Columns")
 
 
 def run(context: Context, analysis_id: int) -> None:
@@ -57,22 +56,7 @@ def run(context: Context, analysis_id: int) -> None:
         objects = [(kind, *written) for kind, written in encode(answer).items()]
     if destinations["sc"] and answer.image is None:
         objects += [("sc", *written) for written in capture(answer, volume)]
-    new = [
-        results.NewResult(
-            kind=kind,
-            sop_class_uid=dataset.SOPClassUID,
-            sop_instance_uid=dataset.SOPInstanceUID,
-            series_uid=dataset.SeriesInstanceUID,
-            digest=context.store.put(data),
-            size_bytes=len(data),
-            transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
-            modality=dataset.Modality,
-            series_number=int(dataset.SeriesNumber),
-            series_description=dataset.SeriesDescription,
-            attributes={keyword: int(dataset[keyword].value) for keyword in _COUNTS if keyword in dataset},
-        )
-        for kind, dataset, data in objects
-    ]
+    new = [keep(context.store, kind, dataset, data) for kind, dataset, data in objects]
     with context.pool.connection() as connection:
         results.save(connection, committed, new, destinations)
 
@@ -150,8 +134,9 @@ def _answer(
     """The answer ready to be written, and the voxels of its source images."""
     try:
         card = load_card(committed.model.name)
-        sources, volume = _read_sources(_instances(context, committed.inputs[card.reference.role]))
-        others = [uid for role, uid in sorted(committed.inputs.items()) if role != card.reference.role]
+        reference = card.reference_of(committed.inputs).role
+        sources, volume = _read_sources(_instances(context, committed.inputs[reference]))
+        others = [uid for role, uid in sorted(committed.inputs.items()) if role != reference]
         further = [header for uid in others for header in evidence_of(_instances(context, uid))]
     except ModelError as error:
         raise Reject(str(error)) from error

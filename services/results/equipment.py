@@ -10,7 +10,8 @@ from highdicom.sr import CodedConcept
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
-from services.results.answer import MANUFACTURER, NOTICE, Answer, Concept
+from models.prediction import ModelIdentity
+from services.results.answer import MANUFACTURER, NOTICE, Answer, Concept, algorithm_name
 from services.results.sources import local_time
 
 LONG_STRING = 64  # characters of an LO (PS3.5 6.2)
@@ -23,14 +24,14 @@ def coded(concept: Concept) -> CodedConcept:
 ARTIFICIAL_INTELLIGENCE = CodedConcept("123110", "DCM", "Artificial Intelligence")
 
 
-def algorithm_identification(answer: Answer) -> AlgorithmIdentificationSequence:
+def algorithm_identification(model: ModelIdentity, parameters: dict[str, str]) -> AlgorithmIdentificationSequence:
     """Name, version, parameters and weights digest (PS3.3 10.16)."""
     return AlgorithmIdentificationSequence(
-        name=answer.algorithm_name[:LONG_STRING],
+        name=algorithm_name(model)[:LONG_STRING],
         family=ARTIFICIAL_INTELLIGENCE,
-        version=answer.model.version[:LONG_STRING],
+        version=model.version[:LONG_STRING],
         source=MANUFACTURER,
-        parameters=answer.algorithm_parameters,
+        parameters=parameters,
     )
 
 
@@ -50,17 +51,16 @@ def series_description(answer: Answer, kind: str) -> str:
     return f"{MANUFACTURER} {answer.model.name[:10]} {kind}. {NOTICE.removeprefix('Research use only. ')}"
 
 
-def complete(dataset: Dataset, answer: Answer) -> None:
-    """Give back name and character set as the source has them, and date the object by the answer, not by the clock.
+def complete(dataset: Dataset, source: Dataset, moment: datetime) -> None:
+    """Give back name and character set as the source has them, and date the object by what it says, not by the clock.
 
     Dates and times are in the time zone of the study.
     """
-    source = answer.sources[0]
     dataset.PatientName = source.PatientName
     if "SpecificCharacterSet" in source:
         dataset.SpecificCharacterSet = source.SpecificCharacterSet
-    moment: datetime = local_time(answer.analysed_at, source)
-    date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+    local = local_time(moment, source)
+    date, time = local.strftime("%Y%m%d"), local.strftime("%H%M%S.%f")
     dataset.InstanceCreationDate = dataset.ContentDate = dataset.SeriesDate = date
     dataset.InstanceCreationTime = dataset.ContentTime = dataset.SeriesTime = time
     if "TimezoneOffsetFromUTC" in source:

@@ -141,7 +141,9 @@ def _check_pixels(answer: Answer, dataset: Dataset) -> None:
         assert_missing_frames_are_empty=True,
         dtype=np.uint8,
     )
-    require(np.array_equal(numbers, segment_numbers(answer)), "its pixels are not the model's")
+    require(
+        np.array_equal(numbers, segment_numbers(answer.segmentation, answer.segments)), "its pixels are not the model's"
+    )
     names = [label.name for label in answer.segments.values()]
     require([segment.SegmentLabel for segment in dataset.SegmentSequence] == names, "its segments are not the labels")
     _check_volumes(answer, numbers)

@@ -125,13 +125,13 @@ _SEGMENT_REQUIRED = (
     "SegmentNumber",
     "SegmentLabel",
     "SegmentAlgorithmType",
-    "SegmentAlgorithmName",
-    "SegmentationAlgorithmIdentificationSequence",
     "SegmentedPropertyCategoryCodeSequence",
     "SegmentedPropertyTypeCodeSequence",
     "TrackingUID",
     "TrackingID",
 )
+# Type 1C and 3: of a segment that an algorithm had a part in.
+_SEGMENT_ALGORITHM = ("SegmentAlgorithmName", "SegmentationAlgorithmIdentificationSequence")
 _FRAME_REQUIRED = (
     "FrameContentSequence",
     "PlanePositionSequence",
@@ -149,6 +149,8 @@ def missing_attributes(dataset: Dataset) -> list[str]:
         return missing
     for segment in dataset.SegmentSequence:
         missing += _without_value(segment, _SEGMENT_REQUIRED, "SegmentSequence.")
+        if segment.get("SegmentAlgorithmType") != "MANUAL":
+            missing += _without_value(segment, _SEGMENT_ALGORITHM, "SegmentSequence.")
     shared = dataset.SharedFunctionalGroupsSequence[0]
     missing += _without_value(shared, _SHARED_REQUIRED, "SharedFunctionalGroupsSequence.")
     for frame in dataset.PerFrameFunctionalGroupsSequence:

@@ -9,16 +9,12 @@ Codes of Nightjar's own (scheme 99NIGHTJAR): FLAG "Flag", NOFLAG "No flag raised
 model's card gives such a code.
 """
 
-from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
     ComprehensiveSR,
-    ContainerContentItem,
-    ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
-    ImageContentItem,
     Measurement,
     MeasurementProperties,
     MeasurementReport,
@@ -31,16 +27,14 @@ from highdicom.sr import (
     RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     SourceSeriesForSegmentation,
-    TextContentItem,
     TrackingIdentifier,
-    UIDRefContentItem,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from models.prediction import Finding, Urgency
-from services.results.answer import MANUFACTURER, NO_FLAG, NOTICE, Answer, Predecessor
+from services.results.answer import MANUFACTURER, NO_FLAG, NOTICE, Answer
 from services.results.equipment import (
     ARTIFICIAL_INTELLIGENCE,
     coded,
@@ -48,21 +42,19 @@ from services.results.equipment import (
     equipment,
     series_description,
 )
+from services.results.report_parts import MILLILITRE, SCHEME, VOLUME, image_library, own_codes, reference, words
 from services.results.segmentation import tracking_id
 from services.results.sources import for_writer
 from services.results.uids import device_uid
 
 SERIES_NUMBER = 9002
 STUDY_GROUP = "study measurements"
-SCHEME = "99NIGHTJAR"
 FLAG = CodedConcept("FLAG", SCHEME, "Flag")
 NO_FLAG_CODE = CodedConcept("NOFLAG", SCHEME, NO_FLAG)
-VOLUME = CodedConcept("118565006", "SCT", "Volume")
 LOWER_UNCERTAINTY = CodedConcept("371885007", "SCT", "-, range of lower measurement uncertainty")
 UPPER_UNCERTAINTY = CodedConcept("371886008", "SCT", "+, range of upper measurement uncertainty")
 ELLIPSOID_VOLUME = CodedConcept("121221", "DCM", "Volume of ellipsoid")
 ABC2 = CodedConcept("ABC2", SCHEME, "ABC/2")
-MILLILITRE = CodedConcept("mL", "UCUM", "mL")
 PROBABILITY = CodedConcept("122157", "DCM", "Probability")
 UNITY = CodedConcept("1", "UCUM", "no units")
 PRIORITY = CodedConcept("260870009", "SCT", "Priority")
@@ -72,8 +64,6 @@ PRIORITIES = {
     Urgency.STANDARD: CodedConcept("50811001", "SCT", "Routine"),
 }
 PRESENT, ABSENT = CodedConcept("52101004", "SCT", "Present"), CodedConcept("2667000", "SCT", "Absent")
-SOURCE = CodedConcept("260753009", "SCT", "Source")
-QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
 
 
 def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
@@ -88,8 +78,8 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
         title=codes.DCM.ImagingMeasurementReport,
     )
     items = content[0].ContentSequence
-    items.insert(len(items) - 1, _image_library(answer))
-    items.append(_words(answer))
+    items.insert(len(items) - 1, image_library([*answer.sources, *answer.further]))
+    items.append(words(_sentences(answer)))
     report = ComprehensiveSR(
         evidence=[
             *for_writer([*answer.sources, *answer.further]),
@@ -103,12 +93,12 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
         is_complete=True,
         is_final=False,
         is_verified=False,
-        previous_versions=[_reference(document) for document in answer.predecessors] or None,
-        coding_schemes=[_coding_scheme()] if _uses_own_codes(content[0]) else None,
+        previous_versions=[reference(document) for document in answer.predecessors] or None,
+        coding_schemes=own_codes(content[0]),
         series_description=series_description(answer, "SR"),
         **equipment(answer),
     )
-    complete(report, answer)
+    complete(report, answer.sources[0], answer.analysed_at)
     return report
 
 
@@ -201,57 +191,14 @@ def _no_flag_group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:
     )
 
 
-def _image_library(answer: Answer) -> ContainerContentItem:
-    """TID 1600, a group a series, without the images' own descriptors, which would take seconds."""
-    series: dict[str, list[Dataset]] = {}
-    for image in (*answer.sources, *answer.further):
-        series.setdefault(image.SeriesInstanceUID, []).append(image)
-    groups = []
-    for images in series.values():
-        group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type=RelationshipTypeValues.CONTAINS)
-        frame_of_reference = UIDRefContentItem(
-            codes.DCM.FrameOfReferenceUID, images[0].FrameOfReferenceUID, RelationshipTypeValues.HAS_ACQ_CONTEXT
-        )
-        references = [
-            ImageContentItem(
-                SOURCE, image.SOPClassUID, image.SOPInstanceUID, relationship_type=RelationshipTypeValues.CONTAINS
-            )
-            for image in images
-        ]
-        group.ContentSequence = ContentSequence([frame_of_reference, *references])
-        groups.append(group)
-    library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type=RelationshipTypeValues.CONTAINS)
-    library.ContentSequence = ContentSequence(groups)
-    return library
-
-
-def _words(answer: Answer) -> ContainerContentItem:
-    """Qualitative Evaluations of TID 1500: what every reader of the report must see, in words."""
-    sentences = [NOTICE]
-    if not answer.findings:
-        sentences.insert(
-            0,
-            f"{NO_FLAG} by {answer.algorithm_name} {answer.model.version}. "
-            "This says nothing about what it does not look for or overlooked; the study needs its ordinary reading.",
-        )
-    container = ContainerContentItem(QUALITATIVE_EVALUATIONS, relationship_type=RelationshipTypeValues.CONTAINS)
-    container.ContentSequence = ContentSequence(
-        [TextContentItem(codes.DCM.Comment, text, RelationshipTypeValues.CONTAINS) for text in sentences]
-    )
-    return container
-
-
-def _uses_own_codes(item: Dataset) -> bool:
-    return any(
-        element.value == SCHEME
-        if element.keyword == "CodingSchemeDesignator"
-        else element.VR == "SQ" and any(_uses_own_codes(child) for child in element.value)
-        for element in item
-    )
-
-
-def _coding_scheme() -> CodingSchemeIdentificationItem:
-    return CodingSchemeIdentificationItem(SCHEME, name="Nightjar codes", responsible_organization=MANUFACTURER)
+def _sentences(answer: Answer) -> list[str]:
+    if answer.findings:
+        return [NOTICE]
+    return [
+        f"{NO_FLAG} by {answer.algorithm_name} {answer.model.version}. "
+        "This says nothing about what it does not look for or overlooked; the study needs its ordinary reading.",
+        NOTICE,
+    ]
 
 
 def _algorithm(answer: Answer) -> AlgorithmIdentification:
@@ -275,12 +222,3 @@ def _observer(answer: Answer) -> ObserverContext:
             serial_number=answer.model.weights_digest[:16],
         ),
     )
-
-
-def _reference(document: Predecessor) -> Dataset:
-    reference = Dataset()
-    reference.StudyInstanceUID = document.study_uid
-    reference.SeriesInstanceUID = document.series_uid
-    reference.SOPClassUID = document.sop_class_uid
-    reference.SOPInstanceUID = document.sop_instance_uid
-    return reference

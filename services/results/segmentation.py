@@ -1,5 +1,7 @@
 """A model's voxels as a DICOM Segmentation (PS3.3 A.51) on exactly the source images' own slices."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
@@ -32,7 +34,7 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
         return None
     segmentation = Segmentation(
         source_images=for_writer(answer.sources),
-        pixel_array=segment_numbers(answer),
+        pixel_array=segment_numbers(answer.segmentation, segments),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(answer, number, label) for number, label in segments.items()],
         series_instance_uid=answer.uids.segmentation_series(),
@@ -47,20 +49,24 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
         series_description=series_description(answer, "SEG"),
         **equipment(answer),
     )
-    organization = answer.uids.dimension_organization()
-    segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
-    for index in segmentation.DimensionIndexSequence:
-        index.DimensionOrganizationUID = organization
-    complete(segmentation, answer)
+    settle_dimensions(segmentation, answer.uids.dimension_organization())
+    complete(segmentation, answer.sources[0], answer.analysed_at)
     return segmentation
 
 
-def segment_numbers(answer: Answer) -> NDArray[np.uint8]:
-    """The model's array with each label's value replaced by the number of its segment, 0 for none."""
+def segment_numbers(voxels: NDArray[np.uint8], segments: Mapping[int, Label]) -> NDArray[np.uint8]:
+    """An array of labels with each label's value replaced by the number of its segment, 0 for none."""
     numbers = np.zeros(256, dtype=np.uint8)
-    for number, label in answer.segments.items():
+    for number, label in segments.items():
         numbers[label.value] = number
-    return numbers[answer.segmentation]
+    return numbers[voxels]
+
+
+def settle_dimensions(segmentation: Segmentation, organization_uid: str) -> None:
+    """Give the dimensions a derived UID in place of highdicom's drawn one, so that a retry writes the same bytes."""
+    segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization_uid
+    for index in segmentation.DimensionIndexSequence:
+        index.DimensionOrganizationUID = organization_uid
 
 
 def _describe(answer: Answer, number: int, label: Label) -> SegmentDescription:
@@ -71,7 +77,7 @@ def _describe(answer: Answer, number: int, label: Label) -> SegmentDescription:
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=coded(label.code),
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=algorithm_identification(answer),
+        algorithm_identification=algorithm_identification(answer.model, answer.algorithm_parameters),
         tracking_uid=answer.uids.tracking(label.name),
         tracking_id=tracking_id(answer, label.name),
         anatomic_regions=[site],

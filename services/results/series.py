@@ -129,7 +129,7 @@ def _identify(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     if own["institution_name"]:
         dataset.InstitutionName = own["institution_name"]
     dataset.ContributingEquipmentSequence = [*_contributors(source), _processing(answer)]
-    complete(dataset, answer)
+    complete(dataset, answer.sources[0], answer.analysed_at)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, UID(instance_uid)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian

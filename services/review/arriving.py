@@ -1,4 +1,4 @@
-"""The stage of Segmentations that other programs send: one that leads to an answer becomes its correction."""
+"""The stage of Segmentations that other programs send: one that leads to an answer or workitem is its correction."""
 
 from collections.abc import Mapping
 
@@ -6,20 +6,19 @@ from pydicom.dataset import Dataset
 
 from services.context import Context
 from services.errors import Reject, Retry
-from services.ledger import corrections, selecting
+from services.ledger import corrections
 from services.ledger.jobs import Stage
-from services.review import arrival, sources
+from services.review import arrival, opening, sources
 from services.review.incoming import TaskLabel, apply_mapping, propose_mapping
 from services.review.mask_seg import open_segmentation, read_segmentation, references_of, segment_names
 from services.review.masks import InvalidMask
-from services.review.opening import tasks_of
-from services.review.tasks import Task
+from services.review.tasks import find_task
 
 _LONGEST_NAME = 64
 
 
 def run(context: Context, instance_id: int) -> None:
-    """Take a Segmentation that came in as a correction, when it leads to an answer; else leave it alone.
+    """Take a Segmentation that came in as a correction, when it leads to a workitem; else leave it alone.
 
     Raises:
         Retry: its bytes are not in the store yet.
@@ -55,29 +54,30 @@ STAGE = Stage("arrive", run, give_up)
 
 
 def _take(context: Context, came: corrections.Arrived, data: bytes) -> int | None:
-    """The workitem that a Segmentation was handed in to; None when it is of no answer.
+    """The workitem that a Segmentation was handed in to; None when it leads to none.
 
     Raises:
-        Reject: it is of an answer and cannot be taken.
+        Reject: it leads to one and cannot be taken.
     """
     header = open_segmentation(data)
+    references = references_of(header)
     with context.pool.connection() as connection:
-        analysis_id = corrections.find_answer(connection, came.study_uid, references_of(header))
-        answer = selecting.read_answer(connection, analysis_id) if analysis_id is not None else None
+        analysis_id = corrections.find_answer(connection, came.study_uid, references)
+        identifier = corrections.find_workitem(connection, came.study_uid, references) if analysis_id is None else None
         written = corrections.written(connection, analysis_id) if analysis_id is not None else None
-    task = _task(context, answer.model) if answer is not None else None
-    if analysis_id is None or answer is None or task is None or task.grid not in answer.inputs:
+    if analysis_id is not None:
+        identifier = arrival.workitem_of(context, analysis_id)
+    if identifier is None:
         return None
-    grid = sources.read_grid(context, answer.inputs[task.grid])
-    incoming = read_segmentation(data, grid, study_uid=came.study_uid)
+    with context.pool.connection() as connection:
+        item = opening.read_item(connection, identifier)
+    task = find_task(opening.tasks_of(context), item.task)
+    incoming = read_segmentation(data, sources.read_grid(context, item.series_uid), study_uid=came.study_uid)
     labels = [TaskLabel(label.value, label.name, label.meaning) for label in task.labels]
     mask = apply_mapping(incoming, propose_mapping(incoming, labels, _names(context, written)), labels)
     tool = f"SEG from {came.calling_ae}" if came.calling_ae else "SEG"
-    return arrival.arrived(context, analysis_id, mask, author=_author(header, came.calling_ae), tool=tool)
-
-
-def _task(context: Context, model: str) -> Task | None:
-    return next((task for task in tasks_of(context).values() if task.model == model), None)
+    arrival.arrived(context, identifier, mask, author=_author(header, came.calling_ae), tool=tool)
+    return identifier
 
 
 def _names(context: Context, written: str | None) -> Mapping[int, str] | None:

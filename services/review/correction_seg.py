@@ -1,6 +1,5 @@
-"""A corrected mask as a DICOM Segmentation of its own: it names its predecessor and the people behind it."""
+"""An expert's label as a DICOM Segmentation of its own: it names its predecessor and the people behind it."""
 
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -13,104 +12,62 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from services.errors import Reject
-from services.results.answer import MANUFACTURER, Answer, Label, Predecessor
-from services.results.equipment import LONG_STRING, algorithm_identification, coded, complete, equipment, part10
+from services.results.answer import MANUFACTURER, Label, Predecessor, weights_of
+from services.results.equipment import algorithm_identification, coded, complete, part10
 from services.results.iod import missing_attributes
+from services.results.segmentation import segment_numbers, settle_dimensions
 from services.results.sources import for_writer
-from services.results.uids import derive_uid
+from services.review.correction import NOTICE, Correction
 from services.review.mask_seg import read_segmentation
-from services.review.masks import Grid, InvalidMask
+from services.review.masks import InvalidMask
 
 SERIES_NUMBER = 9101
-NOTICE = "Research use only. Expert annotation. Not for diagnosis."
 _SHORT_TEXT = 1024
 
-ROLES = {"A": "annotator", "B": "annotator", "reviewer": "reviewer", "arbiter": "arbiter", "accepted": "accepted by"}
 
-
-@dataclass(frozen=True, eq=False)
-class Correction:
-    """An accepted mask and where it comes from.
-
-    Attributes:
-        answer: the model's answer that was corrected, with the accepted mask as its segmentation.
-        grid: of the source images.
-        mask_digest: of the mask.
-        people: slot and account of who drew, and who accepted.
-        predecessor: the Segmentation it replaces, or None.
-        unchanged: accepted exactly as the model drew it.
-    """
-
-    answer: Answer
-    grid: Grid
-    mask_digest: str
-    people: tuple[tuple[str, str], ...]
-    predecessor: Predecessor | None
-    unchanged: bool
-
-    def uid(self, role: str) -> str:
-        """The same for the same mask of the same people: a retry writes the same object."""
-        names = [f"{slot}={account}" for slot, account in self.people]
-        return derive_uid(role, self.answer.input_digest, self.mask_digest, *names)
-
-
-def encode_correction(correction: Correction) -> tuple[Dataset, bytes]:
+def encode_segmentation(correction: Correction) -> tuple[Dataset, bytes]:
     """The object and its Part 10 file, read back and compared before anybody gets it.
 
     Raises:
         Reject: nothing is marked, or what was written is not what was meant.
     """
-    answer = correction.answer
-    if not answer.segments:
-        raise Reject("The accepted mask marks nothing; a DICOM Segmentation of nothing does not exist.")
+    if not correction.segments:
+        raise Reject("The mask marks nothing; a DICOM Segmentation of nothing does not exist.")
     try:
         with disable_value_validation():  # a warning about what a source image carries would quote it
             dataset = _write(correction)
             data = part10(dataset)
     except Exception as error:
-        raise Reject(f"The correction cannot be written as DICOM ({type(error).__name__}).") from error
+        raise Reject(f"The mask cannot be written as DICOM ({type(error).__name__}).") from error
     _check(correction, data)
     return dataset, data
 
 
 def _write(correction: Correction) -> Dataset:
-    answer = correction.answer
-    names = list(dict.fromkeys(account for _, account in correction.people))
     segmentation = Segmentation(
-        source_images=for_writer(answer.sources),
-        pixel_array=_segment_numbers(answer),
+        source_images=for_writer(correction.sources),
+        pixel_array=segment_numbers(correction.mask.labels, correction.segments),
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[_describe(correction, number, label) for number, label in answer.segments.items()],
+        segment_descriptions=[_describe(correction, number, label) for number, label in correction.segments.items()],
         series_instance_uid=correction.uid("correction-series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=correction.uid("correction-instance"),
         instance_number=1,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=True,
-        content_label="CORRECTED",
+        content_label="DRAFT" if correction.is_draft else "CORRECTED",
         content_description=NOTICE,
-        content_creator_name=f"{names[0] if names else MANUFACTURER}^",
-        series_description=f"{MANUFACTURER} {answer.model.name[:10]} corrected SEG. Not for diagnosis."[:LONG_STRING],
-        **equipment(answer),
+        content_creator_name=f"{correction.people[0] if correction.people else MANUFACTURER}^",
+        series_description=correction.series_description("SEG"),
+        **correction.equipment(),
     )
-    organization = correction.uid("dimension-organization")
-    segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
-    for index in segmentation.DimensionIndexSequence:
-        index.DimensionOrganizationUID = organization
-    complete(segmentation, answer)
-    segmentation.OperatorsName = names
-    segmentation.DerivationDescription = describe_people(correction)[:_SHORT_TEXT]
-    if correction.predecessor is not None:
-        _refer(segmentation, correction.predecessor)
+    settle_dimensions(segmentation, correction.uid("dimension-organization"))
+    complete(segmentation, correction.sources[0], correction.at)
+    segmentation.OperatorsName = correction.people
+    segmentation.DerivationDescription = correction.describe_people()[:_SHORT_TEXT]
+    if correction.segmentation is not None:
+        _refer(segmentation, correction.segmentation)
     return segmentation
-
-
-def describe_people(correction: Correction) -> str:
-    """Who did what, in one sentence."""
-    drew = [f"{account} ({ROLES[slot]})" for slot, account in correction.people if slot != "accepted"]
-    accepted = [account for slot, account in correction.people if slot == "accepted"]
-    way = "Accepted unchanged" if correction.unchanged else "Corrected"
-    return f"{way} by {', '.join(drew) or 'nobody'}; accepted by {', '.join(accepted) or 'nobody'}."
 
 
 def _refer(segmentation: Dataset, predecessor: Predecessor) -> None:
@@ -128,26 +85,20 @@ def _refer(segmentation: Dataset, predecessor: Predecessor) -> None:
     segmentation.ReferencedSeriesSequence.append(series)
 
 
-def _segment_numbers(answer: Answer) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    table = np.zeros(256, np.uint8)
-    for number, label in answer.segments.items():
-        table[label.value] = number
-    return table[answer.segmentation]
-
-
 def _describe(correction: Correction, number: int, label: Label) -> SegmentDescription:
-    answer = correction.answer
+    """A segment: semi-automatic, with the model, where an answer was corrected; manual where there was none."""
+    model = correction.model
+    tracking_uid, tracking_id = correction.tracking(label.name)
     description = SegmentDescription(
         segment_number=number,
         segment_label=label.name,
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=coded(label.code),
-        algorithm_type=SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
-        algorithm_identification=algorithm_identification(answer),
-        # The finding is the predecessor's, so its tracking goes on.
-        tracking_uid=answer.uids.tracking(label.name),
-        tracking_id=f"{answer.algorithm_name} {label.name}",
-        anatomic_regions=[coded(answer.site)],
+        algorithm_type=SegmentAlgorithmTypeValues.MANUAL if model is None else SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=None if model is None else algorithm_identification(model, weights_of(model)),
+        tracking_uid=tracking_uid,
+        tracking_id=tracking_id,
+        anatomic_regions=[coded(correction.site)],
         display_color=CIELabColor.from_rgb(*label.colour),
     )
     description.SegmentDescription = f"{label.code.meaning}. {NOTICE}"
@@ -156,17 +107,18 @@ def _describe(correction: Correction, number: int, label: Label) -> SegmentDescr
 
 def _check(correction: Correction, data: bytes) -> None:
     """What was written says what was meant: complete, every voxel in its place, predecessor and people named."""
-    answer = correction.answer
     with disable_value_validation():
         dataset = dcmread(BytesIO(data))
     missing = missing_attributes(dataset)
     if missing:
-        raise Reject(f"The written correction lacks {', '.join(missing)}.")
+        raise Reject(f"The written segmentation lacks {', '.join(missing)}.")
+    mask = correction.mask
     try:
-        back = read_segmentation(data, correction.grid, study_uid=str(answer.sources[0].StudyInstanceUID))
+        back = read_segmentation(data, mask.grid, study_uid=str(correction.sources[0].StudyInstanceUID))
     except InvalidMask as error:
-        raise Reject(f"The written correction cannot be read back: {error}") from error
-    if not np.array_equal(back.segments, _segment_numbers(answer)):
-        raise Reject("The written correction does not hold the accepted voxels.")
-    if correction.predecessor is not None and correction.predecessor.sop_instance_uid not in back.references:
-        raise Reject("The written correction does not name its predecessor.")
+        raise Reject(f"The written segmentation cannot be read back: {error}") from error
+    if not np.array_equal(back.segments, segment_numbers(mask.labels, correction.segments)):
+        raise Reject("The written segmentation does not hold the mask's voxels.")
+    predecessor = correction.segmentation
+    if predecessor is not None and predecessor.sop_instance_uid not in back.references:
+        raise Reject("The written segmentation does not name its predecessor.")

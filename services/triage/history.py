@@ -66,7 +66,7 @@ def describe_history(record: StudyRecord) -> tuple[HistoryLine, ...]:
     }
     names |= {
         ("delivery", str(delivery.id)): gettext(
-            "%(result)s for %(destination)s", result=delivery.kind.upper(), destination=delivery.destination
+            "%(result)s for %(destination)s", result=kind_words(delivery.kind), destination=delivery.destination
         )
         for delivery in record.deliveries
     }

@@ -33,7 +33,13 @@ ROLES = {
 UNNAMED = mark("not named")
 """Scanners and protocols whose images do not say, in the ledger's figures."""
 
-KINDS = {"webhook": mark("Webhook"), "email": mark("E-mail"), "hl7": mark("HL7 message")}
+KINDS = {
+    "webhook": mark("Webhook"),
+    "email": mark("E-mail"),
+    "hl7": mark("HL7 message"),
+    "correction": mark("Corrected SEG"),
+    "correction_sr": mark("Corrected SR"),
+}
 
 STATES = {
     "receiving": mark("receiving"),

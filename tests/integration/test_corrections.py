@@ -1,5 +1,6 @@
 """Corrections to and from the PACS: an accepted label goes out as a Segmentation, one that arrives is a reading."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import highdicom
@@ -15,11 +16,12 @@ from support.triage import add_account
 
 from models.prediction import Finding, Urgency
 from services.context import Context
-from services.ledger import annotations, workitems
+from services.ledger import annotations, deliveries, images, workitems, worklist
 from services.ledger.accounts import Account, Role, find_account
 from services.ledger.workitems import Slot, State
 from services.review import arriving, correct, sources, workflow
 from services.review.masks import Mask
+from services.settings import Destination
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -76,9 +78,10 @@ def test_an_accepted_label_becomes_an_object_that_names_people_and_predecessor(
     study_uid, series_uid, analysis, labels = add_answer(context)
     with context.pool.connection() as connection:
         connection.execute(
-            """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
-               VALUES (%s, 'seg', '1.2.840.10008.5.1.4.1.1.66.4', '2.25.4711', '2.25.4712', %s, 1)""",
-            [analysis, "0" * 64],
+            """INSERT INTO result
+                   (study_uid, analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
+               VALUES (%s, %s, 'seg', '1.2.840.10008.5.1.4.1.1.66.4', '2.25.4711', '2.25.4712', %s, 1)""",
+            [study_uid, analysis, "0" * 64],
         )
     item = add_workitem(context, study_uid, series_uid, analysis_id=analysis)
     changed = labels.copy()
@@ -97,7 +100,8 @@ def test_an_accepted_label_becomes_an_object_that_names_people_and_predecessor(
         correct.run(context, item)
     with context.pool.connection() as connection:
         rows = connection.execute("SELECT * FROM result WHERE kind = 'correction'").fetchall()
-    assert len(rows) == 1
+        reports = connection.execute("SELECT * FROM result WHERE kind = 'correction_sr'").fetchall()
+    assert (len(rows), len(reports)) == (1, 1)
     data = context.store.get(rows[0]["digest"])
     dataset = dcmread(BytesIO(data))
     assert list(dataset.OperatorsName) == ["ana", "rex"]
@@ -112,15 +116,84 @@ def test_an_accepted_label_becomes_an_object_that_names_people_and_predecessor(
     assert np.array_equal(pixels, (changed == 1).astype(pixels.dtype))
 
 
-def test_an_erased_answer_is_no_object_and_the_history_says_so(context: Context, people: dict[str, Account]) -> None:
-    study_uid, series_uid, analysis, labels = add_answer(context)
-    item = add_workitem(context, study_uid, series_uid, analysis_id=analysis)
-    grid = sources.read_grid(context, series_uid)
-    workflow.save(context, people["ana"], item, Mask(labels * 0, grid), base_digest=None, tool="test", submit=True)
+def sending(context: Context, wanted: dict[str, str]) -> Context:
+    """The context with destinations that take one kind of results each."""
+    destinations = tuple(
+        Destination(name=name, ae_title="PEER", host="127.0.0.1", port=104, results=(kind,))  # type: ignore[arg-type]
+        for name, kind in wanted.items()
+    )
+    return replace(context, settings=context.settings.model_copy(update={"destinations": destinations}))
+
+
+def accept(context: Context, people: dict[str, Account], item: int, mask: Mask) -> dict[str, Dataset]:
+    """Draw and accept a mask; what was written of it, by kind."""
+    workflow.save(context, people["ana"], item, mask, base_digest=None, tool="test", submit=True)
     workflow.decide(context, people["rex"], item, State.IN_REVIEW)
     workflow.decide(context, people["rex"], item, State.ACCEPTED)
     correct.run(context, item)
-    assert "marks nothing" in events(context, "not written")[0]["reason"]
+    with context.pool.connection() as connection:
+        rows = connection.execute(
+            "SELECT kind, digest FROM result WHERE workitem_id = %s AND superseded_at IS NULL", [item]
+        ).fetchall()
+    return {row["kind"]: dcmread(BytesIO(context.store.get(row["digest"]))) for row in rows}
+
+
+def test_an_erased_answer_goes_out_as_a_report(context: Context, people: dict[str, Account]) -> None:
+    study_uid, series_uid, analysis, labels = add_answer(context)
+    item = add_workitem(context, study_uid, series_uid, analysis_id=analysis)
+    written = accept(context, people, item, Mask(labels * 0, sources.read_grid(context, series_uid)))
+    assert list(written) == ["correction_sr"]
+    said = [item.TextValue for item in written["correction_sr"].ContentSequence[-1].ContentSequence]
+    assert said[0] == "Nothing was marked. Looked for: IPH, IVH, SDH, EDH, SAH."
+
+
+def test_a_label_drawn_by_hand_goes_out_and_is_held_and_one_drawn_again_replaces_it(
+    context: Context, people: dict[str, Account]
+) -> None:
+    study_uid, series_uid = receive(context, head_instances(small_head()))
+    context = sending(context, {"archive": "seg", "reports": "sr"})
+    item = add_workitem(context, study_uid, series_uid)
+    grid = sources.read_grid(context, series_uid)
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[6:9, 50:70, 40:62] = 1
+    first = accept(context, people, item, Mask(labels, grid))
+    assert set(first) == {"correction", "correction_sr"}
+    assert first["correction"].SegmentSequence[0].SegmentAlgorithmType == "MANUAL"
+    with context.pool.connection() as connection:
+        sent = connection.execute(
+            "SELECT d.id, d.destination, r.kind FROM delivery d JOIN result r ON r.id = d.result_id ORDER BY d.id"
+        ).fetchall()
+        held = connection.execute(
+            "SELECT sop_instance_uid FROM held_instance WHERE sop_instance_uid = ANY(%s)",
+            [[each.SOPInstanceUID for each in first.values()]],
+        ).fetchall()
+        taken = [deliveries.take(connection, row["id"]) for row in sent]
+    with context.pool.connection() as connection:
+        record = worklist.read_study(connection, images.key_of(study_uid))
+    assert [(row["kind"], row["destination"]) for row in sent] == [
+        ("correction", "archive"),
+        ("correction_sr", "reports"),
+    ]
+    assert len(held) == 2
+    assert [each.instances[0][0] for each in taken if each] == [
+        first["correction"].SOPInstanceUID,
+        first["correction_sr"].SOPInstanceUID,
+    ]
+    assert record is not None
+    assert [each.kind for each in record.deliveries] == ["correction", "correction_sr"]
+
+    workflow.decide(context, people["rex"], item, State.IN_REVIEW, "One slice was forgotten.")
+    labels[9] = labels[8]
+    workflow.save(context, people["rex"], item, Mask(labels, grid), base_digest=None, tool="test", submit=True)
+    workflow.decide(context, people["rex"], item, State.ACCEPTED)
+    correct.run(context, item)
+    with context.pool.connection() as connection:
+        (newest,) = connection.execute(
+            "SELECT digest FROM result WHERE kind = 'correction' AND superseded_at IS NULL"
+        ).fetchall()
+    again = dcmread(BytesIO(context.store.get(newest["digest"])))
+    assert again.SourceInstanceSequence[0].ReferencedSOPInstanceUID == first["correction"].SOPInstanceUID
+    assert again.SegmentSequence[0].TrackingUID == first["correction"].SegmentSequence[0].TrackingUID
 
 
 def test_a_segmentation_that_arrives_becomes_the_answers_first_reading(context: Context) -> None:
@@ -142,6 +215,36 @@ def test_a_segmentation_that_arrives_becomes_the_answers_first_reading(context: 
     assert (item.state, item.readings[0].slot, last.author) == (State.ANNOTATED, Slot.A, "Doe Jane")
     mask = sources.get_mask(context.store, last.mask_digest)
     assert np.array_equal(mask.labels, np.where(drawn == 2, 3, drawn))
+
+
+def test_one_drawn_on_images_without_an_answer_is_their_workitems_reading(
+    context: Context, people: dict[str, Account]
+) -> None:
+    study_uid, series_uid = receive(context, head_instances(small_head()))
+    item = add_workitem(context, study_uid, series_uid, holder=None)
+    drawn = np.zeros((14, 128, 128), np.uint8)
+    drawn[4, 30:40, 30:40] = 1
+    ordered = images_of(context, series_uid)
+    receive(context, [dcmread(BytesIO(viewer_segmentation(ordered, drawn, ("SDH",), ContentCreatorName="Doe^Jane")))])
+    arriving.run(context, jobs(context, "arrive")[-1])
+    assert events(context, "correction") == [{"workitem": item}]
+    with context.pool.connection() as connection:
+        last = annotations.of_workitem(connection, item)[-1]
+    assert (last.author, last.submitted, last.unchanged) == ("Doe Jane", True, False)
+    assert np.array_equal(sources.get_mask(context.store, last.mask_digest).labels, drawn * 3)
+
+    # Of a label that was accepted and sent, a viewer's edit names a known result; it comes too late, and that is said.
+    workflow.decide(context, people["rex"], item, State.IN_REVIEW)
+    workflow.decide(context, people["rex"], item, State.ACCEPTED)
+    correct.run(context, item)
+    with context.pool.connection() as connection:
+        (sent,) = connection.execute("SELECT sop_instance_uid FROM result WHERE kind = 'correction'").fetchall()
+    reference = Dataset()
+    reference.ReferencedSOPInstanceUID = sent["sop_instance_uid"]
+    edited = viewer_segmentation(ordered, drawn, ("SDH",), SourceInstanceSequence=[reference])
+    receive(context, [dcmread(BytesIO(edited))])
+    arriving.run(context, jobs(context, "arrive")[-1])
+    assert "workitem is accepted" in events(context, "correction refused")[-1]["reason"]
 
 
 def test_one_that_cannot_be_taken_says_why_and_one_of_nothing_here_is_left_alone(context: Context) -> None:

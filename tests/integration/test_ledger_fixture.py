@@ -41,18 +41,22 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         )
         new = _shape(connection)
         # As version 1 was: what later versions added is not there.
-        connection.execute("DROP TABLE shadow_answer, promotion, reconciliation")
-        connection.execute("DROP TABLE reader_study_rating, reader_study_image, reader_study")
+        connection.execute("DROP TABLE shadow_answer, promotion, reconciliation, consent, dataset_release")
+        connection.execute("DROP TABLE reader_study_preference, reader_study_rating, reader_study_image, reader_study")
+        connection.execute("DROP VIEW held_instance, held_series")
+        connection.execute(
+            "ALTER TABLE result DROP COLUMN study_uid, DROP COLUMN workitem_id, ALTER COLUMN analysis_id SET NOT NULL"
+        )
         connection.execute(
             "DROP TABLE admission, decision, agreement, conformance, image_quality, comment, annotation, reading, "
             "workitem, reference_case"
         )
+        connection.execute("DROP FUNCTION tell_review")
         connection.execute("DELETE FROM transition WHERE entity = 'workitem'")
         connection.execute("ALTER TABLE account DROP COLUMN experienced_since")
         connection.execute("DROP TABLE notification")
         connection.execute("DELETE FROM transition WHERE entity = 'notification'")
         connection.execute("ALTER TABLE account DROP COLUMN language")
-        connection.execute("DROP VIEW held_instance, held_series")
         connection.execute(
             "ALTER TABLE result DROP COLUMN transfer_syntax_uid, DROP COLUMN modality, DROP COLUMN series_number, "
             "DROP COLUMN series_description, DROP COLUMN attributes"

@@ -40,8 +40,9 @@ def make_rows(connection: Connection) -> dict[str, Any]:
     ).fetchone()
     assert analysis is not None
     result = connection.execute(
-        """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
-           VALUES (%s, 'sr', '1', '1.9', '1.8', 'd', 1) RETURNING id""",
+        """INSERT INTO result
+               (study_uid, analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
+           VALUES ('1.2', %s, 'sr', '1', '1.9', '1.8', 'd', 1) RETURNING id""",
         [analysis["id"]],
     ).fetchone()
     assert result is not None

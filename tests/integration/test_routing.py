@@ -151,8 +151,9 @@ def test_a_late_slice_supersedes(site: Site) -> None:
     site.push(_head(slices=24))
     site.answer()
     site.execute(
-        "INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)"
-        " SELECT id, 'seg', '1', '2', '3', 'd', 1 FROM analysis"
+        "INSERT INTO result"
+        " (study_uid, analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)"
+        " SELECT study_uid, id, 'seg', '1', '2', '3', 'd', 1 FROM analysis"
     )
     site.execute("INSERT INTO delivery (result_id, destination) SELECT id, 'pacs' FROM result")
     site.push([ct(24)])

@@ -52,8 +52,8 @@ def queue_deliveries(context: Context, destination: str) -> dict[str, Queued]:
             header = dcmread(BytesIO(data), stop_before_pixels=True)
             connection.execute(
                 """INSERT INTO result
-                       (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
-                   SELECT id, %s, %s, %s, %s, %s, %s FROM analysis ON CONFLICT DO NOTHING""",
+                       (study_uid, analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
+                   SELECT study_uid, id, %s, %s, %s, %s, %s, %s FROM analysis ON CONFLICT DO NOTHING""",
                 [
                     kind,
                     header.SOPClassUID,

@@ -119,9 +119,11 @@ def flag_study(
 
 def park_delivery(connection: Connection, analysis_id: int, destination: str) -> None:
     row = connection.execute(
-        """INSERT INTO result (analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
-           VALUES (%s, 'seg', '1.2.840.10008.5.1.4.1.1.66.4', %s, '2.25.1', 'd', 1) RETURNING id""",
-        [analysis_id, f"2.25.{analysis_id}"],
+        """INSERT INTO result
+               (study_uid, analysis_id, kind, sop_class_uid, sop_instance_uid, series_uid, digest, size_bytes)
+           SELECT study_uid, id, 'seg', '1.2.840.10008.5.1.4.1.1.66.4', '2.25.' || id, '2.25.1', 'd', 1
+           FROM analysis WHERE id = %s RETURNING id""",
+        [analysis_id],
     ).fetchone()
     assert row is not None
     delivery = connection.execute(
