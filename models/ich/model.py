@@ -12,7 +12,7 @@ from models.errors import EngineFailure, MissingInput
 from models.ich.maps import Maps, read_maps
 from models.ich.midline import midline_shift_mm
 from models.ich.postprocess import find, read
-from models.ich.preprocess import prepare
+from models.ich.preprocess import Slices, prepare
 from models.prediction import ModelIdentity, Prediction, Urgency
 from models.volume import Volume
 
@@ -40,7 +40,7 @@ class ICHModel:
             raise MissingInput(f"{self.card.name} needs an input of role {ROLE}.")
         volume = inputs[ROLE]
         slices = prepare(volume, self.card.preprocess)
-        maps = read_maps(self._run(slices.stacks()), self.card)
+        maps = self.look(slices)
         reading = read(maps, slices, volume, self.card)
         findings = find(reading, volume, self.card)
         # Voxels below a label's operating point are no finding, and no object that leaves may look like one.
@@ -60,6 +60,14 @@ class ICHModel:
                 **{f"{label.name} volume mL": label.operating_point.volume_ml for label in self.card.labels},
             },
         )
+
+    def look(self, slices: Slices) -> Maps:
+        """What the network says of every voxel of its view.
+
+        Raises:
+            EngineFailure: its answer has another shape than the question, or holds no numbers.
+        """
+        return read_maps(self._run(slices.stacks()), self.card)
 
     def _measure(self, maps: Maps, slab_mm: NDArray[np.float64]) -> dict[str, float]:
         """Midline shift (mm) and lateral ventricles (mL), where the images show them."""
