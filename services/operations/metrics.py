@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 from services.context import Context
 from services.ledger import custody, measures
 from services.ledger.database import Connection
+from services.operations.expert_metrics import expert_metrics
 from services.operations.heartbeat import FRESH_S
 
 SETTLED_S = 60.0
@@ -150,6 +151,7 @@ class LedgerCollector(Collector):
         )  # fmt: skip
         yield _gauge("nightjar_inference_healthy", "Inference processes whose models all answer.", [],
                      {(): alive["inference"]["healthy"] if "inference" in alive else 0})  # fmt: skip
+        yield from expert_metrics(connection, self._context.now())
 
     def _happened(self, connection: Connection) -> Iterator[Metric]:
         """Counters, from zero where a label can be foreseen: an increase from nothing at all is none to Prometheus."""
