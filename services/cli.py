@@ -22,6 +22,7 @@ from services import (
     ohif_command,
     send_command,
     tools,
+    train_command,
 )
 from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import NightjarError, SettingsError
@@ -194,6 +195,7 @@ dataset_command.register(app)
 evaluate_command.register(app)
 send_command.register(app)
 model_command.register(app)
+train_command.register(app)
 ohif_command.register(app)
 
 

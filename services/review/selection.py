@@ -10,6 +10,7 @@ from services.context import Context
 from services.errors import Reject
 from services.ledger import selecting, workitems
 from services.ledger.accounts import Account, Role
+from services.ledger.database import Connection
 from services.ledger.jobs import Stage
 from services.ledger.selecting import Answer
 from services.ledger.workitems import Cause, NewWorkitem
@@ -71,21 +72,39 @@ def run(context: Context, analysis_id: int) -> None:
                 continue
             why = why_select(answer, task, points)
             if why is not None:
-                twice = draw(f"{task.name} twice {answer.input_digest}") < task.readers.twice
-                workitems.create(
-                    connection,
-                    NewWorkitem(
-                        study_uid=answer.study_uid,
-                        series_uid=series_uid,
-                        task=task.name,
-                        cause=why[0],
-                        cause_detail=why[1],
-                        analysis_id=analysis_id,
-                        priority=answer.urgency,
-                        due_at=context.now() + timedelta(days=task.due_days[answer.urgency]),
-                        readers=2 if twice else 1,
-                    ),
-                )
+                make_for(context, connection, task, answer, *why)
+
+
+def make_for(
+    context: Context,
+    connection: Connection,
+    task: Task,
+    answer: Answer,
+    cause: Cause,
+    detail: str | None,
+    by: str | None = None,
+) -> int | None:
+    """Make the workitem of an answer that lies on a series in the task's role; None when there is one already.
+
+    Args:
+        by: who asked for it; None: a rule did.
+    """
+    twice = draw(f"{task.name} twice {answer.input_digest}") < task.readers.twice
+    return workitems.create(
+        connection,
+        NewWorkitem(
+            study_uid=answer.study_uid,
+            series_uid=answer.inputs[task.grid],
+            task=task.name,
+            cause=cause,
+            cause_detail=detail,
+            created_by=by,
+            analysis_id=answer.analysis_id,
+            priority=answer.urgency,
+            due_at=context.now() + timedelta(days=task.due_days[answer.urgency]),
+            readers=2 if twice else 1,
+        ),
+    )
 
 
 def give_up(context: Context, analysis_id: int, reason: str) -> None:
