@@ -107,17 +107,17 @@ def _for_model(model: ServedModel, candidates: Mapping[str, list[_Candidate]]) -
     """A run; or (receiving | incomplete, why not now); or None where a needed role has no series at all."""
     chosen: dict[str, _Candidate] = {}
     hindrances: list[tuple[str, str]] = []
-    absent = False
     for role in (*model.roles, *model.optional_roles):
         found = _best(role, candidates.get(role, []))
         if isinstance(found, _Candidate):
             chosen[role] = found
-        elif found is None:
-            absent = absent or role in model.roles
-        elif role in model.roles or found[0] == "receiving":
+        elif found is not None and (role in model.read or found[0] == "receiving"):
             hindrances.append(found)
-    if absent:
+    if model.lacks(candidates):
         return None
+    # Enough are complete already: others that are incomplete are done without.
+    if model.fewest and not model.lacks(chosen):
+        hindrances = [hindrance for hindrance in hindrances if hindrance[0] == "receiving"]
     if hindrances:
         return next((hindrance for hindrance in hindrances if hindrance[0] == "receiving"), hindrances[0])
     inputs = {role: candidate.series.series_uid for role, candidate in chosen.items()}
@@ -130,9 +130,9 @@ def _lacking(
     """By role that is there: a model that reads it and cannot work, and the roles it is missing."""
     found: dict[str, tuple[ServedModel, list[str]]] = {}
     for model in models:
-        missing = [role for role in model.roles if role not in candidates]
+        missing = model.lacks(candidates)
         if missing:
-            for role in model.roles:
+            for role in model.read:
                 if role in candidates:
                     found.setdefault(role, (model, missing))
     return found
@@ -197,7 +197,7 @@ def _nothing_fits(
     lacking: Mapping[str, tuple[ServedModel, list[str]]],
 ) -> str:
     present = sorted({found.role for found in roles.values() if found.role is not None})
-    needs = "; ".join(f"{model.name} needs {' and '.join(model.roles)}" for model in models)
+    needs = "; ".join(f"{model.name} needs {model.needs}" for model in models)
     if lacking:
         wanting = {model.name: missing for model, missing in lacking.values()}
         said = "; ".join(f"missing {' and '.join(missing)} for {name}" for name, missing in wanting.items())

@@ -104,6 +104,7 @@ def register_models(context: Context) -> None:
                 roles=tuple(entry.role for entry in card.inputs if not entry.optional),
                 optional_roles=tuple(entry.role for entry in card.inputs if entry.optional),
                 priority=card.priority,
+                fewest=card.fewest,
             )
             for card in served
         ],

@@ -14,6 +14,7 @@ RULES = load_rules(None)
 ICH = ServedModel("ich", "1", "w", ("NCCT",), (), 30)
 AIS = ServedModel("ais", "1", "w", ("DWI", "ADC"), ("FLAIR",), 20)
 TUMOR = ServedModel("tumor", "1", "w", ("T1", "T1c", "T2", "FLAIR"), (), 10)
+THREE = ServedModel("three", "1", "w", (), ("T1c", "FLAIR", "T2", "T1"), 10, fewest=3)
 AXIAL = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]}
 _MODALITY = {"NCCT": ("CT", "Head 5.0"), "CTA": ("CT", "CTA head"), "none": ("SR", "Dose Report")}
 
@@ -75,6 +76,24 @@ def test_an_optional_role_is_waited_for_but_not_needed() -> None:
     assert [dict(run.inputs) for run in decide(pair, RULES, [AIS]).runs] == [{"DWI": "DWI", "ADC": "ADC"}]
     assert decide([*pair, _series("f", "FLAIR", "receiving")], RULES, [AIS]).waiting
     assert decide([*pair, _series("f", "FLAIR", "incomplete")], RULES, [AIS]).runs
+
+
+def test_a_model_that_needs_three_of_four_takes_what_is_there_and_waits_for_the_fourth() -> None:
+    three = [_series(role, role) for role in ("T1", "T2", "FLAIR")]
+    assert [set(run.inputs) for run in decide(three, RULES, [THREE]).runs] == [{"T1", "T2", "FLAIR"}]
+    assert decide([*three, _series("c", "T1c", "receiving")], RULES, [THREE]).waiting
+    [run] = decide([*three, _series("c", "T1c", "incomplete")], RULES, [THREE]).runs
+    assert "T1c" not in run.inputs
+    assert decide([*three[:2], _series("f", "FLAIR", "incomplete")], RULES, [THREE]).parked
+
+
+def test_fewer_than_it_needs_is_not_applicable_and_says_what_is_missing() -> None:
+    two = [_series("T2", "T2"), _series("FLAIR", "FLAIR")]
+    decision = decide(two, RULES, [ICH, THREE])
+    assert decision.runs == decision.parked == ()
+    assert decision.not_applicable == "Not applicable: missing T1c and T1 for three. The study has FLAIR, T2."
+    assert "three is missing T1c and T1" in decision.reasons["T2"]
+    assert "three needs 3 of T1c, FLAIR, T2, T1" in decide([_series("none", "none")], RULES, [THREE]).not_applicable
 
 
 def test_nothing_fits_is_final_only_when_all_is_closed() -> None:
