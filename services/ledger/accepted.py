@@ -1,11 +1,32 @@
 """Accepted labels with everything that says where they come from: what a dataset is made of."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from services.ledger.database import Connection
+from services.ledger.gradings import LabelAgreement
+
+
+@dataclass(frozen=True)
+class HandIn:
+    """A mask that somebody handed in on the way; account None: Nightjar's, from the readings."""
+
+    round: int
+    slot: str
+    account: str | None
+    mask_digest: str
+    tool: str
+
+
+@dataclass(frozen=True)
+class ReadersAgreement(LabelAgreement):
+    """How far the two readings of a round agreed on one label, and whose they were."""
+
+    round: int
+    first: str
+    second: str
 
 
 @dataclass(frozen=True)
@@ -18,7 +39,8 @@ class AcceptedLabel:
         tool: what drew it; "majority vote" and "STAPLE" are of the readings.
         unchanged: exactly as the AI drew it.
         people: slot, account and how often they handed in, of everybody who did.
-        agreement: of the last pair of readings, by label Dice; empty for one reader.
+        hand_ins: every mask that was handed in, in order.
+        agreement: of two readings, by round and label; empty for one reader.
         quality: grades of the images: account, scale, value, motion, metal, note.
         conformance: lines of the protocol check, or None where the task has none.
     """
@@ -39,7 +61,8 @@ class AcceptedLabel:
     weights_digest: str | None
     inputs: dict[str, str]
     people: tuple[tuple[str, str, int], ...]
-    agreement: dict[str, float | None]
+    hand_ins: tuple[HandIn, ...]
+    agreement: tuple[ReadersAgreement, ...]
     quality: tuple[dict[str, Any], ...]
     conformance: list[dict[str, Any]] | None
 
@@ -71,8 +94,16 @@ def list_accepted(
     )
     agreement = _grouped(
         connection,
-        """SELECT workitem_id, label, dice FROM agreement g WHERE workitem_id = ANY(%s)
-             AND round = (SELECT max(round) FROM agreement WHERE workitem_id = g.workitem_id)""",
+        """SELECT g.workitem_id, g.round, g.label, g.first_ml, g.second_ml, g.dice, g.nsd, g.hd95_mm, g.lesion_f1,
+                  g.outside, a.author AS first, b.author AS second
+           FROM agreement g JOIN annotation a ON a.id = g.first_id JOIN annotation b ON b.id = g.second_id
+           WHERE g.workitem_id = ANY(%s) ORDER BY g.id""",
+        identifiers,
+    )
+    hand_ins = _grouped(
+        connection,
+        """SELECT workitem_id, round, slot, author AS account, mask_digest, tool FROM annotation
+           WHERE workitem_id = ANY(%s) AND submitted ORDER BY id""",
         identifiers,
     )
     quality = _grouped(
@@ -99,7 +130,8 @@ def list_accepted(
             weights_digest=row["weights_digest"],
             inputs=row["inputs"],
             people=tuple((each["slot"], each["author"], each["n"]) for each in people[row["id"]]),
-            agreement={each["label"]: each["dice"] for each in agreement[row["id"]]},
+            hand_ins=tuple(HandIn(**each) for each in hand_ins[row["id"]]),
+            agreement=tuple(_agreement(each) for each in agreement[row["id"]]),
             quality=tuple(quality[row["id"]]),
             conformance=row["lines"],
         )
@@ -112,3 +144,29 @@ def _grouped(connection: Connection, query: str, identifiers: list[int]) -> dict
     for row in connection.execute(query.encode(), [identifiers]).fetchall():
         found[row.pop("workitem_id")].append(row)
     return found
+
+
+def _agreement(row: dict[str, Any]) -> ReadersAgreement:
+    return ReadersAgreement(**{**row, "outside": tuple(row["outside"])})
+
+
+def label_to_json(label: AcceptedLabel) -> dict[str, Any]:
+    """A label in plain types, without what people typed."""
+    plain = asdict(label)
+    for grade in plain["quality"]:
+        grade.pop("note", None)
+    return {**plain, "accepted_at": label.accepted_at.isoformat()}
+
+
+def label_from_json(plain: dict[str, Any]) -> AcceptedLabel:
+    """What `label_to_json` wrote."""
+    return AcceptedLabel(
+        **{
+            **plain,
+            "accepted_at": datetime.fromisoformat(plain["accepted_at"]),
+            "people": tuple((slot, account, count) for slot, account, count in plain["people"]),
+            "hand_ins": tuple(HandIn(**each) for each in plain["hand_ins"]),
+            "agreement": tuple(_agreement(each) for each in plain["agreement"]),
+            "quality": tuple(plain["quality"]),
+        }
+    )

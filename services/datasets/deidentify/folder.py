@@ -62,6 +62,17 @@ class Report:
     doubles: int = 0
     key: str = ""
 
+    def add(self, other: "Report") -> None:
+        """Count what was done elsewhere as well; its lists of files stay where they are."""
+        self.objects += other.objects
+        self.patients |= other.patients
+        self.studies += other.studies
+        self.actions.update(other.actions)
+        self.texts_blanked += other.texts_blanked
+        self.objects_with_text += other.objects_with_text
+        self.ultrasound_surrounds += other.ultrasound_surrounds
+        self.faces_removed += other.faces_removed
+
     def as_dict(self) -> dict[str, Any]:
         """What may travel with the objects: no path, no name."""
         by_action: Counter[str] = Counter()

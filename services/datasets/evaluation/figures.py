@@ -1,9 +1,10 @@
 """The report's figures as inline SVG, drawn by hand so that they follow the page's light or dark colours by class."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from services.datasets.evaluation.agreement import BlandAltman
@@ -49,14 +50,16 @@ class _Frame:
         x, y = self.at((self.x[1], value))
         return f'<text class="note" x="{x - 3:.1f}" y="{y - 4:.1f}" text-anchor="end">{escape(text)}</text>'
 
-    def draw(self, title: str, x_name: str, y_name: str, *content: str) -> Markup:
-        """The whole picture; `title` is read out in its place."""
+    def draw(self, title: str, x_name: str, y_name: str, *content: str, x_words: Sequence[str] | None = None) -> Markup:
+        """The whole picture; `title` is read out in its place. `x_words` stand at 0, 1, 2 ... instead of numbers."""
         parts = [f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{escape(title)}">']
         floor, end = HEIGHT - _BOTTOM, WIDTH - _RIGHT
-        for value in _ticks(*self.x):
+        marks = enumerate(x_words) if x_words is not None else ((value, f"{value:g}") for value in _ticks(*self.x))
+        for value, word in marks:
             x, _ = self.at((value, self.y[0]))
-            parts.append(f'<path class="grid" d="M{x:.1f} {_TOP:g} V{floor:g}"/>')
-            parts.append(f'<text x="{x:.1f}" y="{floor + 14:g}" text-anchor="middle">{value:g}</text>')
+            if x_words is None:
+                parts.append(f'<path class="grid" d="M{x:.1f} {_TOP:g} V{floor:g}"/>')
+            parts.append(f'<text x="{x:.1f}" y="{floor + 14:g}" text-anchor="middle">{escape(word)}</text>')
         for value in _ticks(*self.y):
             _, y = self.at((self.x[0], value))
             parts.append(f'<path class="grid" d="M{_LEFT:g} {y:.1f} H{end:g}"/>')
@@ -105,7 +108,9 @@ def scatter_figure(label: str, points: Sequence[Point]) -> Markup:
     )
 
 
-def bland_altman_figure(label: str, points: Sequence[Point], agreement: BlandAltman) -> Markup:
+def bland_altman_figure(
+    label: str, points: Sequence[Point], agreement: BlandAltman, difference: str = "Model − experts"
+) -> Markup:
     """Differences (answer - truth) over means, with bias, limits and their intervals."""
     pairs = [((truth + answer) / 2, answer - truth) for truth, answer in points]
     lines = [("upper limit", agreement.upper_limit), ("bias", agreement.bias), ("lower limit", agreement.lower_limit)]
@@ -124,7 +129,7 @@ def bland_altman_figure(label: str, points: Sequence[Point], agreement: BlandAlt
         for name, line in lines
         if line.value is not None
     ]
-    return frame.draw(f"Bland-Altman plot of {label}", "Mean of both, mL", "Model − experts, mL", *content)
+    return frame.draw(f"Bland-Altman plot of {label}", "Mean of both, mL", f"{difference}, mL", *content)
 
 
 def reliability_figure(label: str, before: Reliability, after: Reliability) -> Markup:
@@ -141,6 +146,34 @@ def reliability_figure(label: str, before: Reliability, after: Reliability) -> M
         frame.path(new, "curve"),
         frame.dots(new),
     )
+
+
+def bars_figure(title: str, x_name: str, counts: Mapping[str, int]) -> Markup:
+    """How often what occurs; whole numbers, so the axis begins at nothing."""
+    frame = _Frame((-0.6, len(counts) - 0.4), (0, _round_up(max(4, *counts.values()))))
+    content = []
+    for place, count in enumerate(counts.values()):
+        (left, top), (right, floor) = frame.at((place - 0.32, count)), frame.at((place + 0.32, 0))
+        content.append(
+            f'<rect class="bar" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{floor - top:.1f}"/>'
+            f'<text class="note" x="{(left + right) / 2:.1f}" y="{top - 4:.1f}" text-anchor="middle">{count}</text>'
+        )
+    return frame.draw(title, x_name, "Cases", *content, x_words=[*counts])
+
+
+def strip_figure(title: str, y_name: str, values: Mapping[str, Sequence[float]], most: float | None = None) -> Markup:
+    """Every value as a dot in its column, side by side in order, with a line at the median."""
+    top = most or _round_up(max((value for column in values.values() for value in column), default=1.0))
+    frame = _Frame((-0.6, len(values) - 0.4), (0, top))
+    content = []
+    for place, column in enumerate(values.values()):
+        ordered = sorted(column)
+        spread = [(0.5 + 0.618034 * index) % 1 - 0.5 for index in range(len(ordered))]
+        content.append(frame.dots((place + 0.5 * off, value) for off, value in zip(spread, ordered, strict=True)))
+        if ordered:
+            middle = float(np.median(ordered))
+            content.append(frame.path([(place - 0.32, middle), (place + 0.32, middle)], "bias"))
+    return frame.draw(title, "", y_name, *content, x_words=[*values])
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -1,12 +1,14 @@
 """One accepted label with its images, de-identified, ready to be written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from models.dicom import read_series
@@ -19,28 +21,51 @@ from services.datasets.deidentify.header import identity_of
 from services.datasets.deidentify.hold import Hold
 from services.datasets.deidentify.inventory import UNREADABLE, may_show_head
 from services.datasets.deidentify.pseudonyms import Pseudonyms
-from services.ledger import analyses
+from services.datasets.release.consent import why_headers_refuse, why_not_released
+from services.ledger import analyses, consent
 from services.ledger.accepted import AcceptedLabel
 from services.ledger.database import Connection
 from services.review.masks import SAME_VOXELS, Grid, Mask, decode, grid_of
 from services.review.tasks import Task
 
+_IDENTIFYING: Final = (
+    "PatientID",
+    "PatientName",
+    "AccessionNumber",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "FrameOfReferenceUID",
+)
+_SHORTEST_SECRET: Final = 5
 _DESCRIBED: Final = ("BodyPartExamined", "StudyDescription", "SeriesDescription", "ProtocolName")
 
 
 @dataclass(frozen=True, eq=False)
 class CaseImage:
-    """A series as it leaves: voxels, where they lie, and the header of its first instance after de-identification."""
+    """A series as it leaves: voxels, where they lie, and the header of its first instance after de-identification.
+
+    Attributes:
+        instances: its de-identified objects; files once they were put aside.
+    """
 
     role: str
     volume: Volume
     grid: Grid
     header: Dataset
+    instances: tuple[Dataset | Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """An accepted label of one study. `images[0]` is the series the mask lies on; `lots` draws the split."""
+    """An accepted label of one study.
+
+    Attributes:
+        images: the first is the series the mask lies on.
+        lots: draws the split.
+        report: what de-identification did to it.
+        secrets: what names the patient at the hospital, and must be found in nothing that leaves.
+    """
 
     label: AcceptedLabel
     participant: str
@@ -48,34 +73,61 @@ class Case:
     images: tuple[CaseImage, ...]
     mask: Mask
     lots: float
+    report: Report = field(default_factory=Report)
+    secrets: frozenset[str] = frozenset()
+
+    def put_aside(self, folder: Path, *, instances: bool) -> "Case":
+        """The same case with its voxels in files of `folder`, read as they are needed, and maybe its objects.
+
+        So a release takes the memory of one case, however many there are.
+        """
+        folder.mkdir(parents=True)
+        images = []
+        for number, image in enumerate(self.images):
+            kept = []
+            for index, dataset in enumerate(image.instances if instances else ()):
+                if isinstance(dataset, Dataset):
+                    kept.append(folder / f"{number}-{index:05d}.dcm")
+                    dataset.save_as(kept[-1], enforce_file_format=True)
+            voxels = _mapped(folder / f"{number}.npy", image.volume.voxels)
+            header = Dataset({element.tag: element for element in image.header if element.keyword != "PixelData"})
+            volume = replace(image.volume, voxels=voxels)
+            images.append(replace(image, volume=volume, header=header, instances=tuple(kept)))
+        mask = replace(self.mask, labels=_mapped(folder / "mask.npy", self.mask.labels))
+        return replace(self, images=tuple(images), mask=mask)
 
 
 def read_case(
-    context: Context,
-    connection: Connection,
-    label: AcceptedLabel,
-    task: Task,
-    pseudonyms: Pseudonyms,
-    report: Report,
+    context: Context, connection: Connection, label: AcceptedLabel, task: Task, pseudonyms: Pseudonyms
 ) -> Case:
     """Read and de-identify what belongs to a label.
 
     Raises:
-        Hold: something of it cannot be read, does not fit, or must not leave.
+        Hold: nobody consented, or something of it cannot be read, does not fit, or must not leave.
     """
+    standing = consent.of_study(connection, label.study_uid)
+    if (refusal := why_not_released(standing)) is not None:
+        raise Hold(refusal)
     roles = {task.grid: label.series_uid, **{r: uid for r, uid in label.inputs.items() if uid != label.series_uid}}
     series = {role: _read(context, connection, uid) for role, uid in roles.items()}
-    identities = {identity_of(dataset) for datasets in series.values() for dataset in datasets}
+    every = [dataset for datasets in series.values() for dataset in datasets]
+    if (refusal := why_headers_refuse(every, standing)) is not None:
+        raise Hold(refusal)
+    identities = {identity_of(dataset) for dataset in every}
     if len(identities) > 1:
         raise Hold("Its series name two patients.")
     identity = identities.pop()
+    secrets = _secrets(every)
     shears = _shears(series)
+    report = Report(key=pseudonyms.fingerprint)
     images = []
     for role, datasets in series.items():
         for dataset in datasets:
             deidentify(dataset, pseudonyms, shears[role], report)
         images.append(_image(role, datasets))
     mask = _mask(context, label, task, images[0])
+    if any(not context.store.holds(each.mask_digest) for each in label.hand_ins):
+        raise Hold("The bytes of a mask that was handed in on the way are no longer in the store.")
     return Case(
         label=label,
         participant=pseudonyms.patient(identity),
@@ -83,7 +135,21 @@ def read_case(
         images=tuple(images),
         mask=mask,
         lots=pseudonyms.share("split", identity),
+        report=report,
+        secrets=secrets,
     )
+
+
+def _mapped(path: Path, array: NDArray[Any]) -> NDArray[Any]:
+    np.save(path, array)
+    mapped: NDArray[Any] = np.load(path, mmap_mode="r")
+    return mapped
+
+
+def _secrets(datasets: list[Dataset]) -> frozenset[str]:
+    """Names, numbers and UIDs of the patient and the study, those long enough to be told from other words."""
+    found = {str(dataset.get(keyword) or "").strip() for dataset in datasets for keyword in _IDENTIFYING}
+    return frozenset(text for text in found if len(text) >= _SHORTEST_SECRET)
 
 
 def _read(context: Context, connection: Connection, series_uid: str) -> list[Dataset]:
@@ -128,7 +194,7 @@ def _image(role: str, datasets: list[Dataset]) -> CaseImage:
         volume = read_series(datasets)
     except InvalidVolume as error:
         raise Hold(f"Its {role} series is no volume. {error}") from error
-    return CaseImage(role, volume, grid_of(volume, datasets), datasets[0])
+    return CaseImage(role, volume, grid_of(volume, datasets), datasets[0], tuple(datasets))
 
 
 def _mask(context: Context, label: AcceptedLabel, task: Task, image: CaseImage) -> Mask:
