@@ -108,7 +108,7 @@ chart: $(VENV)/.dev
 messages: $(VENV)/.runtime
 	$(BIN)/python -m services.languages.extract
 
-# Both images, with their lists of parts (SBOM), by the container engine named.
+# The three images, with their lists of parts (SBOM), by the container engine named.
 images:
 	images/build $(ENGINE)
 

@@ -10,14 +10,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from models.calibration import ModelCalibration
 from models.registry import list_models
 from services.inference.serve_config import model_arguments
-from services.settings import InferenceSettings, Settings
+from services.settings import InferenceSettings, ResultKind, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "nightjar"
@@ -70,7 +70,8 @@ def _properties() -> Json:
     port = {"type": "integer", "minimum": 1, "maximum": 65535}
     peers = {"type": "array", "items": _object({"cidr": cidr, "port": port}, required=["cidr", "port"])}
     quantity = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"}
-    amounts = _object({"cpu": quantity, "memory": quantity, "ephemeral-storage": quantity})
+    whole = {"type": ["integer", "string"], "pattern": "^[0-9]+$"}
+    amounts = _object({"cpu": quantity, "memory": quantity, "ephemeral-storage": quantity, "nvidia.com/gpu": whole})
     resources = _object({"requests": amounts, "limits": amounts}, required=["requests", "limits"])
     image = _object({"repository": name, "tag": text, "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]}})
     settings = Settings.model_json_schema()
@@ -79,6 +80,10 @@ def _properties() -> Json:
     site = _inline({**settings, "properties": _site_settings(settings["properties"])}, definitions)
     calibration = ModelCalibration.model_json_schema()
     parts = {"replicas": number, "resources": resources}
+    tolerations = {"type": "array", "items": free}
+    group = _object({**parts, "maxReplicas": number, "nodeSelector": words, "tolerations": tolerations})
+    access = {"enum": ["ReadWriteMany", "ReadWriteOnce"]}
+    names = {"type": "array", "items": name}
 
     def autoscaling(**targets: Json) -> Json:
         return _object({"enabled": flag, "minReplicas": number, "maxReplicas": number, **targets})
@@ -108,13 +113,24 @@ def _properties() -> Json:
                 "existingClaim": text,
                 "size": quantity,
                 "storageClass": text,
-                "accessMode": {"enum": ["ReadWriteMany", "ReadWriteOnce"]},
+                "accessMode": access,
             }
         ),
         "router": _object(
             {
                 **parts,
                 "drainSeconds": number,
+                "tls": _object(
+                    {
+                        "enabled": flag,
+                        "only": flag,
+                        "port": port,
+                        "secretName": name,
+                        "clusterIssuer": text,
+                        "names": names,
+                        "clientAuthority": text,
+                    }
+                ),
                 "service": _object(
                     {
                         "type": {"enum": ["LoadBalancer", "NodePort", "ClusterIP"]},
@@ -143,8 +159,8 @@ def _properties() -> Json:
         "inference": _object(
             {
                 **parts,
-                "models": {"type": "array", "minItems": 1, "items": name},
-                "engine": {"enum": inference["engine"]["enum"]},
+                "models": names,
+                "engine": _choice(inference["engine"]),
                 "timeoutSeconds": number,
                 "autoscaling": autoscaling(analysesPerReplica=number, urgentSeconds=number),
             }
@@ -157,15 +173,42 @@ def _properties() -> Json:
                 "maximumReplicas": {"type": ["integer", "null"], "minimum": 1},
                 "threads": number,
                 "head": _object({"resources": resources}),
-                "workers": _object(
+                "workers": group,
+                "gpu": _object(
                     {
-                        **parts,
-                        "maxReplicas": number,
-                        "nodeSelector": words,
-                        "tolerations": {"type": "array", "items": free},
+                        "enabled": flag,
+                        "image": image,
+                        "models": names,
+                        "share": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+                        "engine": _choice(inference["gpu_engine"]),
+                        "cache": _object(
+                            {"existingClaim": text, "size": quantity, "storageClass": text, "accessMode": access}
+                        ),
+                        "runtimeClassName": text,
+                        "workers": group,
                     }
                 ),
-                "redis": _object({"address": text, "passwordSecret": text, "passwordKey": name}),
+                "redis": _object(
+                    {
+                        "enabled": flag,
+                        "image": image,
+                        "size": quantity,
+                        "storageClass": text,
+                        "address": text,
+                        "passwordSecret": text,
+                        "passwordKey": name,
+                    }
+                ),
+            }
+        ),
+        "orthanc": _object(
+            {
+                "enabled": flag,
+                "image": image,
+                "passwordSecret": name,
+                "results": {"type": "array", "items": {"enum": list(get_args(ResultKind))}},
+                "storage": _object({"existingClaim": text, "size": quantity, "storageClass": text}),
+                "resources": resources,
             }
         ),
         "metrics": _object(
@@ -193,6 +236,7 @@ def _properties() -> Json:
                 "enabled": flag,
                 "dicomSources": {"type": "array", "minItems": 1, "items": cidr},
                 "destinations": peers,
+                "others": peers,
                 "database": peers,
                 "ingressNamespace": name,
                 "monitoringNamespace": name,
@@ -200,8 +244,13 @@ def _properties() -> Json:
             }
         ),
         "nodeSelector": words,
-        "tolerations": {"type": "array", "items": free},
+        "tolerations": tolerations,
     }
+
+
+def _choice(schema: Json) -> Json:
+    """The values a Literal allows; pydantic writes a single one as a constant."""
+    return {"enum": schema.get("enum", [schema.get("const")])}
 
 
 def _site_settings(properties: Json) -> Json:

@@ -33,8 +33,8 @@ def image() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_both_images_are_built_by_the_steps_tested_here() -> None:
-    for name, requirements in (("parts", "parts"), ("inference", "runtime")):
+def test_the_images_are_built_by_the_steps_tested_here() -> None:
+    for name, requirements in (("parts", "parts"), ("inference", "runtime"), ("gpu", "gpu")):
         text = (ROOT / "images" / f"Containerfile.{name}").read_text(encoding="utf-8")
         steps = [line for line in text.splitlines() if line.startswith("RUN ")]
         assert steps == [f"RUN images/install requirements/{requirements}.txt /opt/nightjar /opt/nightjar-sbom.json"]

@@ -76,9 +76,15 @@ def orthanc(orthanc_server: Orthanc) -> Orthanc:
 
 
 @contextmanager
-def run_orthanc(directory: Path, *, users: dict[str, str] | None = None) -> Iterator[Orthanc]:
-    """Start an Orthanc that keeps its files in `directory`; with `users` it asks for a login."""
-    configuration = {
+def run_orthanc(
+    directory: Path, *, users: dict[str, str] | None = None, configuration: dict[str, Any] | None = None
+) -> Iterator[Orthanc]:
+    """Start an Orthanc that keeps its files in `directory`; with `users` it asks for a login.
+
+    Args:
+        configuration: laid over what tests need; ports and places stay as they are.
+    """
+    content = {
         "StorageDirectory": str(directory / "storage"),
         "IndexDirectory": str(directory / "storage"),
         "Plugins": [PLUGIN],
@@ -89,8 +95,9 @@ def run_orthanc(directory: Path, *, users: dict[str, str] | None = None) -> Iter
         "RegisteredUsers": users or {},
         "DicomWeb": {"Enable": True},
     }
+    places = {name: content[name] for name in ("StorageDirectory", "IndexDirectory", "Plugins")}
     path = directory / "orthanc.json"
-    path.write_text(json.dumps(configuration))
+    path.write_text(json.dumps({**content, **(configuration or {}), **places}))
     with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as dicom:
         isolate = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
         relayed = [f"{http.fileno()}={INSIDE_HTTP}", f"{dicom.fileno()}={INSIDE_DICOM}"]

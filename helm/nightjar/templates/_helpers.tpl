@@ -31,6 +31,36 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ .Values.storage.existingClaim | default (printf "%s-store" (include "nightjar.name" .)) }}
 {{- end }}
 
+{{/* The models to serve, as JSON: those named, or every one that ships. */}}
+{{- define "nightjar.models" -}}
+{{- $cards := .Files.Get "files/models.yaml" | fromYaml }}
+{{- range .Values.inference.models }}
+{{- if not (hasKey $cards .) }}{{ fail (printf "inference.models: there is no model %s; there are %s" . (keys $cards | sortAlpha | join ", ")) }}{{ end }}
+{{- end }}
+{{- .Values.inference.models | default (keys $cards | sortAlpha) | toJson }}
+{{- end }}
+
+{{/* Those of them that run on GPUs, as JSON. */}}
+{{- define "nightjar.gpuModels" -}}
+{{- $served := include "nightjar.models" . | fromJsonArray }}
+{{- range .Values.ray.gpu.models }}
+{{- if not (has . $served) }}{{ fail (printf "ray.gpu.models: %s is not among the models that are served: %s" . (join ", " $served)) }}{{ end }}
+{{- end }}
+{{- if .Values.ray.gpu.enabled }}{{ .Values.ray.gpu.models | default $served | toJson }}{{ else }}[]{{ end }}
+{{- end }}
+
+{{- define "nightjar.gpuShare" -}}
+{{- .Values.ray.gpu.share | default (divf (div 1000 (max 1 (len (include "nightjar.gpuModels" . | fromJsonArray)))) 1000) }}
+{{- end }}
+
+{{- define "nightjar.cacheClaim" -}}
+{{ .Values.ray.gpu.cache.existingClaim | default (printf "%s-engines" (include "nightjar.name" .)) }}
+{{- end }}
+
+{{- define "nightjar.redisAddress" -}}
+{{- if .Values.ray.redis.enabled }}{{ include "nightjar.name" . }}-redis:6379{{ else }}{{ .Values.ray.redis.address }}{{ end }}
+{{- end }}
+
 {{- define "nightjar.databaseSecret" -}}
 {{- if .Values.database.cloudnativepg.enabled -}}
 name: {{ include "nightjar.name" . }}-postgres-app
@@ -78,8 +108,14 @@ seccompProfile: {type: RuntimeDefault}
 
 {{/* The settings file that every part reads: what the chart decides over what the site wrote. */}}
 {{- define "nightjar.settings" -}}
-{{- $inference := dict "models" .Values.inference.models "engine" .Values.inference.engine "timeout_s" .Values.inference.timeoutSeconds "threads" .Values.ray.threads "replicas" .Values.ray.replicas "ray_address" (printf "%s-head-svc:6379" (include "nightjar.rayName" .)) }}
+{{- $inference := dict "models" (include "nightjar.models" . | fromJsonArray) "engine" .Values.inference.engine "timeout_s" .Values.inference.timeoutSeconds "threads" .Values.ray.threads "replicas" .Values.ray.replicas "ray_address" (printf "%s-head-svc:6379" (include "nightjar.rayName" .)) }}
 {{- with .Values.ray.maximumReplicas }}{{ $_ := set $inference "maximum_replicas" . }}{{ end }}
+{{- $gpuModels := include "nightjar.gpuModels" . | fromJsonArray }}
+{{- if $gpuModels }}
+{{- $shares := dict }}
+{{- range $gpuModels }}{{ $_ := set $shares . (include "nightjar.gpuShare" $ | float64) }}{{ end }}
+{{- $_ := merge $inference (dict "gpus" $shares "gpu_engine" .Values.ray.gpu.engine "engine_cache" "/var/cache/nightjar") }}
+{{- end }}
 {{- with .Values.calibrations }}
 {{- $files := list }}
 {{- range $model := keys . | sortAlpha }}{{ $files = append $files (printf "/etc/nightjar/%s.calibration.yaml" $model) }}{{ end }}
@@ -87,6 +123,13 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- $router := dict "host" "0.0.0.0" "port" 11112 "drain_s" .Values.router.drainSeconds }}
 {{- if .Values.rules }}{{ $_ := set $router "rules" "/etc/nightjar/rules.yaml" }}{{ end }}
+{{- with .Values.router.tls }}
+{{- if .enabled }}
+{{- $tls := dict "port" 12762 "certificate" "/etc/nightjar-tls/tls.crt" "key" "/etc/nightjar-tls/tls.key" "only" .only }}
+{{- if .clientAuthority }}{{ $_ := set $tls "client_authorities" "/etc/nightjar-clients/ca.crt" }}{{ end }}
+{{- $_ := set $router "tls" $tls }}
+{{- end }}
+{{- end }}
 {{- $own := dict "data_dir" "/var/lib/nightjar" "router" $router "inference" $inference
   "web" (dict "host" "0.0.0.0" "port" 8080 "secure_cookies" .Values.web.ingress.enabled)
   "metrics" (dict "host" "0.0.0.0" "port" 9100) }}
@@ -98,7 +141,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- else if hasKey $.Values.settings $section }}{{ fail (printf "settings.%s is written by the chart" $section) }}
 {{- end }}
 {{- end }}
-{{- mergeOverwrite (deepCopy .Values.settings) $own | toYaml }}
+{{- $settings := mergeOverwrite (deepCopy .Values.settings) $own }}
+{{- if .Values.orthanc.enabled }}
+{{- $orthanc := dict "name" "orthanc" "kind" "dicom" "ae_title" "ORTHANC" "host" (printf "%s-orthanc" (include "nightjar.name" .)) "port" 4242 "results" .Values.orthanc.results }}
+{{- $_ := set $settings "destinations" (append (.Values.settings.destinations | default list) $orthanc) }}
+{{- end }}
+{{- $settings | toYaml }}
 {{- end }}
 
 {{- define "nightjar.configuration" -}}
@@ -176,7 +224,7 @@ spec:
           {{- end }}
           ports:
             - {name: metrics, containerPort: 9100}
-            {{- with .port }}
+            {{- range .ports }}
             - {name: {{ .name }}, containerPort: {{ .number }}}
             {{- end }}
           startupProbe:
@@ -203,6 +251,9 @@ spec:
             - {name: configuration, mountPath: /etc/nightjar, readOnly: true}
             - {name: store, mountPath: /var/lib/nightjar}
             - {name: tmp, mountPath: /tmp}
+            {{- range .secrets }}
+            - {name: {{ .name }}, mountPath: {{ .path }}, readOnly: true}
+            {{- end }}
             {{- if .ray }}
             - {name: shm, mountPath: /dev/shm}
             {{- end }}
@@ -213,6 +264,10 @@ spec:
           persistentVolumeClaim: {claimName: {{ include "nightjar.claim" $root }}}
         - name: tmp
           emptyDir: {sizeLimit: 2Gi}
+        {{- range .secrets }}
+        - name: {{ .name }}
+          secret: {secretName: {{ .secret }}}
+        {{- end }}
         {{- if .ray }}
         - name: shm
           emptyDir: {medium: Memory, sizeLimit: 1Gi}

@@ -10,16 +10,14 @@ autoscalerOptions:
     {{- include "nightjar.containerSecurity" . | nindent 4 }}
 {{- end }}
 authOptions: {mode: token, secretName: {{ .Values.ray.authSecret }}}
-{{- with .Values.ray.redis }}
-{{- if .address }}
+{{- with include "nightjar.redisAddress" . }}
 gcsFaultToleranceOptions:
-  redisAddress: {{ .address }}
-  {{- if .passwordSecret }}
+  redisAddress: {{ . }}
+  {{- with $.Values.ray.redis.passwordSecret }}
   redisPassword:
     valueFrom:
-      secretKeyRef: {name: {{ .passwordSecret }}, key: {{ .passwordKey }}}
+      secretKeyRef: {name: {{ . }}, key: {{ $.Values.ray.redis.passwordKey }}}
   {{- end }}
-{{- end }}
 {{- end }}
 headGroupSpec:
   rayStartParams:
@@ -27,25 +25,43 @@ headGroupSpec:
     dashboard-host: 0.0.0.0
     object-store-memory: "536870912"
   template:
-    {{- include "nightjar.rayPod" (dict "root" . "part" "ray-head" "resources" .Values.ray.head.resources "account" (eq (include "nightjar.rayGrows" .) "true")
+    {{- include "nightjar.rayPod" (dict "root" . "part" "ray-head" "image" .Values.inferenceImage "resources" .Values.ray.head.resources "account" (eq (include "nightjar.rayGrows" .) "true")
       "ports" (dict "gcs-server" 6379 "dashboard" 8265 "client" 10001 "serve" 8000)
       "live" (dict "path" "/api/gcs_healthz" "port" 8265)) | nindent 4 }}
 workerGroupSpecs:
-  - groupName: cpu
-    replicas: {{ .Values.ray.workers.replicas }}
-    minReplicas: {{ .Values.ray.workers.replicas }}
-    maxReplicas: {{ max .Values.ray.workers.replicas .Values.ray.workers.maxReplicas }}
-    rayStartParams:
-      object-store-memory: "536870912"
-    template:
-      {{- include "nightjar.rayPod" (dict "root" . "part" "ray-worker" "resources" .Values.ray.workers.resources
-        "nodeSelector" .Values.ray.workers.nodeSelector "tolerations" .Values.ray.workers.tolerations
-        "ports" (dict "serve" 8000)
-        "live" (dict "path" "/api/local_raylet_healthz" "port" 52365)) | nindent 6 }}
+  {{- if include "nightjar.onCpus" . }}
+  {{- include "nightjar.rayGroup" (dict "root" . "group" "cpu" "part" "ray-worker" "workers" .Values.ray.workers "image" .Values.inferenceImage) | nindent 2 }}
+  {{- end }}
+  {{- with .Values.ray.gpu }}
+  {{- if .enabled }}
+  {{- include "nightjar.rayGroup" (dict "root" $ "group" "gpu" "part" "ray-gpu" "workers" .workers "image" .image "runtimeClass" .runtimeClassName "cache" true) | nindent 2 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+
+{{/* Not empty where a model runs on CPUs. */}}
+{{- define "nightjar.onCpus" -}}
+{{- if gt (len (include "nightjar.models" . | fromJsonArray)) (len (include "nightjar.gpuModels" . | fromJsonArray)) }}true{{ end }}
+{{- end }}
+
+{{- define "nightjar.rayGroup" -}}
+- groupName: {{ .group }}
+  replicas: {{ .workers.replicas }}
+  minReplicas: {{ .workers.replicas }}
+  maxReplicas: {{ max .workers.replicas .workers.maxReplicas }}
+  rayStartParams:
+    object-store-memory: "536870912"
+  template:
+    {{- include "nightjar.rayPod" (merge (dict "resources" .workers.resources "nodeSelector" .workers.nodeSelector "tolerations" .workers.tolerations
+      "ports" (dict "serve" 8000)
+      "live" (dict "path" "/api/local_raylet_healthz" "port" 52365)) .) | nindent 4 }}
 {{- end }}
 
 {{- define "nightjar.rayGrows" -}}
-{{- if gt (int .Values.ray.workers.maxReplicas) (int .Values.ray.workers.replicas) }}true{{ else }}false{{ end }}
+{{- $gpu := .Values.ray.gpu }}
+{{- $cpuGrows := and (include "nightjar.onCpus" .) (gt (int .Values.ray.workers.maxReplicas) (int .Values.ray.workers.replicas)) }}
+{{- $gpuGrows := and $gpu.enabled (gt (int $gpu.workers.maxReplicas) (int $gpu.workers.replicas)) }}
+{{- if or $cpuGrows $gpuGrows }}true{{ else }}false{{ end }}
 {{- end }}
 
 {{/* Other pods, another name: Helm makes the new RayService and deletes the old one, whose pods leave their nodes to
@@ -74,6 +90,9 @@ spec:
   automountServiceAccountToken: {{ .account | default false }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: 60
+  {{- with .runtimeClass }}
+  runtimeClassName: {{ . }}
+  {{- end }}
   securityContext:
     {{- include "nightjar.podSecurity" . | nindent 4 }}
   {{- with $root.Values.imagePullSecrets }}
@@ -89,8 +108,8 @@ spec:
     {{- include "nightjar.spread" . | nindent 4 }}
   containers:
     - name: {{ .part }}
-      image: {{ include "nightjar.image" (dict "root" $root "image" $root.Values.inferenceImage) }}
-      imagePullPolicy: {{ $root.Values.inferenceImage.pullPolicy }}
+      image: {{ include "nightjar.image" . }}
+      imagePullPolicy: {{ .image.pullPolicy }}
       env:
         - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
         - {name: HOME, value: /tmp}
@@ -115,9 +134,16 @@ spec:
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
         - {name: shm, mountPath: /dev/shm}
+        {{- if .cache }}
+        - {name: engines, mountPath: /var/cache/nightjar}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 8Gi}
+    {{- if .cache }}
+    - name: engines
+      persistentVolumeClaim: {claimName: {{ include "nightjar.cacheClaim" $root }}}
+    {{- end }}
     - name: shm
       emptyDir: {medium: Memory, sizeLimit: 1Gi}
 {{- end }}
@@ -126,15 +152,19 @@ spec:
 {{- define "nightjar.serveConfig" -}}
 {{- $cards := .Files.Get "files/models.yaml" | fromYaml }}
 {{- $applications := list }}
-{{- range $model := .Values.inference.models }}
-{{- if not (hasKey $cards $model) }}{{ fail (printf "inference.models: there is no model %s; there are %s" $model (keys $cards | sortAlpha | join ", ")) }}{{ end }}
-{{- $arguments := mergeOverwrite (deepCopy (get $cards $model)) (dict "threads" $.Values.ray.threads "engine" $.Values.inference.engine "timeout_s" $.Values.inference.timeoutSeconds) }}
+{{- $gpuModels := include "nightjar.gpuModels" . | fromJsonArray }}
+{{- range $model := include "nightjar.models" . | fromJsonArray }}
+{{- $onGpu := has $model $gpuModels }}
+{{- $arguments := mergeOverwrite (deepCopy (get $cards $model)) (dict "threads" $.Values.ray.threads "engine" (ternary $.Values.ray.gpu.engine $.Values.inference.engine $onGpu) "timeout_s" $.Values.inference.timeoutSeconds) }}
+{{- if $gpuModels }}{{ $_ := set $arguments "engine_cache" "/var/cache/nightjar" }}{{ end }}
+{{- $actor := dict "num_cpus" $.Values.ray.threads }}
+{{- if $onGpu }}{{ $_ := set $actor "num_gpus" (include "nightjar.gpuShare" $ | float64) }}{{ end }}
 {{- with get $.Values.calibrations $model }}{{ $_ := set $arguments "calibration" . }}{{ end }}
 {{- $size := dict "num_replicas" $.Values.ray.replicas }}
 {{- if $.Values.ray.maximumReplicas }}
 {{- $size = dict "autoscaling_config" (dict "min_replicas" $.Values.ray.replicas "max_replicas" $.Values.ray.maximumReplicas "target_ongoing_requests" 1 "upscale_delay_s" 5) }}
 {{- end }}
-{{- $deployment := merge (dict "name" $model "max_ongoing_requests" 1 "health_check_period_s" 3 "health_check_timeout_s" 5 "graceful_shutdown_timeout_s" 30 "ray_actor_options" (dict "num_cpus" $.Values.ray.threads)) $size }}
+{{- $deployment := merge (dict "name" $model "max_ongoing_requests" 2 "health_check_period_s" 1.5 "health_check_timeout_s" 2.5 "graceful_shutdown_timeout_s" $.Values.inference.timeoutSeconds "ray_actor_options" $actor) $size }}
 {{- $applications = append $applications (dict "name" $model "route_prefix" nil "import_path" "services.inference.application:build" "args" $arguments "deployments" (list $deployment)) }}
 {{- end }}
 {{- dict "proxy_location" "EveryNode" "http_options" (dict "host" "0.0.0.0" "port" 8000) "logging_config" (dict "log_level" "WARNING" "enable_access_log" false) "applications" $applications | toYaml }}
