@@ -71,7 +71,11 @@ class OpenVINOEngine:
             if isinstance(error, MemoryError) or "bad_alloc" in str(error):
                 raise OutOfMemory("OpenVINO had not enough memory to run the network.") from error
             raise EngineFailure(f"OpenVINO could not run the network ({type(error).__name__}).") from error
-        return {name: np.asarray(values[index], np.float32) for index, name in enumerate(self._outputs)}
+        answer = {name: np.asarray(values[index], np.float32) for index, name in enumerate(self._outputs)}
+        # Seen of 2026.4 in a process out of address space: no error, and the answer to an earlier, smaller batch.
+        if any(len(array) != len(next(iter(inputs.values()))) for array in answer.values()):
+            raise OutOfMemory("OpenVINO had not enough memory to run the network.")
+        return answer
 
     def _fits(self, name: str, array: NDArray[np.float32]) -> bool:
         shape = openvino.PartialShape(list(array.shape))

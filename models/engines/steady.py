@@ -73,12 +73,14 @@ class SteadyEngine:
         while start < size:
             step_aside()
             count = min(size - start, self._limit or size)
+            refused = None
             try:
                 parts.append(self._call({name: array[start : start + count] for name, array in inputs.items()}))
-            except OutOfMemory as error:
-                self._make_do(count, error)
-            else:
                 start += count
+            except OutOfMemory as error:
+                refused = str(error)
+            if refused is not None:  # out here, for the exception holds the engine that is to be freed
+                self._make_do(count, refused)
         if len(parts) == 1:
             return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -112,7 +114,7 @@ class SteadyEngine:
                 self._engine = self._open_with(engine=self._choice)
             return self._engine
 
-    def _make_do(self, count: int, error: OutOfMemory) -> None:
+    def _make_do(self, count: int, refused: str) -> None:
         """Free what the engine holds, and ask for less from now on.
 
         Raises:
@@ -123,12 +125,12 @@ class SteadyEngine:
             gc.collect()
             if count > 1:
                 self._limit = min(self._limit or count, count // 2)
-                self._remark = f"{error} It answered with {self._limit} tiles at a time in place of {count}."
+                self._remark = f"{refused} It answered with {self._limit} tiles at a time in place of {count}."
             elif self._spare is not None:
                 self._choice, self._spare, self._limit = self._spare, None, None
-                self._remark = f"{error} One tile was too much for it; the CPU answered."
+                self._remark = f"{refused} One tile was too much for it; the CPU answered."
             else:
-                raise error
+                raise OutOfMemory(refused)
         logger.warning("%s", self._remark)
 
 

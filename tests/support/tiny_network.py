@@ -32,6 +32,23 @@ def write_broken_network(path: Path, *, size: int, classes: int = 6, channels: i
     return _write(path, weight, np.zeros(classes + 3, np.float32), size)
 
 
+def write_hungry_network(path: Path, *, size: int, channels: int = 256) -> Path:
+    """The largest of each of `channels` images a slice: a batch needs far more memory than its answer."""
+    weight = np.linspace(0, 1, channels * 3, dtype=np.float32).reshape(channels, 3, 1, 1)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["slices", "weight"], ["wide"]),
+            helper.make_node("GlobalMaxPool", ["wide"], ["logits"]),
+        ],
+        "hungry",
+        [helper.make_tensor_value_info("slices", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", channels, 1, 1])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 def _write(path: Path, weight: np.ndarray, bias: np.ndarray, size: int) -> Path:
     classes = len(bias)
     graph = helper.make_graph(
