@@ -13,6 +13,7 @@ out = Console()
 err = Console(stderr=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings (YAML). NIGHTJAR_ variables override it.")]
+Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Instead of the setting datasets.key_file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -1,8 +1,5 @@
 """`nightjar dataset`: what leaves the hospital."""
 
-from collections import Counter
-from dataclasses import asdict
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +7,8 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from services.console import AsJson, Config, err, out, print_json, running_settings
-from services.errors import SettingsError
+from services import release_commands
+from services.console import AsJson, Config, Key, err, out, print_json
 from services.settings import load_settings
 
 if TYPE_CHECKING:
@@ -19,11 +16,10 @@ if TYPE_CHECKING:
 
 dataset_app = typer.Typer(help="Datasets.", no_args_is_help=True, rich_markup_mode=None)
 
-Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Instead of the setting datasets.key_file.")]
-
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
+    """Add the commands of this module, and what releases are made and looked at with."""
+    release_commands.register(dataset_app)
     app.add_typer(dataset_app, name="dataset")
 
 
@@ -69,149 +65,6 @@ def deidentify(
         _show(report, target)
     if report.held:
         raise typer.Exit(1)
-
-
-@dataset_app.command()
-def export(
-    task: Annotated[str, typer.Option(help="Which task's accepted labels.")],
-    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
-    name: Annotated[str, typer.Option(help="What the dataset is called.")] = "",
-    layout: Annotated[str, typer.Option(help="bids, dicom (objects with SEG), nnunet or decathlon (MONAI).")] = "bids",
-    again: Annotated[
-        str, typer.Option("--again", metavar="RELEASE", help="Make this earlier release again, to the same bytes.")
-    ] = "",
-    key: Key = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """Release accepted labels as a dataset. Example: nightjar dataset export --task ich --out ich-1 --key deid.key
-
-    Exit code 1 when a workitem was held: DIR then holds the rest.
-    """
-    from services.datasets.deidentify.pseudonyms import read_key
-    from services.datasets.release.export import export as run
-    from services.datasets.release.export import rebuild
-    from services.datasets.release.layouts import Layout
-    from services.ledger import releases
-    from services.parts import open_context
-    from services.review.tasks import find_task, load_tasks
-
-    if layout not in list(Layout):
-        raise SettingsError(f"--layout {layout}: there are {', '.join(Layout)}.")
-
-    settings = running_settings(config)
-    pseudonyms = read_key(key or settings.datasets.key_file)
-    found = find_task(load_tasks(settings.review.tasks), task)
-    with open_context(settings) as context, Progress(console=err, transient=True) as progress:
-        bar = progress.add_task("Releasing", total=None)
-
-        def move(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
-        if again:
-            with context.pool.connection() as connection:
-                record = releases.find(connection, again)
-            if record.task != task:
-                raise SettingsError(f"Release {again} is of the task {record.task}, not of {task}.")
-            release = rebuild(context, found, out_dir, record, pseudonyms, move)
-        else:
-            release = run(context, found, out_dir, name or out_dir.name, pseudonyms, move, layout=Layout(layout))
-    content = release.content
-    if as_json:
-        print_json({**content, "held": [{"workitem": number, "reason": why} for number, why in release.held]})
-    else:
-        splits = ", ".join(f"{split} {count}" for split, count in content["splits"].items())
-        out.print(
-            f"Release {content['number']} of {task}, {content['release']}: {content['cases']} cases of "
-            f"{content['participants']} patients ({splits}) written to {out_dir}. Its quality report: "
-            f"{(out_dir / 'quality.html').resolve().as_uri()}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        for number, why in release.held:
-            out.print(f"Held: workitem {number}: {why}", highlight=False, markup=False, soft_wrap=True)
-    if release.held:
-        raise typer.Exit(1)
-
-
-@dataset_app.command()
-def releases(
-    task: Annotated[str, typer.Option(help="Of one task.")] = "", config: Config = None, as_json: AsJson = False
-) -> None:
-    """List releases. Example: nightjar dataset releases --task ich"""
-    from services.ledger.releases import list_releases
-    from services.parts import open_context
-
-    with open_context(running_settings(config)) as context, context.pool.connection() as connection:
-        found = list_releases(connection, task or None)
-    if as_json:
-        print_json([{**asdict(each), "labels": len(each.labels)} for each in found])
-        return
-    table = Table("Task", "Number", "Release", "Name", "Layout", "Cases", "Held", "Key", "When", title_justify="left")
-    for each in found:
-        table.add_row(
-            each.task,
-            str(each.number),
-            each.digest,
-            each.name,
-            each.layout,
-            str(len(each.labels)),
-            str(sum(each.held.values())),
-            each.key_fingerprint,
-            f"{each.at:%Y-%m-%d %H:%M}",
-        )
-    out.print(table)
-
-
-@dataset_app.command()
-def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)], as_json: AsJson = False
-) -> None:
-    """Hold a release against its digests and the acceptance. Example: nightjar dataset check ich-1
-
-    Exit code 1 when something does not fit.
-    """
-    from services.datasets.release.checking import check_release
-
-    checks = check_release(folder)
-    if as_json:
-        print_json([asdict(each) for each in checks])
-    else:
-        for each in checks:
-            verdict = f"{len(each.problems)} wrong" if each.problems else "fits"
-            out.print(f"{each.name}: {verdict}. {each.what}", highlight=False, markup=False, soft_wrap=True)
-            for problem in each.problems:
-                out.print(f"  {problem}", highlight=False, markup=False, soft_wrap=True)
-    if any(each.problems for each in checks):
-        raise typer.Exit(1)
-
-
-@dataset_app.command()
-def consent(
-    file: Annotated[Path, typer.Argument(metavar="LIST.csv")],
-    basis: Annotated[str, typer.Option(help="What decisions without one of their own rest on.")] = "",
-    config: Config = None,
-) -> None:
-    """Record consents and holds of patients or studies. Example: nightjar dataset consent list.csv --basis "form 7"
-
-    LIST.csv has the columns decision (granted, withdrawn, hold, lifted) and patient_id or study_uid, maybe basis.
-    """
-    from services.datasets.release.lists import read_list
-    from services.ledger.consent import count_unknown, record
-    from services.parts import open_context
-
-    entries = read_list(file, basis or None)
-    with open_context(running_settings(config)) as context, context.pool.connection() as connection:
-        unknown = count_unknown(connection, entries)
-        record(connection, entries, by=getuser())
-    counts = ", ".join(f"{count} {decision}" for decision, count in Counter(e.decision.value for e in entries).items())
-    out.print(
-        f"Recorded: {counts}." + (f" {unknown} of them name nobody who has arrived here yet." if unknown else ""),
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
 
 
 def _show(report: "Report", target: Path) -> None:
