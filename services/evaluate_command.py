@@ -1,5 +1,6 @@
 """`nightjar evaluate`: a model against labelled studies."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +14,11 @@ from models.errors import InvalidCard
 from models.registry import use_shelf
 from services.console import AsJson, Config, err, out, print_json
 from services.errors import SettingsError
+from services.evaluate_versions import released_studies, show_comparison, write_comparison
 from services.settings import load_settings
 
 if TYPE_CHECKING:
-    from services.datasets.evaluation.run import Evaluation
+    from services.datasets.evaluation.run import Evaluation, Request
 
 
 def register(app: typer.Typer) -> None:
@@ -26,11 +28,21 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     task: Annotated[str, typer.Option(help="Which model.")],
-    images: Annotated[Path, typer.Option(metavar="DIR", help="NIfTI files, or a folder of DICOM a study.")],
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")],
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="NIfTI files, or a folder of DICOM a study.")
+    ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Label maps of the same names, and/or studies.csv; enhance needs none."),
+    ] = None,
+    release: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Instead of both: what nightjar dataset export wrote.")
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="train|validation|test", help="Which part of the release.")] = "test",
+    version: Annotated[str | None, typer.Option(help="Of the model; else the one that serves.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Another version, on the same studies: what changed.")
     ] = None,
     dataset: Annotated[str, typer.Option(help="What the data are, for the report.")] = "",
     synthetic: Annotated[
@@ -57,26 +69,24 @@ def evaluate(
     from services.datasets.evaluation.files import prepare_folder, write_files
     from services.datasets.evaluation.operating_points import HIGH_SENSITIVITY, HIGH_SPECIFICITY, Targets
     from services.datasets.evaluation.run import Request
-    from services.datasets.evaluation.run import evaluate as run
 
     if use not in (HIGH_SENSITIVITY, HIGH_SPECIFICITY):
         raise SettingsError(f"--use {use}: there are {HIGH_SENSITIVITY} and {HIGH_SPECIFICITY}.")
     use_shelf(load_settings(config).inference.models_dir)
     prepare_folder(out_dir)
-    if _makes_images(task):
+    makes_images = _makes_images(task)
+    _refuse_unless_named(task, images, truth, release, makes_images=makes_images)
+    if makes_images and images is not None:
         _evaluate_images(task, images, out_dir, dataset or images.resolve().name, synthetic, threads, as_json)
         return
-    if truth is None:
-        raise SettingsError(
-            "--truth is missing: name the folder of label maps or studies.csv that belongs to --images."
-        )
+    found = None if release is None else released_studies(release, split, task, version)
     if calibrate is not None:
         prepare_folder(calibrate.parent)
     request = Request(
         task=task,
-        images=images,
-        truth=truth,
-        dataset=dataset or images.resolve().name,
+        images=images or Path(),
+        truth=truth or Path(),
+        dataset=dataset or (images.resolve().name if images else f"{release and release.resolve().name}, {split}"),
         synthetic=synthetic,
         limits=limits,
         calibration=calibration,
@@ -84,27 +94,55 @@ def evaluate(
         targets=Targets(target_sensitivity, target_specificity, use),
         threads=threads,
         method=method,
+        version=version,
+        studies=found,
     )
+    evaluation = _run(request)
+    other = None
+    if against is not None:
+        other = _run(replace(request, version=against, limits=None, calibration=None, calibrate=False))
+    content = write_files(evaluation, out_dir)
+    if other is not None:
+        content["against"] = write_comparison(evaluation, other, out_dir)
+    written = None if calibrate is None else _write_calibration(evaluation, calibrate)
+    if as_json:
+        print_json(content)
+    else:
+        _show(evaluation, out_dir, written)
+        if other is not None:
+            show_comparison(content["against"])
+    if evaluation.judgement is not None and evaluation.judgement != "met":
+        raise typer.Exit(1)
+    if calibrate is not None and written is None:
+        raise typer.Exit(1)
+
+
+def _refuse_unless_named(
+    task: str, images: Path | None, truth: Path | None, release: Path | None, *, makes_images: bool
+) -> None:
+    if (images is None) == (release is None):
+        raise SettingsError("Name the folder of --images, or a --release: one of the two.")
+    if makes_images and images is None:
+        raise SettingsError(f"--release: {task} makes images, and a release has none to hold them against.")
+    if truth is None and images is not None and not makes_images:
+        raise SettingsError(
+            "--truth is missing: name the folder of label maps or studies.csv that belongs to --images."
+        )
+
+
+def _run(request: "Request") -> "Evaluation":
+    from services.datasets.evaluation.run import evaluate as run
+
     with Progress(console=err, transient=True) as progress:
         bar = progress.add_task("Analysing", total=None)
         try:
-            evaluation = run(
+            return run(
                 request,
                 on=datetime.now(UTC).date(),
                 progress=lambda _, done, total: progress.update(bar, completed=done, total=total),
             )
         except InvalidCard as error:
             raise SettingsError(str(error)) from error
-    content = write_files(evaluation, out_dir)
-    written = None if calibrate is None else _write_calibration(evaluation, calibrate)
-    if as_json:
-        print_json(content)
-    else:
-        _show(evaluation, out_dir, written)
-    if evaluation.judgement is not None and evaluation.judgement != "met":
-        raise typer.Exit(1)
-    if calibrate is not None and written is None:
-        raise typer.Exit(1)
 
 
 def _makes_images(task: str) -> bool:

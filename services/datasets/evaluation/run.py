@@ -34,6 +34,8 @@ class Request:
         calibration: a calibration file to evaluate the model with.
         calibrate: fit a new calibration as well.
         method: of those the card knows; None: its own.
+        version: of the model; None: the one that serves.
+        studies: what to evaluate on, in place of what lies in `images` and `truth`.
     """
 
     task: str
@@ -47,6 +49,8 @@ class Request:
     targets: Targets = field(default_factory=Targets)
     threads: int = 2
     method: str | None = None
+    version: str | None = None
+    studies: tuple[Study, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,10 @@ class Evaluation:
 Load = Callable[[str, int, ModelCalibration | None], Model]
 
 
-def _loading(method: str | None) -> Load:
-    return lambda name, threads, calibration: load_model(name, threads=threads, calibration=calibration, method=method)
+def _loading(method: str | None, version: str | None) -> Load:
+    return lambda name, threads, calibration: load_model(
+        name, threads=threads, calibration=calibration, method=method, version=version
+    )
 
 
 def evaluate(request: Request, *, on: date, progress: Progress | None = None, load: Load | None = None) -> Evaluation:
@@ -92,12 +98,12 @@ def evaluate(request: Request, *, on: date, progress: Progress | None = None, lo
     """
     if request.calibrate and request.calibration is not None:
         raise SettingsError("--calibrate starts from the card: leave --calibration away.")
-    load = load or _loading(request.method)
+    load = load or _loading(request.method, request.version)
     applied = None if request.calibration is None else read_calibration(request.calibration)
     model = load(request.task, request.threads, applied)
     card = model.card
     limits = None if request.limits is None else read_limits(request.limits, (ANY, *(lab.name for lab in card.labels)))
-    studies = find_studies(request.images, request.truth, card)
+    studies = request.studies or find_studies(request.images, request.truth, card)
     unrestricted = load(request.task, request.threads, without_operating_points(card)) if request.calibrate else None
     cases = _measure(studies, model, unrestricted, progress)
     summary = summarize(cases, [label.name for label in card.labels])
