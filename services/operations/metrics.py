@@ -1,6 +1,7 @@
 """The ledger's figures for Prometheus: what waits now, and what has happened since this process started.
 
-Labels are names that a site chose (models, destinations) or words of the ledger's: never a patient, a UID or a peer.
+Labels are names that a site chose (models, destinations), words of the ledger's, or scanners by maker and model:
+never a patient, a UID or a peer.
 """
 
 import threading
