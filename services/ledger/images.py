@@ -65,6 +65,22 @@ class LabelFacts:
     is_current: bool
 
 
+@dataclass(frozen=True)
+class EnhancedFacts:
+    """An answer that is an image, and the series it was made of.
+
+    Attributes:
+        is_current: whether that series still holds exactly the instances the model was given.
+    """
+
+    study_uid: str
+    model: str
+    model_version: str
+    image_key: str
+    content: SeriesContent
+    is_current: bool
+
+
 def key_of(uid: str) -> str:
     """What addresses call a study or series."""
     return hashlib.md5(uid.encode(), usedforsecurity=False).hexdigest()
@@ -125,3 +141,18 @@ def list_labels(connection: Connection, study_uid: str) -> dict[int, LabelFacts]
         )
         for row in rows
     }
+
+
+def read_enhanced(connection: Connection, study_key: str, analysis_id: int) -> EnhancedFacts | None:
+    """An answer that is an image; None when there is no such answer to that study."""
+    row = connection.execute(
+        """SELECT study_uid, model, model_version, image_key, input_digest,
+                  (SELECT md5(value) FROM jsonb_each_text(inputs) LIMIT 1) AS series_key
+           FROM analysis WHERE id = %s AND md5(study_uid) = %s AND state = 'analysed' AND image_key IS NOT NULL""",
+        [analysis_id, study_key],
+    ).fetchone()
+    content = None if row is None else read_content(connection, study_key, row.pop("series_key"))
+    if row is None or content is None:
+        return None
+    is_current = row.pop("input_digest") == content.digest
+    return EnhancedFacts(**row, content=content, is_current=is_current)

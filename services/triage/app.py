@@ -23,7 +23,19 @@ from services.errors import SettingsError
 from services.languages import gettext, mark
 from services.languages.speaking import look_up
 from services.operations.heartbeat import Heartbeat
-from services.triage import api, burden, claiming, finding, language, pages, pictures, shift, sign_in, viewer
+from services.triage import (
+    api,
+    before_after,
+    burden,
+    claiming,
+    finding,
+    language,
+    pages,
+    pictures,
+    shift,
+    sign_in,
+    viewer,
+)
 from services.triage.guard import Guard
 from services.triage.live import LiveFeed
 from services.triage.programs import Programs
@@ -76,7 +88,7 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
     app.state.site = site
     app.include_router(sign_in.router)
     app.include_router(pages.router)
-    for module in (viewer, pictures, claiming, finding, shift, burden, language):
+    for module in (viewer, before_after, pictures, claiming, finding, shift, burden, language):
         app.include_router(module.router)
     app.include_router(api.router)
     for extension in extensions:

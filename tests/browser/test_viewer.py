@@ -436,3 +436,40 @@ def test_what_dicom_says_is_only_ever_text(context: Context, new_page: NewPage) 
     expect(page.locator("h1")).to_contain_text("<script>")
     assert page.locator("img[src=x], main script").count() == 0
     assert page.title() != "hit"
+
+
+def test_an_enhanced_series_over_and_beside_the_acquired_one(
+    context: Context, new_page: NewPage, looks_fine: LooksFine
+) -> None:
+    head = small_head()
+    study_uid, series_uid = receive(context, head_instances(head, study=1))
+    labels = np.zeros((SLICES, 128, 128), np.uint8)
+    analyse(context, study_uid, series_uid, labels, (), image=head.volume.voxels + 15)
+    page = new_page()
+    open_viewer(page)
+    page.get_by_role("link", name="Before and after").click()
+    stages = page.locator("#stages")
+    pictures = [page.locator(f"img[data-side={side}]") for side in ("acquired", "enhanced")]
+
+    def edges() -> list[dict[str, float]]:
+        return [picture.evaluate("image => image.getBoundingClientRect().toJSON()") for picture in pictures]
+
+    for picture in pictures:
+        expect(picture).to_have_js_property("naturalWidth", 128)
+    before, after = edges()
+    assert before == after
+    looks_fine(page, "before-after")
+    page.keyboard.press("PageDown")
+    expect(page.locator("#number")).to_have_text(f"{SLICES // 2 + 2} / {SLICES}")
+    assert all(f"/slices/{SLICES // 2 + 1}/" in (picture.get_attribute("src") or "") for picture in pictures)
+    page.locator("#divider").fill("20")
+    assert "20%" in str(stages.evaluate("stages => getComputedStyle(stages.querySelector('figure.enhanced')).clipPath"))
+    page.locator("#zoom").select_option("4")
+    page.locator("#apart").check()
+    before, after = edges()
+    assert before["right"] != after["right"]
+    page.locator("figure.acquired").evaluate("figure => figure.scrollTo(40, 60)")
+    page.wait_for_function("document.querySelector('figure.enhanced').scrollTop === 60")
+    looks_fine(page, "before-after-apart")
+    page.keyboard.press("Escape")
+    expect(page.locator("main.viewer")).to_be_visible()

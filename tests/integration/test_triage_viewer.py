@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import md5
+from io import BytesIO
 
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
 from support.ct import blobs, tilted_ct
 from support.heads import head_instances, small_head
@@ -186,3 +188,33 @@ def _content(context: Context, datasets: list[Dataset]) -> SeriesContent:
         content = read_content(connection, key_of(study_uid), key_of(series_uid))
     assert content is not None
     return content
+
+
+def test_an_enhanced_series_is_shown_in_the_window_of_the_acquired_one(context: Context, pages: ServedPages) -> None:
+    datasets = tilted_ct(shape=SHAPE)
+    study_uid, series_uid = receive(context, datasets[:9])
+    acquired = read_series(datasets[:9]).voxels
+    analysis_id = analyse(context, study_uid, series_uid, blobs(SHAPE, (1,))[:9] * 0, [], image=acquired + 20)
+    address = f"/studies/{key_of(study_uid)}/enhanced/{analysis_id}"
+    with _client(pages, "ana") as ana, _client(pages, "eve") as eve:
+        page = ana.get(address)
+        assert page.status_code == 200
+        assert "What is seen in it alone is not to be trusted." in page.text
+        shown = [ana.get(f"{address}/slices/4/{side}") for side in ("acquired", "enhanced")]
+        before, after = (np.asarray(Image.open(BytesIO(answer.content)), int) for answer in shown)
+        # The brain window, 80 HU wide: 20 HU are a quarter of its greys.
+        inside = (before > 0) & (after < 255)
+        assert inside.any()
+        assert np.abs((after - before)[inside] - 255 / 4).max() <= 1
+        assert eve.get(f"{address}/slices/4/enhanced").status_code == 403
+        for wrong in (f"{address}/slices/9/enhanced", f"{address}/slices/4/other", f"{address}0"):
+            assert ana.get(wrong).status_code == 404
+        receive(context, datasets[9:])
+        late = ana.get(address)
+        assert (late.status_code, late.json()["detail"]) == (
+            409,
+            "Images arrived after this series was enhanced. Look at the new answer.",
+        )
+    with context.pool.connection() as connection:
+        audited = connection.execute("SELECT DISTINCT account, action FROM audit WHERE study_uid = %s", [study_uid])
+        assert {(row["account"], row["action"]) for row in audited} == {("ana", "view"), ("ana", "image")}

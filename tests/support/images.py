@@ -44,8 +44,9 @@ def analyse(
     *,
     model_version: str = "0.1.0",
     probabilities: Mapping[str, float] | None = None,
+    image: NDArray[np.float32] | None = None,
 ) -> int:
-    """An answer of `ich` on a series: labels (slice, row, column) and findings; its analysis."""
+    """An answer of `ich` on a series: labels (slice, row, column) and findings, or an image; its analysis."""
     with context.pool.connection() as connection:
         connection.execute(
             """UPDATE series SET state = 'complete', role = 'NCCT', role_reason = 'Head CT without contrast, axial'
@@ -75,5 +76,6 @@ def analyse(
             parameters={},
             segmentation_key=context.store.put(pack_array(labels)),
             preview_key=context.store.put(draw_preview(row["id"], bool(findings))),
+            image_key=None if image is None else context.store.put(pack_array(image)),
         )
     return int(row["id"])

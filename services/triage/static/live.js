@@ -1,31 +1,21 @@
-// The worklist page: keeps the list current without moving what the reader looks at.
-//
-// The server says over one event stream which version the list has, at least every two seconds. A page that holds another
-// version fetches the list anew and changes only the rows that differ. Whatever was missed while asleep, hidden or cut off
-// is therefore made good by the next message.
+// The worklist page: keeps the list current without moving what the reader looks at. When the stream names another version,
+// the list is fetched anew and only the rows that differ are changed.
 import { setServerNow, tick } from "./clock.js";
 import { initActions } from "./actions.js";
 import { raiseAlerts } from "./alerts.js";
 import { _ } from "./i18n.js";
 import { initKeys } from "./keys.js";
 import { initSound } from "./sound.js";
+import { follow } from "./stream.js";
 
-const LOST_AFTER_MS = 6000;
-const RETRY_MS = [500, 1000, 2000, 3000];
 const LIVE = { "x-nightjar-live": "1" };
 
 const main = document.getElementById("main");
-const lost = document.getElementById("lost");
 const find = document.getElementById("find");
 const said = document.getElementById("said");
 
-let wanted = null; // version the server last named
 let held = null; // version of the list on the page
-let heardAt = Date.now(); // last message of the stream
-let currentAt = Date.now(); // last time the list was known to be current
-let source = null;
-let retries = 0;
-let retryTimer = 0;
+let stream = null;
 let fetching = null;
 let again = false;
 
@@ -141,59 +131,17 @@ async function refetch({ isFilterChange = false } = {}) {
           again = true; // the reader changed the filters meanwhile
           continue;
         }
-        currentAt = Date.now();
+        stream.isCurrent();
         show(html, isFilterChange);
       } while (again);
     } catch {
       // The stream notices a lost connection and says so.
     } finally {
       fetching = null;
-      watch();
+      stream.watch();
     }
   })();
   return fetching;
-}
-
-// ---- the stream -----------------------------------------------------------------------------------------------------
-
-function connect() {
-  clearTimeout(retryTimer);
-  source?.close();
-  source = new EventSource("/events");
-  source.addEventListener("message", (event) => {
-    heardAt = Date.now();
-    retries = 0;
-    wanted = JSON.parse(event.data).version;
-    if (wanted === held) currentAt = heardAt;
-    else refetch();
-    watch();
-  });
-  source.addEventListener("error", () => {
-    source.close();
-    retryTimer = setTimeout(reconnect, RETRY_MS[Math.min(retries++, RETRY_MS.length - 1)]);
-  });
-}
-
-function reconnect() {
-  connect();
-  refetch();
-}
-
-/** Say how old the list is once nothing was heard for too long. */
-function watch() {
-  const age = Date.now() - Math.min(heardAt, currentAt + LOST_AFTER_MS / 2);
-  const isLost = Date.now() - heardAt >= LOST_AFTER_MS || Date.now() - currentAt >= LOST_AFTER_MS + 2000;
-  if (!isLost) {
-    if (!lost.hidden) said.textContent = _("Connected again. The list is current.");
-    lost.hidden = true;
-    return;
-  }
-  const seconds = Math.round((Date.now() - currentAt) / 1000);
-  const text = _("Connection lost. List is %(seconds)s s old. Reconnecting", { seconds });
-  if (lost.textContent !== text) lost.textContent = text;
-  lost.hidden = false;
-  // A stream that is silent without an error, as after sleep, is opened again.
-  if (age >= LOST_AFTER_MS && source?.readyState === EventSource.OPEN) connect();
 }
 
 // ---- filters --------------------------------------------------------------------------------------------------------
@@ -289,13 +237,7 @@ main.addEventListener("click", (event) => {
 find.addEventListener("input", applyFind);
 document.getElementById("state").addEventListener("change", (event) => setParameter("state", event.target.value));
 document.getElementById("sort").addEventListener("change", (event) => sortBy(event.target.value));
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) (Date.now() - heardAt > LOST_AFTER_MS ? reconnect : refetch)();
-});
-addEventListener("pageshow", (event) => event.persisted && reconnect());
-addEventListener("online", reconnect);
 addEventListener("pagehide", () => {
-  source?.close();
   sessionStorage.setItem("nightjar.list", location.search); // the viewer goes on to the next study of this list
 });
 
@@ -307,8 +249,5 @@ const openActions = initActions((what) => {
 initKeys({ main, find, sortBy, claim: postClaim, openActions, switchOutlines });
 remember(main);
 settle();
-connect();
-setInterval(() => {
-  tick();
-  watch();
-}, 1000);
+stream = follow("/events", { held: () => held, refetch, lost: document.getElementById("lost"), said });
+setInterval(tick, 1000);
