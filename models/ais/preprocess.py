@@ -68,13 +68,22 @@ def prepare(dwi: Volume, adc: Volume) -> Diffusion:
         raise InvalidVolume("The ADC map covers less than half of the brain in the DWI.")
     if float(np.corrcoef(map_[known], dwi.voxels[known])[0, 1]) > ALIKE:
         raise InvalidVolume("The ADC map looks like the DWI itself. Give each role its own series.")
-    values = map_[known]
-    power = round(float(np.log10(np.median(values) / BRAIN_ADC)))
-    if power not in UNITS:
-        raise InvalidVolume(f"The ADC map's median in the brain is {np.median(values):.3g}, which fits no unit of ADC.")
+    power = power_of(map_[known])
     map_ = np.asarray(map_ / 10.0**power, np.float32)
     signal, spread = _normalise(dwi, map_, brain)
     return Diffusion(dwi, map_, UNITS[power], brain, signal, spread)
+
+
+def power_of(values: Field) -> int:
+    """log10 of the unit of an ADC map in 1e-6 mm2/s, from its values in the head.
+
+    Raises:
+        InvalidVolume: no unit fits them.
+    """
+    power = round(float(np.log10(np.median(values) / BRAIN_ADC)))
+    if power not in UNITS:
+        raise InvalidVolume(f"The ADC map's median in the brain is {np.median(values):.3g}, which fits no unit of ADC.")
+    return power
 
 
 def _normalise(dwi: Volume, adc: Field, brain: Mask) -> tuple[Field, float]:

@@ -9,6 +9,7 @@ import pydicom
 import SimpleITK
 from numpy.typing import NDArray
 
+from models.ais.preprocess import power_of
 from models.dicom import read_series
 from models.errors import InvalidVolume
 from models.volume import Volume
@@ -16,6 +17,9 @@ from services.ledger.images import SeriesContent
 from services.review.masks import SAME_VOXELS
 from services.storage import Store
 from services.triage.images import Images, keep
+
+ADC_WINDOW = (1600.0, 800.0)
+"""Width and level, 1e-6 mm2/s."""
 
 _SEED = 20
 _SAMPLES = 0.2
@@ -39,6 +43,20 @@ def read_aligned(store: Store, content: SeriesContent, reference: SeriesContent,
         column_direction=drawn_on.column_direction,
         spacing_mm=drawn_on.spacing_mm,
     )
+
+
+def in_units_of_adc(images: Images) -> Images:
+    """An ADC map in 1e-6 mm2/s, whatever unit it was written in, with a window that shows brain and core apart.
+
+    Raises:
+        InvalidVolume: its values fit no unit of ADC.
+    """
+    values = images.voxels * np.float32(images.slope) + np.float32(images.intercept)
+    known = values[values > 0]
+    if not known.size:
+        raise InvalidVolume("The ADC map is empty.")
+    factor = 10.0 ** -power_of(known)
+    return replace(images, slope=images.slope * factor, intercept=images.intercept * factor, window=ADC_WINDOW)
 
 
 def same_grid(one: Volume, other: Volume) -> bool:

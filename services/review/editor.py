@@ -19,9 +19,9 @@ from services.ledger.accounts import Account
 from services.ledger.images import ImageSeries
 from services.ledger.workitems import Purpose, State
 from services.review import sources, words, workflow
-from services.review.aligned import read_aligned
-from services.review.mask_nifti import write_nifti
-from services.review.masks import Mask
+from services.review.aligned import in_units_of_adc, read_aligned
+from services.review.brain import brain_on
+from services.review.masks import Labels, Mask
 from services.review.opening import Opened, open_item, read_mask
 from services.review.people import Expert, refusals
 from services.triage.images import Images, read_images
@@ -112,6 +112,18 @@ def get_voxels(request: Request, site: SiteDependency, account: Expert, item: in
     return Response(images.voxels.tobytes(), media_type="application/octet-stream")
 
 
+@router.get("/review/{item}/edit/labels/brain")
+def get_brain(request: Request, site: SiteDependency, account: Expert, item: int) -> Response:
+    """Where the brain is on the MR series that is drawn on, as a mask, for the hint that something lies outside it."""
+    with refusals(), site.connection() as connection:
+        opened = open_item(site.context, connection, item, account)
+    images = _images(request, site, account, item, opened.item.series_key)
+    brain = None if images.is_ct else brain_on(images.volume)
+    if brain is None:
+        raise HTTPException(404, gettext("The brain cannot be told from the rest on these images."))
+    return _planes(brain.astype(np.uint8))
+
+
 @router.get("/review/{item}/edit/labels/{digest}")
 def get_mask(request: Request, site: SiteDependency, account: Expert, item: int, digest: str) -> Response:
     """A mask: uint8 planes of the slices named in the header `x-nightjar-slices`, in that order."""
@@ -119,29 +131,7 @@ def get_mask(request: Request, site: SiteDependency, account: Expert, item: int,
         mask = read_mask(site.context, connection, account, item, digest)
         opened = open_item(site.context, connection, item, account)
         audit(connection, request, "mask", account, study_uid=opened.item.study_uid)
-    slices = np.flatnonzero(mask.labels.any(axis=(1, 2)))
-    return Response(
-        gzip.compress(mask.labels[slices].tobytes(), compresslevel=1, mtime=0),
-        media_type="application/octet-stream",
-        headers={"Content-Encoding": "gzip", "x-nightjar-slices": json.dumps(slices.tolist())},
-    )
-
-
-@router.get("/review/{item}/edit/mask.nii.gz")
-def download_mask(request: Request, site: SiteDependency, account: Expert, item: int) -> Response:
-    """One's own mask as it was last saved, else what one would begin from, for 3D Slicer or ITK-SNAP."""
-    with refusals(), site.connection() as connection:
-        opened = open_item(site.context, connection, item, account)
-        digest = opened.start_digest or next((each.mask_digest for each in opened.shown), None)
-        mask = sources.get_mask(site.context.store, digest) if digest is not None else None
-        audit(connection, request, "download", account, study_uid=opened.item.study_uid)
-    if mask is None:
-        raise HTTPException(404, gettext("There is no mask yet."))
-    return Response(
-        write_nifti(mask),
-        media_type="application/gzip",
-        headers={"Content-Disposition": f'attachment; filename="workitem-{item}.nii.gz"'},
-    )
+    return _planes(mask.labels)
 
 
 @router.post("/review/{item}/edit/mask")
@@ -231,7 +221,17 @@ def decide(
     return JSONResponse({"state": target.value})
 
 
-def _unpack(body: bytes, slices: str, shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _planes(labels: Labels) -> Response:
+    """The slices of a mask that show anything, gzipped, with their indices in a header."""
+    slices = np.flatnonzero(labels.any(axis=(1, 2)))
+    return Response(
+        gzip.compress(labels[slices].tobytes(), compresslevel=1, mtime=0),
+        media_type="application/octet-stream",
+        headers={"Content-Encoding": "gzip", "x-nightjar-slices": json.dumps(slices.tolist())},
+    )
+
+
+def _unpack(body: bytes, slices: str, shape: tuple[int, int, int]) -> Labels:
     """The whole mask from the planes that show something.
 
     Raises:
@@ -261,14 +261,19 @@ def _images(request: Request, site: Site, account: Account, item: int, series_ke
         content = ledger_images.read_content(connection, opened.item.study_key, series_key)
         if content is None or reference is None:
             raise HTTPException(404, gettext("There is no such series here."))
+        series = ledger_images.list_image_series(connection, opened.item.study_uid)
+        is_adc = any(each.key == series_key and each.role == "ADC" for each in series)
         audit(connection, request, "images", account, study_uid=opened.item.study_uid)
     shelf, store = site.shelf, site.context.store
     try:
         drawn_on = shelf.get(reference.digest, lambda: read_images(store, reference))
         if content.digest == reference.digest:
             return drawn_on
-        return shelf.get(
-            f"{content.digest} on {reference.digest}", lambda: read_aligned(store, content, reference, drawn_on)
-        )
+
+        def read() -> Images:
+            aligned = read_aligned(store, content, reference, drawn_on)
+            return in_units_of_adc(aligned) if is_adc else aligned
+
+        return shelf.get(f"{content.digest} on {reference.digest}{' as ADC' if is_adc else ''}", read)
     except InvalidVolume as error:
         raise HTTPException(422, str(error)) from error

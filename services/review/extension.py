@@ -2,14 +2,23 @@
 
 from pathlib import Path
 
-from services.review import api, editor, experts, pages, reader_pages, task_pages, upload
+from services.review import api, downloads, editor, experts, pages, reader_pages, task_pages, upload
 from services.triage.site import Extension
 
 _HERE = Path(__file__).parent
 
 EXTENSION = Extension(
     "review",
-    (api.router, experts.router, reader_pages.router, task_pages.router, pages.router, editor.router, upload.router),
+    (
+        api.router,
+        experts.router,
+        reader_pages.router,
+        task_pages.router,
+        pages.router,
+        editor.router,
+        downloads.router,
+        upload.router,
+    ),
     templates=_HERE / "templates",
     static=_HERE / "static",
 )

@@ -124,3 +124,32 @@ def resample(segments: NDArray[np.uint16], affine: NDArray[np.float64], grid: Gr
         first, second, third = index[inside].T
         moved[k][inside] = segments[first, second, third]
     return moved
+
+
+def resample_slices(numbers: NDArray[np.uint16], own: Grid, step_mm: float, grid: Grid) -> NDArray[np.uint16]:
+    """Numbers of the nearest voxels of slices that may be tilted, uneven or left out, on another grid.
+
+    Args:
+        numbers: axes (slice, row, column) of `own`.
+        step_mm: thickness of one of its slices; farther than half of it from the nearest one nothing is marked.
+
+    Returns:
+        Axes (slice, row, column) of the grid; 0 where the slices do not reach.
+    """
+    normal, offsets = own.volume.normal, own.volume.offsets_mm
+    middles = (offsets[1:] + offsets[:-1]) / 2
+    right, down = np.array(own.row_direction), np.array(own.column_direction)
+    columns = np.arange(grid.shape[2])[None, :, None] * np.array(grid.row_direction) * grid.spacing_mm[1]
+    rows = np.arange(grid.shape[1])[:, None, None] * np.array(grid.column_direction) * grid.spacing_mm[0]
+    moved = np.zeros(grid.shape, np.uint16)
+    for k, position in enumerate(grid.positions_mm):
+        places = position + columns + rows
+        away = places @ normal
+        nearest = np.searchsorted(middles, away)
+        within = places - own.positions_mm[nearest]
+        row = np.rint(within @ down / own.spacing_mm[0]).astype(np.int64)
+        column = np.rint(within @ right / own.spacing_mm[1]).astype(np.int64)
+        inside = np.abs(away - offsets[nearest]) <= step_mm / 2
+        inside &= (row >= 0) & (row < own.shape[1]) & (column >= 0) & (column < own.shape[2])
+        moved[k][inside] = numbers[nearest[inside], row[inside], column[inside]]
+    return moved

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, SegmentationStorage
 
-from services.review.incoming import Incoming, OtherGrid, resample
+from services.review.incoming import Incoming, OtherGrid, resample_slices
 from services.review.masks import SAME_VOXELS, Grid, InvalidMask
 
 LABEL_MAP_SEGMENTATION_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")
@@ -21,6 +21,8 @@ SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_SEGMENTATION_STORAGE})
 LARGEST_VOXELS = 2**30
 
 _PARALLEL = 1e-3
+_OFFSET_DIGITS = 2
+"""Of millimetres: frames of several segments on one slice lie together."""
 
 
 def read_segmentation(data: bytes, grid: Grid, *, study_uid: str, resampled: bool = False) -> Incoming:
@@ -58,7 +60,7 @@ def read_segmentation(data: bytes, grid: Grid, *, study_uid: str, resampled: boo
     except OtherGrid:
         if not resampled:
             raise
-        segments = _resample(segmentation, grid)
+        segments = _resample(segmentation, frames, grid)
         moved = True
     if not segments.any():
         where = " on these images" if moved else f": none of its {len(frames)} frames has a marked voxel"
@@ -227,15 +229,42 @@ def _group(segmentation: Segmentation, item: Dataset, keyword: str) -> Dataset:
     raise InvalidMask(f"The segmentation does not say what its frames are: one has no {keyword}.")
 
 
-def _resample(segmentation: Segmentation, grid: Grid) -> NDArray[np.uint16]:
+def _resample(segmentation: Segmentation, frames: NDArray[Any], grid: Grid) -> NDArray[np.uint16]:
+    own, step_mm = _own_grid(segmentation, frames.shape)
     try:
-        volume = segmentation.get_volume(combine_segments=True, relabel=False)
-    except Exception as error:
+        numbers = _place(segmentation, frames, own)
+    except OtherGrid as error:
         raise InvalidMask(
-            "The segmentation cannot be resampled: its segments overlap, or its frames are not parallel and evenly "
-            "spaced."
+            "The segmentation cannot be resampled: its frames are not parallel, or not of the same pixels."
         ) from error
-    return resample(np.asarray(volume.array, np.uint16), np.asarray(volume.affine, np.float64), grid)
+    return resample_slices(numbers, own, step_mm, grid)
+
+
+def _own_grid(segmentation: Segmentation, shape: tuple[int, ...]) -> tuple[Grid, float]:
+    """The slices that the frames lie on, in order, and how thick one is, mm; empty ones may be left out."""
+    items = segmentation.PerFrameFunctionalGroupsSequence
+    orientation = _group(segmentation, items[0], "PlaneOrientationSequence").ImageOrientationPatient
+    x, y, z, u, v, w = (float(value) for value in orientation)
+    measures = _group(segmentation, items[0], "PixelMeasuresSequence")
+    rows_mm, columns_mm = (float(value) for value in measures.PixelSpacing)
+    normal = np.cross((x, y, z), (u, v, w))
+    places = {}
+    for item in items:
+        place = np.array(_group(segmentation, item, "PlanePositionSequence").ImagePositionPatient, np.float64)
+        places[round(float(place @ normal), _OFFSET_DIGITS)] = place
+    offsets = sorted(places)
+    gaps = np.diff(offsets)
+    step_mm = float(measures.get("SpacingBetweenSlices") or 0) or (
+        float(gaps.min()) if len(gaps) else float(measures.get("SliceThickness") or 1)
+    )
+    own = Grid(
+        shape=(len(offsets), shape[1], shape[2]),
+        positions_mm=np.array([places[offset] for offset in offsets]),
+        row_direction=(x, y, z),
+        column_direction=(u, v, w),
+        spacing_mm=(rows_mm, columns_mm),
+    )
+    return own, step_mm
 
 
 def _ending(uid: str) -> str:

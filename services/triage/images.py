@@ -71,6 +71,12 @@ class Images:
             "is_ct": self.is_ct,
         }
 
+    @property
+    def volume(self) -> Volume:
+        """The series in its own units."""
+        values = self.voxels.astype(np.float32) * self.slope + self.intercept
+        return Volume(values, self.positions_mm, self.row_direction, self.column_direction, self.spacing_mm)
+
     def picture(self, index: int) -> bytes:
         """One slice as a greyscale PNG in the opening window, a pixel a voxel."""
         return _png(self._grey(index))

@@ -1,21 +1,28 @@
 """An expert in the editor and on the upload page, in a real browser, on the project's own phantom."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
+from pydicom import dcmread
 from support.correction import add_workitem
+from support.editor import at, drag, open_editor, saved, versions, voxels
 from support.heads import head_instances, small_head
 from support.images import analyse, receive
-from support.triage import ServedPages
+from support.masks import as_a_viewer_reads, halve, viewer_segmentation
+from support.triage import PASSWORD, ServedPages, add_account
 
 from models.prediction import Finding, Urgency
 from models.registry import load_card
 from services.context import Context
 from services.ledger import annotations
-from services.review import sources
+from services.ledger.accounts import Role, find_account
+from services.ledger.workitems import State
+from services.review import opening, sources, workflow
+from services.review.opening import open_item
 
 NewPage = Callable[..., Page]
 LooksFine = Callable[[Page, str], None]
@@ -35,50 +42,6 @@ def add_task(context: Context, **options: Any) -> int:
     found = (Finding("IPH", 0.9, 31.2, Urgency.IMMEDIATE, 7),)
     analysis = analyse(context, study_uid, series_uid, labels, found, model_version=load_card("ich").version)
     return add_workitem(context, study_uid, series_uid, analysis_id=analysis, **options)
-
-
-def open_editor(page: Page, item: int, state: str = "ready") -> None:
-    page.goto("/".join(page.url.split("/")[:3]) + f"/review/{item}/edit")
-    expect(page.locator(f"main.editor[data-state={state}]")).to_be_visible(timeout=20000)
-
-
-def at(page: Page, column: float, row: float) -> tuple[float, float]:
-    """Where a pixel of the slice is on the page."""
-    x, y = page.evaluate(
-        """([column, row]) => { const { desk } = document.getElementById("main").desk(); const pane = desk.panes.slice;
-             const [sx, sy, dx, dy] = pane.placing; const ratio = pane.canvas.clientWidth / pane.canvas.width;
-             const box = pane.canvas.getBoundingClientRect();
-             return [box.left + ((column + 0.5) * sx + dx) * ratio, box.top + ((row + 0.5) * sy + dy) * ratio]; }""",
-        [column, row],
-    )
-    return x, y
-
-
-def drag(page: Page, *points: tuple[float, float]) -> None:
-    page.mouse.move(*at(page, *points[0]))
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*at(page, *point), steps=6)
-    page.mouse.up()
-
-
-def voxels(page: Page, label: int) -> int:
-    return int(
-        page.evaluate(
-            "label => document.getElementById('main').desk().desk.mask.voxels.reduce((n, v) => n + (v === label), 0)",
-            label,
-        )
-    )
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#save")).to_contain_text("Saved", timeout=20000)
-    expect(page.locator("#save")).to_have_attribute("data-state", "saved")
-
-
-def versions(context: Context, item: int) -> list[annotations.Annotation]:
-    with context.pool.connection() as connection:
-        return annotations.of_workitem(connection, item)
 
 
 def test_draw_save_compare_and_hand_in(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
@@ -159,6 +122,30 @@ def test_what_cannot_be_saved_stays_and_is_sent_again(context: Context, new_page
     assert len(versions(context, item)) == 1
 
 
+def test_a_session_that_ends_while_drawing_loses_nothing(
+    context: Context, new_page: NewPage, looks_fine: LooksFine, pages: ServedPages
+) -> None:
+    item = add_task(context)
+    page = new_page()
+    open_editor(page, item)
+    page.context.clear_cookies()
+    drag(page, (70, 80), (90, 80))
+    expect(page.locator("#save")).to_contain_text(
+        "Could not save: your session has ended. Your edits stay in this tab. Sign in again in another tab. Retrying"
+    )
+    assert versions(context, item) == []
+    looks_fine(page, "editor-signed-out")
+    drawn = voxels(page, 1)
+    other = page.context.new_page()
+    other.goto(f"{pages.url}/sign-in")
+    other.fill("#name", "ana")
+    other.fill("#password", PASSWORD)
+    other.click("main button[type=submit]")
+    saved(page)
+    (version,) = versions(context, item)
+    assert int((sources.get_mask(context.store, version.mask_digest).labels == 1).sum()) == drawn
+
+
 def test_a_second_window_stops_instead_of_overwriting(
     context: Context, new_page: NewPage, looks_fine: LooksFine
 ) -> None:
@@ -175,6 +162,39 @@ def test_a_second_window_stops_instead_of_overwriting(
     other = new_page("bo")
     open_editor(other, item)
     expect(other.locator("#why-not")).to_contain_text("open for reading only")
+
+
+def test_a_reviewers_own_mask_is_what_is_accepted_also_after_the_page_was_closed(
+    context: Context, new_page: NewPage, looks_fine: LooksFine
+) -> None:
+    add_account(context, "rex", Role.REVIEWER)
+    item = add_task(context)
+    people = {}
+    with context.pool.connection() as connection:
+        connection.execute("UPDATE account SET experienced_since = '2001-01-01'")
+        for name in ("ana", "rex"):
+            people[name] = find_account(connection, name)
+        opened = open_item(context, connection, item, people["ana"])
+    answer = sources.get_mask(context.store, opened.start_digest)
+    workflow.save(context, people["ana"], item, answer, base_digest=answer.digest, tool="test", submit=True)
+    workflow.decide(context, people["rex"], item, State.IN_REVIEW)
+    page = new_page("rex")
+    open_editor(page, item)
+    drag(page, (70, 80), (90, 80))
+    saved(page)
+    drawn = voxels(page, 1)
+    open_editor(page, item)
+    assert voxels(page, 1) == drawn, "what was saved is there again"
+    page.click("#decision button[value=accepted]")
+    expect(page.locator("#complaint")).to_contain_text("Grade the image quality first")
+    page.select_option("#grade select", "4")
+    looks_fine(page, "editor-reviewer")
+    page.click("#decision button[value=accepted]")
+    expect(page.locator("#message")).to_contain_text("Accepted")
+    with context.pool.connection() as connection:
+        standing = annotations.read(connection, opening.read_item(connection, item).standing_id)
+    assert standing.author == "rex"
+    assert int((sources.get_mask(context.store, standing.mask_digest).labels == 1).sum()) == drawn
 
 
 def test_a_comment_is_pinned_to_its_voxel(context: Context, new_page: NewPage, looks_fine: LooksFine) -> None:
@@ -222,3 +242,52 @@ def test_a_mask_from_elsewhere(context: Context, new_page: NewPage, looks_fine: 
     assert voxels(page, 3) == 0
     (version,) = versions(context, item)
     assert (version.tool, version.submitted) == ("upload: NIfTI", False)
+
+
+def test_a_dicom_seg_taken_along_comes_back_and_a_strange_one_is_refused(
+    context: Context, new_page: NewPage, looks_fine: LooksFine
+) -> None:
+    item = add_task(context)
+    page = new_page()
+    open_editor(page, item)
+    drag(page, (70, 80), (90, 80))
+    saved(page)
+    (mine,) = versions(context, item)
+    with page.expect_download() as download:
+        page.click("text=DICOM SEG")
+    draft = download.value.path().read_bytes()
+    taken = dcmread(BytesIO(draft))
+    assert (taken.ContentLabel, taken.DerivationDescription) == (
+        "DRAFT",
+        "Draft, taken along by ana (annotator); not accepted.",
+    )
+    mask = sources.get_mask(context.store, mine.mask_digest)
+    page.click("text=Upload a mask")
+
+    def give(name: str, data: bytes) -> None:
+        page.set_input_files("#file", {"name": name, "mimeType": "application/dicom", "buffer": data})
+
+    headers = as_a_viewer_reads(head_instances(small_head()), mask.grid.sources)
+    drawn = (mask.labels == 1).astype(np.uint8)
+    give("stranger.dcm", viewer_segmentation(headers, drawn, ("IPH",), FrameOfReferenceUID="2.25.12345678901"))
+    expect(page.locator("#problem")).to_contain_text("another frame of reference (ends in 45678901)")
+    expect(page.locator("#resample")).to_be_hidden()
+    give("unknown.dcm", viewer_segmentation(headers, drawn, ("Vessel",)))
+    expect(page.locator("#mapping")).to_contain_text("Vessel")
+    expect(page.locator("#after-mapping")).to_be_hidden()
+    looks_fine(page, "upload-unknown-label")
+    halved = as_a_viewer_reads(head_instances(small_head()), mask.grid.sources)
+    give("halved.dcm", viewer_segmentation(halve(halved), drawn[:, ::2, ::2], ("IPH",)))
+    expect(page.locator("#problem")).to_contain_text(
+        "64 x 64 pixels of 3.6 x 3.6 mm, the images 128 x 128 of 1.8 x 1.8 mm"
+    )
+    looks_fine(page, "upload-other-grid")
+    page.click("#resample button")
+    expect(page.locator("#notes")).to_contain_text("Resampled")
+    give("draft.dcm", draft)
+    expect(page.locator("#figures tr").first).to_contain_text("1.000")
+    looks_fine(page, "upload-seg")
+    page.click("#take")
+    expect(page.locator("main.editor[data-state=ready]")).to_be_visible()
+    last = versions(context, item)[-1]
+    assert (last.tool, last.mask_digest, last.author) == ("upload: DICOM SEG", mine.mask_digest, "ana")

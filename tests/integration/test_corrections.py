@@ -1,5 +1,6 @@
 """Corrections to and from the PACS: an accepted label goes out as a Segmentation, one that arrives is a reading."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 
@@ -9,13 +10,15 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.correction import add_workitem
+from support.dicomweb import client_of
 from support.heads import head_instances, small_head
 from support.images import analyse, receive
-from support.masks import viewer_segmentation
-from support.triage import add_account
+from support.masks import as_a_viewer_reads, viewer_segmentation
+from support.triage import add_account, served
 
 from models.prediction import Finding, Urgency
 from services.context import Context
+from services.dicomweb.extension import EXTENSION as DICOMWEB
 from services.ledger import annotations, deliveries, images, workitems, worklist
 from services.ledger.accounts import Account, Role, find_account
 from services.ledger.workitems import Slot, State
@@ -46,17 +49,8 @@ def add_answer(context: Context) -> tuple[str, str, int, np.ndarray]:
 
 
 def images_of(context: Context, series_uid: str, *, study: int = 1) -> list[Dataset]:
-    """Headers as a viewer's writer wants them, in the order of the slices."""
-    by_uid = {str(header.SOPInstanceUID): header for header in head_instances(small_head(), study=study)}
-    headers = [by_uid[uid] for uid in sources.read_grid(context, series_uid).sources]
-    for header in headers:
-        header.PatientName = "Viewer^Written"
-        for keyword in ("PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "ReferringPhysicianName"):
-            if keyword not in header:
-                setattr(header, keyword, "")
-        if "SliceThickness" not in header:
-            header.SliceThickness = "5"
-    return headers
+    instances = head_instances(small_head(), study=study)
+    return as_a_viewer_reads(instances, sources.read_grid(context, series_uid).sources)
 
 
 def events(context: Context, kind: str) -> list[dict]:
@@ -184,6 +178,7 @@ def test_a_label_drawn_by_hand_goes_out_and_is_held_and_one_drawn_again_replaces
 
     workflow.decide(context, people["rex"], item, State.IN_REVIEW, "One slice was forgotten.")
     labels[9] = labels[8]
+    workflow.grade(context, people["rex"], item, 4)
     workflow.save(context, people["rex"], item, Mask(labels, grid), base_digest=None, tool="test", submit=True)
     workflow.decide(context, people["rex"], item, State.ACCEPTED)
     correct.run(context, item)
@@ -196,13 +191,27 @@ def test_a_label_drawn_by_hand_goes_out_and_is_held_and_one_drawn_again_replaces
     assert again.SegmentSequence[0].TrackingUID == first["correction"].SegmentSequence[0].TrackingUID
 
 
-def test_a_segmentation_that_arrives_becomes_the_answers_first_reading(context: Context) -> None:
+def by_store(context: Context, data: bytes) -> None:
+    receive(context, [dcmread(BytesIO(data))])
+
+
+def by_stow(context: Context, data: bytes) -> None:
+    add_account(context, "viewer", Role.SYSTEM)
+    router = context.settings.router.model_copy(update={"low_disk_mb": 0})
+    roomy = replace(context, settings=context.settings.model_copy(update={"router": router}))
+    with served(roomy, [DICOMWEB]) as running:
+        client_of(running.url, "viewer").store_instances([dcmread(BytesIO(data))])
+
+
+@pytest.mark.parametrize("send", [by_store, by_stow], ids=["C-STORE", "STOW"])
+def test_a_segmentation_that_arrives_becomes_the_answers_first_reading(
+    context: Context, send: Callable[[Context, bytes], None]
+) -> None:
     _, series_uid, analysis, labels = add_answer(context)
     ordered = images_of(context, series_uid)
     drawn = np.where(labels == 1, 1, 0).astype(np.uint8)
     drawn[4, 30:40, 30:40] = 2
-    data = viewer_segmentation(ordered, drawn, ("IPH", "SDH"), ContentCreatorName="Doe^Jane")
-    receive(context, [dcmread(BytesIO(data))])
+    send(context, viewer_segmentation(ordered, drawn, ("IPH", "SDH"), ContentCreatorName="Doe^Jane"))
     (instance,) = jobs(context, "arrive")
     for _ in range(2):
         arriving.run(context, instance)

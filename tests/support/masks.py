@@ -84,3 +84,36 @@ def viewer_segmentation(
     buffer = BytesIO()
     dcmwrite(buffer, segmentation, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def as_a_viewer_reads(instances: Sequence[Dataset], sources: Sequence[str]) -> list[Dataset]:
+    """Headers as a viewer's writer wants them, in the order of the slices.
+
+    Args:
+        sources: SOP Instance UIDs in that order.
+    """
+    by_uid = {str(header.SOPInstanceUID): header for header in instances}
+    headers = [by_uid[uid] for uid in sources]
+    for header in headers:
+        header.PatientName = "Viewer^Written"
+        for keyword in ("PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "ReferringPhysicianName"):
+            if keyword not in header:
+                setattr(header, keyword, "")
+        if "SliceThickness" not in header:
+            header.SliceThickness = "5"
+    return headers
+
+
+def halve(headers: Sequence[Dataset]) -> list[Dataset]:
+    """The same slices with pixels of twice the size: each covers four."""
+    for header in headers:
+        spacing = [float(value) for value in header.PixelSpacing]
+        orientation = np.array(header.ImageOrientationPatient, float)
+        corner = np.array(header.ImagePositionPatient, float)
+        corner += orientation[:3] * spacing[1] / 2 + orientation[3:] * spacing[0] / 2
+        header.ImagePositionPatient = [f"{value:.7g}" for value in corner]
+        header.PixelSpacing = [f"{2 * value:.7g}" for value in spacing]
+        header.Rows, header.Columns = header.Rows // 2, header.Columns // 2
+        if "PixelData" in header:
+            header.PixelData = header.PixelData[: header.Rows * header.Columns * 2]
+    return list(headers)

@@ -8,7 +8,7 @@ import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from support.ct import STUDY_UID
-from support.masks import GEOMETRIES, blobs, images, viewer_segmentation
+from support.masks import GEOMETRIES, blobs, halve, images, viewer_segmentation
 
 from services.review.incoming import OtherGrid
 from services.review.mask_seg import read_segmentation, references_of
@@ -68,31 +68,19 @@ def test_references_are_found_wherever_they_stand() -> None:
     assert "2.25.77" in references_of(data)
 
 
-def test_another_grid_is_resampled_only_when_asked() -> None:
-    grid, _ = images("upright and even")
-    coarse = pydicom.Sequence(_halved(images("upright and even")[1]))
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_another_grid_is_resampled_only_when_asked(geometry: str) -> None:
+    grid, headers = images(geometry)
+    coarse = halve(headers)
     labels = np.zeros((len(coarse), 32, 32), np.uint8)
     labels[3:5, 10:16, 12:20] = 1
-    data = viewer_segmentation(list(coarse), labels, NAMES[:1])
+    labels[7, 20:30, 2:9] = 1  # the slices between are left out of the file, and stay empty
+    data = viewer_segmentation(coarse, labels, NAMES[:1])
     with pytest.raises(OtherGrid, match=r"32 x 32 pixels of 6.2 x 6.4 mm, the images 64 x 64 of 3.1 x 3.2 mm"):
         read_segmentation(data, grid, study_uid=STUDY_UID)
     taken = read_segmentation(data, grid, study_uid=STUDY_UID, resampled=True)
     assert taken.resampled
     assert np.array_equal(taken.segments, np.repeat(np.repeat(labels, 2, axis=1), 2, axis=2))
-
-
-def _halved(headers: list[Dataset]) -> list[Dataset]:
-    """The same slices with pixels of twice the size: each covers four."""
-    for header in headers:
-        spacing = [float(value) for value in header.PixelSpacing]
-        orientation = np.array(header.ImageOrientationPatient, float)
-        corner = np.array(header.ImagePositionPatient, float)
-        corner += orientation[:3] * spacing[1] / 2 + orientation[3:] * spacing[0] / 2
-        header.ImagePositionPatient = [f"{value:.7g}" for value in corner]
-        header.PixelSpacing = [f"{2 * value:.7g}" for value in spacing]
-        header.Rows = header.Columns = 32
-        header.PixelData = header.PixelData[: 32 * 32 * 2]
-    return headers
 
 
 def _refusal(data: bytes, **changes: object) -> str:

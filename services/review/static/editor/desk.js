@@ -31,10 +31,33 @@ export class Desk extends View {
   addSequence({ element, name, voxels, geometry }) {
     const pane = new Pane(element);
     const greys = new Greys(geometry);
-    const [width, level] = geometry.window;
-    greys.set({ width, level, inverted: false });
+    const sequence = { pane, greys, voxels, name, element, geometry };
     pane.onresize = () => this.request();
-    this.sequences.push({ pane, greys, voxels, name, element, geometry });
+    this.sequences.push(sequence);
+    this.#setWindow(sequence, geometry.window);
+  }
+
+  /** What the pointer moves on another sequence: the slice of all, the window of its own. */
+  viewOf(sequence) {
+    const desk = this;
+    const unit = sequence.geometry.window[0] / 200;
+    return {
+      stack: this.stack,
+      get slice() {
+        return desk.slice;
+      },
+      goTo: (slice, point) => this.goTo(slice, point),
+      request: () => this.request(),
+      changeWindow: (wider, higher) => {
+        const [width, level] = sequence.window;
+        this.#setWindow(sequence, [Math.max(unit, width + wider * unit), level + higher * unit]);
+      },
+    };
+  }
+
+  #setWindow(sequence, [width, level]) {
+    sequence.window = [width, level];
+    sequence.greys.set({ width, level, inverted: false });
     this.request();
   }
 

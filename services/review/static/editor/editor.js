@@ -6,7 +6,7 @@ import { loadImages, loadLabels } from "../../viewer/loading.js";
 import { initPane, initTrack } from "../../viewer/pointer.js";
 import { Desk } from "./desk.js";
 import { Figures } from "./figures.js";
-import { hintsOf } from "./hints.js";
+import { hintsOf, lesionsHint } from "./hints.js";
 import { initKeys } from "./keys.js";
 import { Labels } from "./labels.js";
 import { EditPane } from "./pane.js";
@@ -34,6 +34,7 @@ let sidebar = null;
 let figures = null;
 let track = null;
 let compared = ""; // name of the mask compared with
+let brain = null; // voxels of the brain on an MR series, once they are known
 let placing = false; // a comment waits for its place
 const comments = given.comments;
 
@@ -112,11 +113,19 @@ function travel(way) {
 
 const sequence = (role) => desk.sequences.find((each) => each.name === role);
 
+/** What lies outside the brain: air and bone in CT, what the server says in MR; null as long as nobody knows. */
+function outsideBrain() {
+  if (desk.isCt) {
+    const say = (values) => _("%(label)s: %(count)s voxels outside the brain (air or bone), most on slice %(slice)s", values);
+    return { say, test: (index) => tools.value(index) < AIR_HU || tools.value(index) > BONE_HU };
+  }
+  const say = (values) => _("%(label)s: %(count)s voxels outside the brain, most on slice %(slice)s", values);
+  return brain && { say, test: (index) => !brain[index] };
+}
+
 function showHints() {
   const { hints } = given;
-  const outside = desk.isCt && hints.outside_brain
-    ? { say: (values) => _("%(label)s: %(count)s voxels outside the brain (air or bone), most on slice %(slice)s", values), test: (index) => tools.value(index) < AIR_HU || tools.value(index) > BONE_HU }
-    : null;
+  const outside = hints.outside_brain ? outsideBrain() : null;
   const adc = hints.highest_adc ? sequence("ADC") : null;
   const found = given.labels.flatMap((label) => {
     if (desk.hiddenLabels.has(label.value)) return [];
@@ -126,6 +135,7 @@ function showHints() {
     const own = hintsOf(desk.mask, label, { smallest: hints.smallest_voxels ?? 0, outside, above });
     return hints.skipped_slices ? own : own.filter((hint) => !hint.isGap);
   });
+  if (hints.most_lesions) found.push(...lesionsHint(desk.mask, { most: hints.most_lesions, smallest: hints.smallest_voxels ?? 1 }));
   sidebar.showHints(found);
   main.dataset.hints = found.length;
 }
@@ -314,12 +324,7 @@ async function sendComment(event) {
 // ---- handing in -----------------------------------------------------------------------------------------------------
 
 async function submit() {
-  if (tools.isReadOnly || $("submit")?.disabled) return;
-  const grade = $("grade");
-  if (grade && !grade.hidden) {
-    if (!grade.reportValidity()) return complain(_("Grade the image quality first, then hand in."));
-    if ((await sendGrade()) !== "graded") return;
-  }
+  if (tools.isReadOnly || $("submit")?.disabled || !(await isGraded())) return;
   $("submit").disabled = true;
   try {
     const answer = await saving.save({ submit: true });
@@ -333,6 +338,15 @@ async function submit() {
     complain(error.message);
     $("submit").disabled = false;
   }
+}
+
+/** Whether the images are graded, now or before; nothing is handed in without. */
+async function isGraded() {
+  const grade = $("grade");
+  if (!grade || grade.hidden) return true;
+  if (grade.reportValidity()) return (await sendGrade()) === "graded";
+  complain(_("Grade the image quality first, then hand in."));
+  return false;
 }
 
 async function sendGrade() {
@@ -359,7 +373,12 @@ async function decide(event) {
   const button = event.submitter;
   try {
     if (saving?.isDirty) await saving.save();
-    if (button.value === "accepted" && desk.mask.past.length) await saving.save({ submit: true });
+    // A mask of the reviewer's own, of this or an earlier opening of the page, takes the place of what stands.
+    const stands = given.shown.find((each) => each.name === "Standing")?.digest;
+    if (button.value === "accepted" && saving && saving.base !== (stands ?? "")) {
+      if (!(await isGraded())) return;
+      await saving.save({ submit: true });
+    }
     const body = new URLSearchParams(new FormData(event.target, button));
     await post("decision", { body });
     tools.isReadOnly = true;
@@ -417,7 +436,7 @@ async function loadBeside() {
       const { geometry, voxels } = await loadImages(`${given.address}/series/${key}`);
       element.querySelector(".waiting")?.remove();
       desk.addSequence({ element, name: role, voxels, geometry });
-      initPane(desk.sequences.at(-1).pane, "slice", desk);
+      initPane(desk.sequences.at(-1).pane, "slice", desk.viewOf(desk.sequences.at(-1)));
       if (desk.sequences.length === 1 && !desk.isCt) actions.beside("sequences");
       settleTools();
     } catch (error) {
@@ -425,6 +444,8 @@ async function loadBeside() {
     }
   }
   main.dataset.beside = desk.beside;
+  // Without it the hint is not given; everything else goes on.
+  if (!desk.isCt && given.hints.outside_brain) brain = await whole("brain", desk.stack).catch(() => null);
   showHints();
 }
 
@@ -509,6 +530,7 @@ async function start() {
     desk.trailColour = commonest.colour;
     desk.ondraw = () => track.update();
     if (!desk.isCt) for (const button of document.querySelectorAll('[data-preset]:not([data-preset="1"])')) button.hidden = true;
+    if (!desk.isCt) document.querySelector('[data-preset="1"]').firstChild.textContent = `${_("As opened")} `;
     wire();
     initKeys({ actions, desk: () => desk });
     main.dataset.beside = desk.beside;

@@ -3,20 +3,29 @@ import { _, ngettext } from "../../i18n.js";
 import { gaps } from "./between.js";
 import { connected } from "./regions.js";
 
-/** Components of a label, each a list of voxels. */
-export function components(labels, label) {
+/** Components of the voxels whose label `belongs(label)`, each a list of voxels. */
+export function components(labels, belongs) {
   const seen = new Uint8Array(labels.voxels.length);
   const found = [];
   for (let k = 0; k < labels.slices; k += 1) {
-    if (!labels.slice(k).includes(label)) continue;
+    if (!labels.slice(k).some(belongs)) continue;
     for (let i = k * labels.size; i < (k + 1) * labels.size; i += 1) {
-      if (labels.voxels[i] !== label || seen[i]) continue;
-      const component = connected(labels, i, (index) => labels.voxels[index] === label, { is3d: true });
+      if (!belongs(labels.voxels[i]) || seen[i]) continue;
+      const component = connected(labels, i, (index) => belongs(labels.voxels[index]), { is3d: true });
       for (const index of component) seen[index] = 1;
       found.push(component);
     }
   }
   return found;
+}
+
+/** Whether more lesions are marked than the task asks for: what touches is one lesion, whatever its labels. */
+export function lesionsHint(labels, { most, smallest = 1 }) {
+  const lesions = components(labels, (label) => label > 0).filter((each) => each.length >= smallest);
+  if (lesions.length <= most) return [];
+  lesions.sort((one, other) => other.length - one.length);
+  const slice = Math.floor(lesions[most][0] / labels.size);
+  return [{ text: _("%(count)s lesions are marked, this task has the %(most)s largest. Name the others in a comment", { count: lesions.length, most }), slice }];
 }
 
 /**
@@ -28,7 +37,7 @@ export function hintsOf(labels, { value, name }, { smallest = 0, outside = null,
   const hints = [];
   const { size, slices, voxels } = labels;
   const where = (index) => Math.floor(index / size);
-  const small = smallest ? components(labels, value).filter((each) => each.length < smallest) : [];
+  const small = smallest ? components(labels, (label) => label === value).filter((each) => each.length < smallest) : [];
   for (const each of small.slice(0, 3)) {
     hints.push({ text: ngettext("%(label)s: %(num)s voxel by itself on slice %(slice)s", "%(label)s: %(num)s voxels by themselves on slice %(slice)s", each.length, { label: name, slice: where(each[0]) + 1 }), slice: where(each[0]) });
   }
