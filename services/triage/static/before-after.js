@@ -20,7 +20,14 @@ function step(by) {
 
 slice.addEventListener("input", show);
 divider.addEventListener("input", () => stages.style.setProperty("--divider", `${divider.value}%`));
-zoom.addEventListener("change", () => stages.style.setProperty("--zoom", zoom.value));
+zoom.addEventListener("change", () => {
+  const [figure] = figures;
+  const middle = [figure.scrollLeft + figure.clientWidth / 2, figure.scrollTop + figure.clientHeight / 2];
+  const before = Number(stages.style.getPropertyValue("--zoom") || 1);
+  stages.style.setProperty("--zoom", zoom.value);
+  const [across, down] = middle.map((place) => (place * zoom.value) / before);
+  for (const each of figures) each.scrollTo(across - each.clientWidth / 2, down - each.clientHeight / 2);
+});
 apart.addEventListener("change", () => {
   stages.classList.toggle("apart", apart.checked);
   divider.disabled = apart.checked;
