@@ -7,6 +7,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import procrastinate
@@ -23,6 +24,8 @@ from services.operations.probes import Health
 SWEEP_PERIOD_S = 1.0
 BEAT_PERIOD_S = 1.0
 LONGEST_WAIT_S = 3600.0
+OTHER_THREADS = 4
+"""For the sweep and the like, beside a thread for each place."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,18 +34,25 @@ async def work(
     context: Context,
     served: Sequence[Stage],
     *,
+    lanes: Sequence[Sequence[str]] = (),
     sweep: Callable[[Context], object] | None = None,
     health: Health | None = None,
 ) -> None:
     """Run the jobs of some stages until SIGTERM or SIGINT, and recover those of dead workers.
 
     Args:
+        lanes: queues that share places of their own, `worker.concurrency` each; none: all queues share them.
         sweep: called every second beside the jobs; closes series whose time has come.
         health: beaten every second.
     """
     settings = context.settings.worker
+    lanes = lanes or [sorted({QUEUES[stage.task] for stage in served})]
+    places = settings.concurrency * len(lanes)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(places + OTHER_THREADS))
     app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=context.settings.database_url, min_size=1, max_size=4)
+        connector=procrastinate.PsycopgConnector(
+            conninfo=context.settings.database_url, min_size=1, max_size=2 + 2 * len(lanes)
+        )
     )
     for stage in served:
         _register(app, context, stage)
@@ -52,38 +62,42 @@ async def work(
             helpers.append(asyncio.create_task(_sweep(context, sweep), name="sweep"))
         if health is not None:
             helpers.append(asyncio.create_task(_beat(health), name="beat"))
-        worker = asyncio.create_task(
-            app.run_worker_async(
-                queues=sorted({QUEUES[stage.task] for stage in served}),
-                concurrency=settings.concurrency,
-                fetch_job_polling_interval=1.0,
-                update_heartbeat_interval=settings.heartbeat_s,
-                stalled_worker_timeout=settings.stalled_s,
-                shutdown_graceful_timeout=10.0,
-                delete_jobs=DeleteJobCondition.SUCCESSFUL,
-                install_signal_handlers=False,
-            ),
-            name="worker",
-        )
+        workers = [
+            asyncio.create_task(
+                app.run_worker_async(
+                    queues=queues,
+                    concurrency=settings.concurrency,
+                    fetch_job_polling_interval=1.0,
+                    update_heartbeat_interval=settings.heartbeat_s,
+                    stalled_worker_timeout=settings.stalled_s,
+                    shutdown_graceful_timeout=10.0,
+                    delete_jobs=DeleteJobCondition.SUCCESSFUL,
+                    install_signal_handlers=False,
+                ),
+                name="worker",
+            )
+            for queues in lanes
+        ]
 
         def end() -> None:
             if health is not None:
                 health.ending.set()
-            worker.cancel()
+            for worker in workers:
+                worker.cancel()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
         try:
             # A helper that ends has failed: the process must end too, so that whoever started it starts it again.
-            done, _ = await asyncio.wait([worker, *helpers], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*workers, *helpers], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if not task.cancelled():
                     task.result()
         finally:
-            for task in (*helpers, worker):
+            for task in (*helpers, *workers):
                 task.cancel()
-            await asyncio.gather(*helpers, worker, return_exceptions=True)
+            await asyncio.gather(*helpers, *workers, return_exceptions=True)
 
 
 def _register(app: procrastinate.App, context: Context, stage: Stage) -> None:

@@ -10,8 +10,12 @@ from services.inference.deployment import ModelServer
 from services.inference.infer import Infer
 from services.inference.planned import plans
 from services.inference.shadow import Shadowing
+from services.ledger.jobs import URGENT_QUEUE, age_analyses
 from services.operations.heartbeat import Heartbeat
 from services.operations.probes import Health
+
+LANES = ((URGENT_QUEUE,), ("inference", "shadow"))
+"""A bleed never waits until a worker has done with an enhancement."""
 
 
 def run(context: Context, health: Health) -> None:
@@ -30,6 +34,11 @@ def run(context: Context, health: Health) -> None:
         with Heartbeat(context.pool, "inference", detail):
             infer = Infer(server, planned).stage(context.settings.worker.inference_attempts)
             shadow = Shadowing(server, planned).stage()
-            asyncio.run(worker.work(context, [infer, shadow], health=health))
+            asyncio.run(worker.work(context, [infer, shadow], lanes=LANES, sweep=_age, health=health))
     finally:
         server.stop()
+
+
+def _age(context: Context) -> None:
+    with context.pool.connection() as connection:
+        age_analyses(connection)

@@ -28,6 +28,13 @@ QUEUES = {
     "notify": "delivery",
 }
 
+URGENT_PRIORITY = 30
+"""Models at or above it look for what cannot wait: haemorrhage and stroke."""
+URGENT_QUEUE = "inference-urgent"
+"""Their analyses: workers keep places for them that nothing else takes."""
+AGEING_S = 90.0
+"""An analysis that waits for so long is as good as one of the next higher priority."""
+
 _deferrer = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
 
 
@@ -60,8 +67,9 @@ def defer(
         lock: jobs with one lock never run side by side; defaults to task and identifier.
     """
     name = f"{task}:{identifier}"
+    queue = URGENT_QUEUE if task == "infer" and priority >= URGENT_PRIORITY else QUEUES[task]
     job = _deferrer.configure_task(
-        task, queue=QUEUES[task], priority=priority, lock=lock or name, queueing_lock=name, connection=connection
+        task, queue=queue, priority=priority, lock=lock or name, queueing_lock=name, connection=connection
     )
     if connection.info.transaction_status == TransactionStatus.IDLE:
         connection.execute("SELECT")  # opens the caller's transaction; else the next block would commit on its own
@@ -70,6 +78,20 @@ def defer(
             job.defer(identifier=identifier)
     except AlreadyEnqueued:
         return
+
+
+def age_analyses(connection: Connection) -> None:
+    """Raise the priority of analyses that wait, so that a stream of more urgent ones starves none of them."""
+    connection.execute(
+        """UPDATE procrastinate_jobs j SET priority = aged.priority
+           FROM (SELECT j.id, m.priority
+                     + floor(extract(epoch FROM clock_timestamp() - a.queued_at) / %s)::int AS priority
+                 FROM procrastinate_jobs j JOIN analysis a ON a.id = (j.args ->> 'identifier')::bigint
+                 JOIN model m ON m.name = a.model WHERE j.task_name = 'infer' AND j.status = 'todo'
+                 FOR UPDATE OF j SKIP LOCKED) AS aged
+           WHERE aged.id = j.id AND aged.priority > j.priority""",
+        [AGEING_S],
+    )
 
 
 def record_event(

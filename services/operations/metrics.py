@@ -18,13 +18,12 @@ from psycopg_pool import PoolTimeout
 from services.context import Context
 from services.ledger import custody, measures
 from services.ledger.database import Connection
+from services.ledger.jobs import URGENT_PRIORITY
 from services.operations.expert_metrics import expert_metrics
 from services.operations.heartbeat import FRESH_S
 
 SETTLED_S = 60.0
 """A transaction that took its key so long ago has committed: the flow's own end within a second."""
-URGENT_PRIORITY = 30
-"""Models at or above it look for what cannot wait: haemorrhage and stroke."""
 FLAG_BUCKETS_S = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 REJECT_REASONS = {0xA900: "mismatch", 0xC000: "unreadable", 0xC001: "conflict"}
 ENDS = ("analysed", "failed", "superseded")

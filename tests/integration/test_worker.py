@@ -1,19 +1,22 @@
 """The worker keeps trying what may succeed, ends what cannot, and takes over from the dead."""
 
 import asyncio
+import errno
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
+from support.triage import add_analysis, add_study
 
 from services import worker
 from services.context import Context
 from services.errors import Reject, Retry
 from services.ledger.database import connect
-from services.ledger.jobs import Stage, defer
+from services.ledger.jobs import URGENT_QUEUE, Stage, age_analyses, defer
 
 
 def run_until(context: Context, stage: Stage, done: Callable[[], bool]) -> None:
@@ -90,6 +93,13 @@ def test_an_absent_ledger_never_uses_up_the_tries(context: Context) -> None:
     assert (recorder.runs, recorder.finished, recorder.end) == (6, True, None)
 
 
+def test_a_full_disk_never_uses_up_the_tries(context: Context) -> None:
+    recorder = Recorder(*(OSError(errno.ENOSPC, "No space left on device") for _ in range(5)))
+    queue(context, "1")
+    run_until(context, recorder.stage(attempts=2), recorder.done)
+    assert (recorder.runs, recorder.finished, recorder.end) == (6, True, None)
+
+
 def test_a_waiting_job_is_enough(context: Context) -> None:
     for _ in range(3):
         queue(context, "1")
@@ -140,3 +150,57 @@ def test_the_job_of_a_killed_worker_runs_again(context: Context, database_url: s
     patient = Context(context.settings.model_copy(update={"worker": quick}), context.pool, context.store)
     run_until(patient, recorder.stage(), recorder.done)
     assert recorder.finished
+
+
+def test_urgent_analyses_have_places_that_routine_ones_cannot_take(context: Context) -> None:
+    """Four places are taken by work that ends only once the urgent analysis, queued last, is done."""
+    urgent_done = threading.Event()
+    done: list[int] = []
+
+    def run(_: Context, identifier: int) -> None:
+        if identifier != 0:
+            assert urgent_done.wait(30)
+        done.append(identifier)
+        urgent_done.set()
+
+    stage = Stage("infer", run, lambda *_: None)
+    with context.pool.connection() as connection:
+        for number in range(1, 9):
+            defer(connection, "infer", number, priority=10)
+
+    async def body() -> None:
+        lanes = ((URGENT_QUEUE,), ("inference",))
+        task = asyncio.create_task(worker.work(context, [stage], lanes=lanes))
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(queue_urgent)
+        while len(done) < 9:
+            assert not task.done(), task
+            await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def queue_urgent() -> None:
+        with context.pool.connection() as connection:
+            defer(connection, "infer", 0, priority=40)
+
+    asyncio.run(asyncio.wait_for(body(), 60))
+    assert done[0] == 0
+
+
+def test_an_analysis_that_waits_is_raised_until_its_turn_comes(context: Context) -> None:
+    with context.pool.connection() as connection:
+        connection.execute(
+            """INSERT INTO model (name, version, weights_digest, roles, priority)
+               VALUES ('tumor', '1', 'w', '{}', 20), ('enhance', '1', 'w', '{}', 10)"""
+        )
+        old = add_analysis(connection, add_study(connection, 1), model="enhance")
+        fresh = add_analysis(connection, add_study(connection, 2), model="tumor")
+        connection.execute("UPDATE analysis SET queued_at = now() - interval '20 minutes' WHERE id = %s", [old])
+        for identifier, priority in ((fresh, 20), (old, 10)):
+            defer(connection, "infer", identifier, priority=priority)
+        for _ in range(2):
+            age_analyses(connection)
+        rows = connection.execute(
+            "SELECT args ->> 'identifier' AS id, priority FROM procrastinate_jobs ORDER BY priority DESC"
+        ).fetchall()
+    assert {row["id"]: row["priority"] for row in rows} == {str(old): 23, str(fresh): 20}
