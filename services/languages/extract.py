@@ -1,4 +1,4 @@
-"""Bring the catalogues up to date with the messages in code, templates, scripts and models' cards: `make messages`.
+"""Bring the catalogues up to date with the messages in code, templates, scripts, task types and models' cards: `make messages`.
 
 Translations stay; a message that is new is left empty, for a person to translate; one that is gone is dropped. What a
 card says may stay without one: pages then show it in English, and say so to a screen reader.
@@ -33,6 +33,9 @@ def collect(root: Path = ROOT) -> Catalog:
     for path in sorted((root / "models").glob("*/model.yaml")):
         for text in _card_texts(yaml.safe_load(path.read_text(encoding="utf-8"))):
             catalogue.add(text, locations=[(path.relative_to(root).as_posix(), 0)])
+    for path in sorted((root / "services/review/tasks").glob("*.yaml")):
+        for text in _task_texts(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            catalogue.add(text, locations=[(path.relative_to(root).as_posix(), 0)])
     return catalogue
 
 
@@ -60,6 +63,15 @@ def _card_texts(card: dict[str, Any]) -> Iterator[str]:
     for label in card.get("labels") or ():
         yield from (text for text in (label["name"], label["meaning"]) if not text.isupper())
     yield from (measure["name"] for measure in card.get("measures") or ())
+
+
+def _task_texts(task: dict[str, Any]) -> Iterator[str]:
+    """What pages show of a task type that ships with Nightjar."""
+    yield from (task["title"], *task["quality"]["words"].values())
+    for label in task["labels"]:
+        yield from (text for text in (label["name"], label["meaning"]) if not text.isupper())
+    for rule in task["rules"]:
+        yield from (rule["title"], rule["text"])
 
 
 def _is_translated(string: str | tuple[str, ...] | list[str] | None) -> bool:

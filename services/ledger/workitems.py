@@ -15,6 +15,10 @@ from psycopg import sql
 from services.ledger.database import Connection
 
 
+CHANNEL = "nightjar_review"
+"""Of the notifications that something changed which a queue shows."""
+
+
 class State(StrEnum):
     """Where a workitem stands; `transition` has the legal moves, services.review.states who may make them."""
 

@@ -63,6 +63,6 @@ def _outside(measured: dict[str, float], first_ml: float, second_ml: float, limi
 
 def _words(measure: str, agreement: LabelAgreement, limits: AgreementLimits) -> str:
     if measure == "volume_difference_ml":
-        return f"{agreement.first_ml:.1f} and {agreement.second_ml:.1f} mL"
-    name = {"dice": "Dice", "nsd": "surface distance", "lesion_f1": "lesion F1"}[measure]
-    return f"{name} {getattr(agreement, measure):.2f} below {getattr(limits, measure):g}"
+        return f"{agreement.first_ml:.1f} / {agreement.second_ml:.1f} mL"
+    name = {"dice": "Dice", "nsd": "NSD", "lesion_f1": "F1"}[measure]
+    return f"{name} {getattr(agreement, measure):.2f} < {getattr(limits, measure):g}"

@@ -101,7 +101,7 @@ def check(protocol: Protocol, facts: Iterable[SeriesFacts]) -> list[Line]:
     if protocol.field_strength_t is not None:
         strengths = [each.field_strength_t for each in by_role.values() if each.field_strength_t is not None]
         lowest = min(strengths, default=None)
-        lines.append(_range(None, "Field strength", (protocol.field_strength_t, None), lowest, "T"))
+        lines.append(_range(None, "Field strength", Range(least=protocol.field_strength_t), lowest, "T"))
     for sequence in protocol.sequences:
         found = by_role.get(sequence.role)
         lines.append(Line(sequence.role, "Sequence", "present", "present" if found else "missing", found is not None))
@@ -194,16 +194,16 @@ def _series_lines(sequence: Sequence, wanted: Wanted, found: SeriesFacts) -> lis
     lines = []
     thickest = wanted.thickness_3d_mm if found.is_3d and wanted.thickness_3d_mm else wanted.thickness_2d_mm
     if thickest is not None:
-        lines.append(_range(role, "Slice thickness", (None, thickest), found.thickness_mm, "mm"))
+        lines.append(_range(role, "Slice thickness", Range(most=thickest), found.thickness_mm, "mm"))
     if not found.is_3d and wanted.gap_share is not None:
         most = found.thickness_mm * wanted.gap_share if found.thickness_mm is not None else None
         fits = found.gap_mm <= most + 1e-6 if most is not None and found.gap_mm is not None else None
-        lines.append(Line(role, "Gap", f"at most {wanted.gap_share:.0%} of the thickness", _mm(found.gap_mm), fits))
+        lines.append(Line(role, "Gap", f"≤ {wanted.gap_share:.0%} of the thickness", _mm(found.gap_mm), fits))
     if not found.is_3d and wanted.gap_mm is not None:
-        lines.append(_range(role, "Gap", (None, wanted.gap_mm), found.gap_mm, "mm"))
+        lines.append(_range(role, "Gap", Range(most=wanted.gap_mm), found.gap_mm, "mm"))
     for what, span, value, unit in (
         ("Field of view", wanted.field_of_view_mm, found.field_of_view_mm, "mm"),
-        ("Coverage", (wanted.coverage_mm, None) if wanted.coverage_mm else None, found.coverage_mm, "mm"),
+        ("Coverage", Range(least=wanted.coverage_mm) if wanted.coverage_mm else None, found.coverage_mm, "mm"),
         ("TR", wanted.repetition_ms, found.repetition_ms, "ms"),
         ("TE", wanted.echo_ms, found.echo_ms, "ms"),
         ("TI", wanted.inversion_ms, found.inversion_ms, "ms"),
@@ -213,26 +213,20 @@ def _series_lines(sequence: Sequence, wanted: Wanted, found: SeriesFacts) -> lis
     if wanted.matrix is not None:
         least = (max(wanted.matrix), min(wanted.matrix))
         fits = found.matrix[0] >= least[0] and found.matrix[1] >= least[1] if found.matrix is not None else None
-        said = f"{found.matrix[0]} x {found.matrix[1]}" if found.matrix is not None else None
-        lines.append(Line(role, "Matrix", f"at least {least[0]} x {least[1]}", said, fits))
+        said = f"{found.matrix[0]} × {found.matrix[1]}" if found.matrix is not None else None
+        lines.append(Line(role, "Matrix", f"≥ {least[0]} × {least[1]}", said, fits))
     if wanted.b_values:
         fits = all(any(low <= b <= high for b in found.b_values) for low, high in wanted.b_values)
-        words = " and ".join(f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in wanted.b_values)
+        words = ", ".join(f"{low:g}" if low == high else f"{low:g} – {high:g}" for low, high in wanted.b_values)
         said = ", ".join(f"{b:g}" for b in found.b_values) or None
         lines.append(Line(role, "b-values", f"{words} s/mm²", said, fits if found.b_values else None))
     return lines
 
 
 def _range(role: str | None, what: str, span: Range, value: float | None, unit: str) -> Line:
-    low, high = span
-    if low is not None and high is not None:
-        words = f"{low:g} to {high:g} {unit}"
-    else:
-        words = f"at least {low:g} {unit}" if low is not None else f"at most {high:g} {unit}"
     if value is None:
-        return Line(role, what, words, None, None)
-    fits = (low is None or value >= low - 1e-6) and (high is None or value <= high + 1e-6)
-    return Line(role, what, words, f"{value:g} {unit}", fits)
+        return Line(role, what, span.said(unit), None, None)
+    return Line(role, what, span.said(unit), f"{value:g} {unit}", span.holds(value))
 
 
 def _mm(value: float | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.review import api, downloads, editor, experts, pages, reader_pages, task_pages, upload
+from services.review import api, downloads, editor, experts, pages, reader_api, reader_pages, task_pages, upload
 from services.triage.site import Extension
 
 _HERE = Path(__file__).parent
@@ -12,6 +12,7 @@ EXTENSION = Extension(
     (
         api.router,
         experts.router,
+        reader_api.router,
         reader_pages.router,
         task_pages.router,
         pages.router,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
+from sse_starlette import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from services.languages import gettext
@@ -41,7 +42,8 @@ def show_queue(
     """The queue; with the live header, only its changing part. Opens on the tab of one's own role."""
     chosen = Tab(tab) if tab in set(Tab) else _own_tab(account)
     tasks = opening.tasks_of(site.context)
-    version = site.feed.version
+    # Before the query: a change in between leads to one refetch too many, never to one too few.
+    version = site.feed.version(workitems.CHANNEL)
     with site.connection() as connection:
         rows = listing.list_rows(connection, account, chosen, tasks, site.context.now(), mine=mine)
         counts = listing.count_tabs(connection)
@@ -66,6 +68,12 @@ def show_queue(
         is_lead=leads(account),
         limit=listing.ROWS_SHOWN,
     )
+
+
+@router.get("/events")
+def stream_events(site: SiteDependency, account: Expert) -> Response:  # noqa: ARG001
+    """Server-sent events for the open queue: the version of its state, nothing about patients."""
+    return EventSourceResponse(site.feed.messages(workitems.CHANNEL), ping=3, send_timeout=10)
 
 
 @router.get("/new")

@@ -8,6 +8,7 @@ from fastapi import Depends, Form, HTTPException
 
 from services.errors import Reject
 from services.languages import gettext
+from services.languages.recorded import say_again
 from services.ledger.accounts import Account, Role, find_account
 from services.ledger.annotations import StaleBase
 from services.review.errors import Conflict, Forbidden, NotFound
@@ -15,6 +16,11 @@ from services.triage.site import Site, require
 
 Expert = Annotated[Account, Depends(require(Role.ANNOTATOR, Role.REVIEWER, Role.ARBITER, Role.ADMINISTRATOR))]
 Lead = Annotated[Account, Depends(require(Role.REVIEWER, Role.ADMINISTRATOR))]
+Rater = Annotated[
+    Account,
+    Depends(require(Role.RADIOLOGIST, Role.ANNOTATOR, Role.REVIEWER, Role.ARBITER, Role.ADMINISTRATOR)),
+]
+"""Who takes part in reader studies."""
 
 Text = Annotated[str, Form(max_length=4000)]
 AccountName = Annotated[str, Form(max_length=40)]
@@ -22,17 +28,17 @@ AccountName = Annotated[str, Form(max_length=40)]
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Refusals of the review as HTTP answers; their sentences are for the person who asked."""
+    """Refusals of the review as HTTP answers; their sentences are for the person who asked, in their language."""
     try:
         yield
     except NotFound as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404, say_again(str(error))) from error
     except Forbidden as error:
-        raise HTTPException(403, str(error)) from error
+        raise HTTPException(403, say_again(str(error))) from error
     except (Conflict, StaleBase) as error:
-        raise HTTPException(409, str(error)) from error
+        raise HTTPException(409, say_again(str(error))) from error
     except Reject as error:
-        raise HTTPException(422, str(error)) from error
+        raise HTTPException(422, say_again(str(error))) from error
 
 
 def leads(account: Account) -> bool:

@@ -1,6 +1,7 @@
 """Words of the review that pages show and other modules choose: marked here, so that they have translations."""
 
 from services.languages import mark
+from services.ledger.reader_studies import Design
 from services.ledger.workitems import Cause, Purpose, Slot, State
 from services.review.listing import Tab
 
@@ -72,6 +73,19 @@ MOVES = {
     State.TO_ANNOTATE: mark("Bring back"),
 }
 """What the buttons of decisions say, by the state that they lead to."""
+
+DESIGNS = {Design.SINGLE: mark("One image at a time"), Design.PAIRS: mark("Pairs, side by side")}
+
+PREFERENCES = {
+    -3: mark("left much better"),
+    -2: mark("left better"),
+    -1: mark("left slightly better"),
+    0: mark("equal"),
+    1: mark("right slightly better"),
+    2: mark("right better"),
+    3: mark("right much better"),
+}
+"""What the points of a pair's scale say."""
 
 QUESTIONS = {
     "diagnostic quality": mark("Diagnostic quality"),

@@ -1,4 +1,4 @@
-"""Tells open pages that the worklist changed. One LISTEN connection a process; what changed is asked for over HTTP."""
+"""Tells open pages that their list changed. One LISTEN connection a process; what changed is asked for over HTTP."""
 
 import asyncio
 import json
@@ -13,8 +13,10 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from services.ledger.database import Pool, connect
+from services.ledger.workitems import CHANNEL as REVIEW
 from services.ledger.worklist import CHANNEL, inference_alive
 
+CHANNELS = (CHANNEL, REVIEW)
 BEAT = timedelta(seconds=2)
 # The first change of a burst, such as a series' instances, is told at once; those that follow within this become one.
 COALESCE = timedelta(milliseconds=100)
@@ -35,7 +37,7 @@ class LiveFeed:
             raise TypeError("The pool must know its database by a string.")
         self._pool, self._url = pool, pool.conninfo
         self._boot = secrets.token_hex(4)
-        self._count = 0
+        self._counts = dict.fromkeys(CHANNELS, 0)
         self._inference_alive = False
         self._listening = False
         self._closed = threading.Event()
@@ -46,10 +48,9 @@ class LiveFeed:
             threading.Thread(target=self._watch_inference, name="worklist-inference", daemon=True),
         ]
 
-    @property
-    def version(self) -> str:
-        """Changes with every change of the ledger and with every start of this process."""
-        return f"{self._boot}.{self._count}"
+    def version(self, channel: str = CHANNEL) -> str:
+        """Changes with every change that a channel tells of and with every start of this process."""
+        return f"{self._boot}.{self._counts[channel]}"
 
     @property
     def inference_alive(self) -> bool:
@@ -65,7 +66,7 @@ class LiveFeed:
         self._closed.set()
         self._wake()
 
-    async def messages(self) -> AsyncIterator[str]:
+    async def messages(self, channel: str = CHANNEL) -> AsyncIterator[str]:
         """Messages for one page: the state at once, after every change, and at least every beat. Ends with `close`."""
         changed = asyncio.Event()
         waiter = (asyncio.get_running_loop(), changed)
@@ -76,7 +77,7 @@ class LiveFeed:
                 changed.clear()
                 # Without its LISTEN connection this process may miss changes: it falls silent, and pages say so.
                 if self._listening:
-                    yield json.dumps({"version": self.version, "ai": self._inference_alive})
+                    yield json.dumps({"version": self.version(channel), "ai": self._inference_alive})
                 await asyncio.sleep(COALESCE.total_seconds())
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), BEAT.total_seconds())
@@ -84,8 +85,9 @@ class LiveFeed:
             with self._lock:
                 self._waiters.discard(waiter)
 
-    def _changed(self) -> None:
-        self._count += 1
+    def _changed(self, *channels: str) -> None:
+        for channel in channels:
+            self._counts[channel] += 1
         self._wake()
 
     def _wake(self) -> None:
@@ -98,12 +100,13 @@ class LiveFeed:
         while not self._closed.is_set():
             try:
                 with connect(self._url, autocommit=True) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}".encode())
+                    for channel in CHANNELS:
+                        connection.execute(f"LISTEN {channel}".encode())
                     self._listening = True
-                    self._changed()  # whatever happened while nobody listened
+                    self._changed(*CHANNELS)  # whatever happened while nobody listened
                     while not self._closed.is_set():
-                        for _ in connection.notifies(timeout=0.5, stop_after=1):
-                            self._changed()
+                        for notice in connection.notifies(timeout=0.5, stop_after=1):
+                            self._changed(notice.channel)
             except psycopg.OperationalError:
                 logger.warning("The ledger's notifications stopped; listening again in %s.", RECONNECT)
                 self._closed.wait(RECONNECT.total_seconds())
@@ -115,7 +118,7 @@ class LiveFeed:
             alive = self._ask_inference()
             if alive != self._inference_alive:
                 self._inference_alive = alive
-                self._changed()
+                self._changed(CHANNEL)
 
     def _ask_inference(self) -> bool:
         try:

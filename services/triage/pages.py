@@ -44,7 +44,7 @@ def show_worklist(
 ) -> Response:
     """The page; with the live header, only its changing part."""
     # Before the query: a change in between leads to one refetch too many, never to one too few.
-    version = site.feed.version
+    version = site.feed.version()
     listed = look_at_worklist(request, site, account, filters)
     settings, now = site.context.settings, site.context.now()
     with site.connection() as connection:

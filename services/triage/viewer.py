@@ -35,7 +35,7 @@ def show_viewer(
     request: Request, site: SiteDependency, account: Viewer, key: str, series: Annotated[str, Query(max_length=32)] = ""
 ) -> Response:
     """The page; with the live header, only its panel."""
-    version = site.feed.version
+    version = site.feed.version()
     with site.connection() as connection:
         record = worklist.read_study(connection, key)
         if record is None:

@@ -198,7 +198,7 @@ def test_readings_that_differ_go_to_the_arbiter_who_sees_all(context: Context, p
         person.does(f"/workitems/{item}/take")
         person.hand_in(item, labels)
     [row] = cy.get("/workitems", tab="disputed")
-    assert "IPH: Dice 0.00 below 0.7" in row["reason"]
+    assert "IPH: Dice 0.00 < 0.7" in row["reason"]
     assert [each["reason"] for each in ana.get("/workitems", tab="disputed")] == [None]
     assert cy.post(f"/workitems/{item}/decision", target="arbitrated").status_code == 403
 

@@ -7,15 +7,39 @@ from pydantic import BaseModel, ConfigDict
 
 from models.card import read_part
 
-Range = tuple[float | None, float | None]
+_ROUNDING = 1e-6
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Range(_Part):
+    """Where a value should lie; None: open to that side. `above` and `below` leave the bound itself out."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def holds(self, value: float) -> bool:
+        return (
+            (self.least is None or value >= self.least - _ROUNDING)
+            and (self.most is None or value <= self.most + _ROUNDING)
+            and (self.above is None or value > self.above + _ROUNDING)
+            and (self.below is None or value < self.below - _ROUNDING)
+        )
+
+    def said(self, unit: str) -> str:
+        """As signs and figures, which every language reads: "300 – 800 ms", "> 2000 ms"."""
+        if self.least is not None and self.most is not None:
+            return f"{self.least:g} – {self.most:g} {unit}"
+        signs = (("≥", self.least), ("≤", self.most), (">", self.above), ("<", self.below))
+        return ", ".join(f"{sign} {bound:g} {unit}" for sign, bound in signs if bound is not None)
+
+
 class Wanted(_Part):
-    """What a series should be like; None: anything. Ranges are closed, b-values s/mm2, the matrix in either order.
+    """What a series should be like; None: anything. b-values in s/mm2, the matrix in either order.
 
     Attributes:
         gap_share: largest gap between slices as part of their thickness; `gap_mm` as a length.

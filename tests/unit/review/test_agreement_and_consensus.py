@@ -40,9 +40,7 @@ def test_a_label_is_measured_where_either_reader_has_it() -> None:
 
 def test_what_is_beyond_the_limits_is_said() -> None:
     found = compare(Mask(box(slice(5, 15)), GRID), Mask(box(slice(5, 8)), GRID), LABELS, LIMITS)
-    assert why_disputed(found, LIMITS) == (
-        "The readers differ. core: Dice 0.46 below 0.7, surface distance 0.61 below 0.7, 1.0 and 0.3 mL."
-    )
+    assert why_disputed(found, LIMITS) == ("The readers differ. core: Dice 0.46 < 0.7, NSD 0.61 < 0.7, 1.0 / 0.3 mL.")
 
 
 def test_a_label_of_a_few_voxels_is_not_disputed_and_one_that_only_one_reader_has_is() -> None:

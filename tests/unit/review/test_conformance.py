@@ -47,7 +47,9 @@ def test_a_series_as_wanted_fits_in_every_line() -> None:
         ("FLAIR", {"SliceThickness": 4}, "Gap"),
         ("FLAIR", {"PixelSpacing": [1, 1]}, "Field of view"),
         ("FLAIR", {"AcquisitionMatrix": [0, 256, 160, 0]}, "Matrix"),
-        ("T1", {"EchoTime": 40}, "TE"),
+        ("FLAIR", {"RepetitionTime": 8000}, "TR"),
+        ("T2", {"RepetitionTime": 2000}, "TR"),
+        ("T1", {"EchoTime": 30}, "TE"),
         ("T1", {"RepetitionTime": 2000}, "TR"),
         ("DWI", {"DiffusionBValue": 800.0}, "b-values"),
         (None, {"MagneticFieldStrength": 1.0}, "Field strength"),
@@ -67,6 +69,13 @@ def test_both_b_values_are_needed_and_coverage_is_measured() -> None:
     assert line(check(STROKE, [short]), "DWI", "Coverage").fits is False
 
 
+def test_a_bound_counts_only_where_the_consensus_counts_it() -> None:
+    facts = read_facts("T1", headers(RepetitionTime=800, EchoTime=29.9))
+    lines = check(STROKE, [facts])
+    assert (line(lines, "T1", "TR").fits, line(lines, "T1", "TR").wanted) == (True, "300 – 800 ms")
+    assert (line(lines, "T1", "TE").fits, line(lines, "T1", "TE").wanted) == (True, "< 30 ms")
+
+
 def test_what_headers_do_not_say_neither_fits_nor_fails() -> None:
     lines = check(STROKE, [SeriesFacts("T1")])
     assert {each.fits for each in lines if each.role == "T1" and each.what != "Sequence"} == {None}
@@ -77,7 +86,7 @@ def test_what_headers_do_not_say_neither_fits_nor_fails() -> None:
 
 def test_a_3d_series_has_its_own_thickness() -> None:
     thin = read_facts("T1c", headers(MRAcquisitionType="3D", SliceThickness=3))
-    assert line(check(TUMOUR, [thin]), "T1c", "Slice thickness").wanted == "at most 2 mm"
+    assert line(check(TUMOUR, [thin]), "T1c", "Slice thickness").wanted == "≤ 2 mm"
     flat = read_facts("T1c", headers(SliceThickness=3))
     assert line(check(TUMOUR, [flat]), "T1c", "Slice thickness").fits
 
