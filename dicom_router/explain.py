@@ -48,6 +48,9 @@ class Explanation:
 def explain(pool: Pool, uid: str) -> Explanation:
     """Gather what the ledger knows of a study, or of the study a series belongs to.
 
+    Args:
+        uid: of the study or a series, or the pseudonym under which logs and traces speak of the study.
+
     Raises:
         UnknownUID: nothing of it ever arrived.
     """
@@ -72,6 +75,7 @@ def render(found: Explanation) -> RenderableType:
     head = Text.assemble(
         ("Study ", "bold"), study["study_uid"], "  ", (study["state"].replace("_", " "), "bold"),
         f"\n{study['reason'] or ''}".rstrip(),
+        f"\nIn logs and traces {study['pseudonym']}",
     )  # fmt: skip
     parts: list[RenderableType] = [head, _arrival(found), _series(found)]
     if found.analyses:

@@ -26,6 +26,7 @@ from services import (
 )
 from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import NightjarError, SettingsError
+from services.operations.correlation import log_to_stderr
 from services.settings import load_settings
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the console script."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     for noisy in (
         "httpx",
         "httpcore",
@@ -151,7 +152,10 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def explain(uid: str, config: Config = None, as_json: AsJson = False) -> None:
-    """Say what happened to a study or series, and why. Example: nightjar explain 1.2.840.1"""
+    """Say what happened to a study, by its UID, a series UID or its pseudonym in the logs, and why.
+
+    Example: nightjar explain 1.2.840.1
+    """
     from dicom_router import explain as explanation
     from services.parts import open_context
 

@@ -1,4 +1,4 @@
-"""Commands that keep and prove custody: reconcile, backup, restore."""
+"""Commands that keep, prove and end custody: reconcile, backup, restore, expire."""
 
 import re
 from dataclasses import asdict
@@ -18,7 +18,7 @@ UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (reconcile, backup, restore):
+    for command in (reconcile, backup, restore, expire):
         app.command()(command)
 
 
@@ -56,10 +56,10 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _span(text: str) -> timedelta:
+def _span(text: str, option: str = "--since") -> timedelta:
     found = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if found is None or int(found[1]) == 0:
-        raise SettingsError(f"--since {text}: write hours, days or weeks, such as 12h, 3d or 2w.")
+        raise SettingsError(f"{option} {text}: write hours, days or weeks, such as 12h, 3d or 2w.")
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
@@ -121,3 +121,38 @@ def restore(
             "the service, then `nightjar reconcile --pull` fetches what came since.",
             highlight=False,
         )
+
+
+def expire(
+    older_than: Annotated[
+        str | None, typer.Option(help="Such as 90d; without it the settings' retention.images_days.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many studies it would be.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the bytes of old studies from the store; the ledger keeps its account of them.
+
+    Studies that are not at their end, wait for a delivery, or serve a correction or reader study stay.
+    Example: nightjar expire --older-than 90d --dry-run
+    """
+    from services.operations import retention
+    from services.parts import open_context
+
+    settings = running_settings(config)
+    days = settings.retention.images_days
+    if older_than is None and days is None:
+        raise SettingsError("Nothing says how old: name --older-than, such as 90d, or set retention.images_days.")
+    age = timedelta(days=days or 0) if older_than is None else _span(older_than, "--older-than")
+    with open_context(settings) as context, err.status("Looking") as status:
+        before = context.now() - age
+        if dry_run:
+            done = retention.count(context, before)
+        else:
+            done = retention.expire(context, before, lambda studies: status.update(f"{studies} studies"))
+    if as_json:
+        print_json({**asdict(done), "before": done.before.isoformat()})
+    elif done.objects is None:
+        out.print(f"{done.studies} studies of before {done.before:%Y-%m-%d %H:%M} may go.", highlight=False)
+    else:
+        out.print(f"{done.studies} studies left the store, {done.objects} byte objects.", highlight=False)

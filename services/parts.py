@@ -24,6 +24,7 @@ from services.ledger import served_models
 from services.ledger.database import migrate, open_pool
 from services.ledger.jobs import Stage
 from services.notifications import notify
+from services.operations.correlation import log_to_stderr, tracing
 from services.operations.heartbeat import Heartbeat
 from services.operations.instruments import REGISTRY
 from services.operations.metrics import LedgerCollector
@@ -47,8 +48,10 @@ SUPERVISED = "NIGHTJAR_SUPERVISED"
 def run_part(part: Part, settings: Settings) -> None:
     """Run one part until SIGTERM or SIGINT."""
     signal.signal(signal.SIGTERM, _exit)
+    log_to_stderr(settings.logging.format)
     health = Health()
     with (
+        tracing(settings, part),
         serve_probes(settings.metrics, health, REGISTRY),
         open_context(settings, pool_size=POOL_SIZES[part]) as context,
     ):

@@ -72,6 +72,15 @@ class StorageSettings(Section):
     path: Path | None = Field(None, description="Directory of instance bytes. Without one, data_dir/store.")
 
 
+class RetentionSettings(Section):
+    images_days: int | None = Field(
+        None,
+        ge=7,
+        description="`nightjar expire` removes the bytes of studies of which nothing arrived for so long, days; "
+        "without it nothing is ever removed.",
+    )
+
+
 class InferenceSettings(Section):
     models: tuple[str, ...] = Field(("ich", "ais", "enhance"), description="Models to serve.")
     models_dir: Path | None = Field(
@@ -208,6 +217,18 @@ class MetricsSettings(Section):
     )
 
 
+class LoggingSettings(Section):
+    format: Literal["text", "json"] = Field("text", description="Log lines for people, or one JSON object a line.")
+
+
+class TracingSettings(Section):
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^@\s]+$",
+        description="OpenTelemetry collector (OTLP over HTTP) such as http://otel:4318; without one nothing is traced.",
+    )
+
+
 ResultKind = Literal["seg", "sr", "sc", "mr"]
 
 
@@ -275,6 +296,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     router: RouterSettings = RouterSettings()
     storage: StorageSettings = StorageSettings()
+    retention: RetentionSettings = RetentionSettings()
     inference: InferenceSettings = InferenceSettings()
     promotion: PromotionSettings = PromotionSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -282,6 +304,8 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     datasets: DatasetSettings = DatasetSettings()
     metrics: MetricsSettings = MetricsSettings()
+    logging: LoggingSettings = LoggingSettings()
+    tracing: TracingSettings = TracingSettings()
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
     archive: ArchiveSettings | None = Field(None, description="The PACS that everything is compared with.")
     notifications: tuple[Notification, ...] = Field((), description="Who is told of flags; see docs/notifications.md.")

@@ -18,7 +18,9 @@ from psycopg_pool import PoolTimeout
 
 from services.context import Context
 from services.errors import Interrupted, NightjarError, Reject, Retry
+from services.ledger.history import pseudonym_of_job
 from services.ledger.jobs import QUEUES, Stage
+from services.operations.correlation import of_study
 from services.operations.probes import Health
 
 SWEEP_PERIOD_S = 1.0
@@ -105,21 +107,32 @@ def _register(app: procrastinate.App, context: Context, stage: Stage) -> None:
     def run_stage(job_context: JobContext, identifier: Any) -> None:
         attempt = job_context.job.attempts + 1
         try:
-            stage.run(context, identifier)
+            with context.pool.connection() as connection:
+                pseudonym = pseudonym_of_job(connection, stage.task, identifier)
         except (psycopg.OperationalError, PoolTimeout):
-            # Without the ledger no end can be written either: keep trying until it is back.
             logger.warning("The ledger does not answer; %s is tried again.", stage.task)
             raise
-        except Interrupted:
+        with of_study(pseudonym, stage.task, attempt=attempt):
+            _run(context, stage, identifier, attempt)
+
+
+def _run(context: Context, stage: Stage, identifier: Any, attempt: int) -> None:
+    try:
+        stage.run(context, identifier)
+    except (psycopg.OperationalError, PoolTimeout):
+        # Without the ledger no end can be written either: keep trying until it is back.
+        logger.warning("The ledger does not answer; %s is tried again.", stage.task)
+        raise
+    except Interrupted:
+        raise
+    except Reject as error:
+        stage.give_up(context, identifier, str(error))
+    except Exception as error:
+        if attempt < stage.attempts:
+            if not isinstance(error, Retry):
+                logger.exception("%s failed in a way nobody foresaw; it is tried again.", stage.task)
             raise
-        except Reject as error:
-            stage.give_up(context, identifier, str(error))
-        except Exception as error:
-            if attempt < stage.attempts:
-                if not isinstance(error, Retry):
-                    logger.exception("%s failed in a way nobody foresaw; it is tried again.", stage.task)
-                raise
-            stage.give_up(context, identifier, _end(stage, attempt, error))
+        stage.give_up(context, identifier, _end(stage, attempt, error))
 
 
 def _end(stage: Stage, attempts: int, error: Exception) -> str:

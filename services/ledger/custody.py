@@ -57,10 +57,14 @@ def kept(connection: Connection, study_uid: str, destination: str | None, quiet_
 
 
 def keys_since(connection: Connection, since: datetime | None) -> list[dict[str, Any]]:
-    """Storage keys of the instances, conflicting ones too, that were acknowledged since then (None: ever)."""
+    """Storage keys of the instances, conflicting ones too, that were acknowledged since then (None: ever).
+
+    Those of studies whose bytes retention removed are left out.
+    """
     return connection.execute(
-        """SELECT digest, sop_instance_uid, study_uid FROM instance
-           WHERE %(since)s::timestamptz IS NULL OR received_at >= %(since)s ORDER BY id""",
+        """SELECT i.digest, i.sop_instance_uid, i.study_uid FROM instance i JOIN study s USING (study_uid)
+           WHERE (%(since)s::timestamptz IS NULL OR i.received_at >= %(since)s)
+             AND (s.expired_at IS NULL OR i.received_at > s.expired_at) ORDER BY i.id""",
         {"since": since},
     ).fetchall()
 

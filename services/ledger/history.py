@@ -1,27 +1,56 @@
 """SQL of telling what happened to a study."""
 
 from typing import Any
+from uuid import UUID
 
 from services.ledger.database import Connection
 
+_STUDY_OF_JOB = {
+    "assemble": "SELECT study_uid FROM series WHERE series_uid = %s",
+    "route": "SELECT %s::text AS study_uid",
+    **dict.fromkeys(("infer", "shadow", "encode", "select"), "SELECT study_uid FROM analysis WHERE id = %s"),
+    "correct": "SELECT study_uid FROM workitem WHERE id = %s",
+    "arrive": "SELECT study_uid FROM instance WHERE id = %s",
+    "deliver": "SELECT study_uid FROM result WHERE id = (SELECT result_id FROM delivery WHERE id = %s)",
+    "notify": "SELECT study_uid FROM notification WHERE id = %s",
+}
 
-def study_of(connection: Connection, uid: str) -> str | None:
-    """The Study Instance UID of a study or series UID; None when the ledger knows neither."""
+
+def pseudonym_of_job(connection: Connection, task: str, identifier: str | int) -> UUID | None:
+    """The pseudonym of the study that a job is about; None where it is about none."""
+    if task not in _STUDY_OF_JOB:
+        return None
+    query = f"SELECT pseudonym FROM study WHERE study_uid = ({_STUDY_OF_JOB[task]})"
+    row = connection.execute(query.encode(), [identifier]).fetchone()
+    return None if row is None else UUID(str(row["pseudonym"]))
+
+
+def study_of(connection: Connection, name: str) -> str | None:
+    """The Study Instance UID of a study UID, series UID or pseudonym; None when the ledger knows none."""
     row = connection.execute(
         """
-        SELECT study_uid FROM study WHERE study_uid = %(uid)s
-        UNION SELECT study_uid FROM series WHERE series_uid = %(uid)s LIMIT 1
+        SELECT study_uid FROM study WHERE study_uid = %(name)s
+        UNION SELECT study_uid FROM series WHERE series_uid = %(name)s
+        UNION SELECT study_uid FROM study WHERE pseudonym = %(pseudonym)s LIMIT 1
         """,
-        {"uid": uid},
+        {"name": name, "pseudonym": _pseudonym(name)},
     ).fetchone()
     return None if row is None else str(row["study_uid"])
+
+
+def _pseudonym(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
 def study(connection: Connection, study_uid: str) -> dict[str, Any]:
     """State and times, without the patient."""
     row = connection.execute(
         """
-        SELECT study_uid, state, reason, urgency, first_instance_at, last_instance_at, flagged_at, analysed_at
+        SELECT study_uid, replace(pseudonym::text, '-', '') AS pseudonym, state, reason, urgency, first_instance_at,
+               last_instance_at, flagged_at, analysed_at
         FROM study WHERE study_uid = %s
         """,
         [study_uid],

@@ -122,3 +122,27 @@ CREATE TRIGGER reading_told AFTER INSERT OR UPDATE OR DELETE ON reading
 -- Models that need some of their roles, whichever. --------------------------------------------------------------------
 
 ALTER TABLE model ADD COLUMN fewest integer NOT NULL DEFAULT 0;
+
+-- Correlation: what logs and traces call a study by. Its UID would lead to the patient; this leads only here. ----------
+
+ALTER TABLE study ADD COLUMN pseudonym uuid NOT NULL DEFAULT gen_random_uuid(),
+    ADD CONSTRAINT study_pseudonym UNIQUE (pseudonym);
+
+-- Retention: when the bytes of a study left the store. Something that arrives later makes it a study like any other. ----
+
+ALTER TABLE study ADD COLUMN expired_at timestamptz;
+
+-- Canaries: versions whose answers readers see for a share of the studies. ---------------------------------------------
+
+-- Written by the inference part once it serves them; routing asks here.
+CREATE TABLE canary (
+    model text PRIMARY KEY,
+    version text NOT NULL,
+    weights_digest text NOT NULL,
+    share double precision NOT NULL CHECK (share > 0 AND share <= 1),
+    since timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+ALTER TABLE shadow_answer ADD COLUMN live_segmentation_key text;   -- NULL: the analysis is the live version's
+ALTER TABLE promotion DROP CONSTRAINT promotion_kind_check,
+    ADD CONSTRAINT promotion_kind_check CHECK (kind IN ('promotion', 'rollback', 'canary'));

@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,7 +44,11 @@ class LocalStore:
         """Write, fsync, rename, fsync the directory; a key already present is kept as it is."""
         key = hashlib.sha256(data).hexdigest() if key is None else key
         path = self._path(key)
-        if path.exists():
+        try:
+            os.utime(path)  # who clears old bytes away sees that these came again
+        except FileNotFoundError:
+            pass
+        else:
             # Whoever renamed it may not have synced the directory yet; after this it is durable for us too.
             _sync_directory(path.parent)
             return key
@@ -66,6 +71,20 @@ class LocalStore:
 
     def holds(self, key: str) -> bool:
         return self._path(key).is_file()
+
+    def discard(self, key: str, before: datetime) -> bool:
+        path = self._path(key)
+        aside = path.with_name(f".{key}.{uuid.uuid4().hex}")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return False
+        # Set aside first: bytes that come again from here on are written anew.
+        if aside.stat().st_mtime >= before.timestamp():
+            aside.rename(path)
+            return False
+        aside.unlink()
+        return True
 
     def every_key(self) -> Iterator[str]:
         for shard in sorted(self._root.iterdir()):

@@ -1,6 +1,7 @@
 """The port every byte store implements."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 
@@ -18,6 +19,9 @@ class Store(Protocol):
 
     def holds(self, key: str) -> bool:
         """Whether there are bytes under `key`."""
+
+    def discard(self, key: str, before: datetime) -> bool:
+        """Remove the bytes under `key` unless they were put since `before`; whether some were removed."""
 
     def every_key(self) -> Iterator[str]:
         """Every key there is, in no order."""

@@ -6,17 +6,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 from support.dcmqrscp import AE_TITLE, run_dcmqrscp
 from support.deliveries import queue_deliveries
-from support.instances import ct, write
+from support.instances import ct, encoded, write
 from support.ports import free_ports
+from support.triage import add_analysis, finish_analysis, park_delivery, run_analysis
 
 from dicom_router.listener import Listener
+from dicom_router.persist import persist
 from services.context import Context
+from services.ledger import custody
 from services.ledger.database import Pool, open_pool
+from services.ledger.intake import Sender
+from services.operations import retention
 from services.operations.archive import Archive, ArchiveError
 from services.operations.backup import BackupError, back_up, restore
 from services.operations.reconcile import Difference, reconcile
@@ -203,3 +210,74 @@ def test_without_a_ledger_there_is_nothing_to_back_up(empty_database: str, tmp_p
     with pytest.raises(BackupError, match="no ledger yet"):
         back_up(empty_database, context.store, tmp_path / "backup")
     assert not (tmp_path / "backup" / "backup.json").exists()
+
+
+def _store_files(context: Context) -> int:
+    return len(list(context.store.every_key()))
+
+
+def test_retention_removes_what_is_old_delivered_and_in_nobodys_hands(context: Context) -> None:
+    studies = [_ended_study(context, number, delivered=number != 2) for number in range(1, 5)]
+    with context.pool.connection() as connection:
+        connection.execute("UPDATE study SET last_instance_at = now() - interval '100 days'")
+        connection.execute("UPDATE study SET last_instance_at = now() WHERE study_uid = %s", [studies[3]])
+        connection.execute(
+            "INSERT INTO workitem (study_uid, series_uid, task, cause) VALUES (%s, %s, 'ich', 'hand')",
+            [studies[2], f"{studies[2]}.1"],
+        )
+    for path in context.settings.store_path.glob("??/*"):
+        os.utime(path, (1e9, 1e9))
+    held, before = _store_files(context), datetime.now(UTC) - timedelta(days=90)
+    assert retention.count(context, before).studies == 1
+    assert _store_files(context) == held
+    done = retention.expire(context, before)
+    assert done.studies == 1
+    assert done.objects == 3, "two images and a result; what was drawn is the other studies' as well"
+    assert _store_files(context) == held - 3
+    with context.pool.connection() as connection:
+        [row] = connection.execute("SELECT study_uid FROM study WHERE expired_at IS NOT NULL").fetchall()
+        assert row["study_uid"] == studies[0]
+        keys = {entry["study_uid"] for entry in custody.keys_since(connection, None)}
+    assert keys == set(studies[1:]), "bytes that retention removed are not missing"
+    assert reconcile(context, None, since=datetime.now(UTC) - timedelta(days=200)).differences == ()
+    assert retention.expire(context, before).studies == 0
+
+
+def test_a_study_that_comes_again_after_its_time_is_a_study_like_any_other(context: Context) -> None:
+    study = _ended_study(context, 1)
+    with context.pool.connection() as connection:
+        connection.execute("UPDATE study SET last_instance_at = now() - interval '100 days'")
+    for path in context.settings.store_path.glob("??/*"):
+        os.utime(path, (1e9, 1e9))
+    before = datetime.now(UTC) - timedelta(days=90)
+    assert retention.expire(context, before).studies == 1
+    sender = Sender(uuid4(), "SCANNER", "NIGHTJAR", "10.1.2.3:4")
+    persist(context, encoded(ct(7, study=1)), ExplicitVRLittleEndian, sender)
+    with context.pool.connection() as connection:
+        [new] = custody.keys_since(connection, None)
+        assert (new["study_uid"], context.store.holds(new["digest"])) == (study, True)
+
+
+def _ended_study(context: Context, number: int, *, delivered: bool = True) -> str:
+    """Two instances, an answer with a drawn mask that is alike for all, a result that was delivered."""
+    sender = Sender(uuid4(), "SCANNER", "NIGHTJAR", "10.1.2.3:4")
+    for index in range(2):
+        persist(context, encoded(ct(index, study=number)), ExplicitVRLittleEndian, sender)
+    study_uid = f"1.2.826.0.1.3680043.10.543.{number}"
+    mask, picture, result = (context.store.put(data) for data in (b"mask", b"picture", f"result {number}".encode()))
+    with context.pool.connection() as connection:
+        analysis = add_analysis(connection, study_uid)
+        run_analysis(connection, analysis)
+        finish_analysis(connection, analysis, {"IPH": 3.0}, urgency=1)
+        connection.execute(
+            "UPDATE analysis SET segmentation_key = %s, preview_key = %s WHERE id = %s", [mask, picture, analysis]
+        )
+        park_delivery(connection, analysis, "pacs")
+        connection.execute("UPDATE result SET digest = %s WHERE study_uid = %s", [result, study_uid])
+        for state in ("pending", "delivered") if delivered else ():
+            connection.execute(
+                """UPDATE delivery SET state = %s
+                   WHERE result_id = (SELECT id FROM result WHERE study_uid = %s)""",
+                [state, study_uid],
+            )
+    return study_uid

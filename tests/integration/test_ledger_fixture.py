@@ -1,14 +1,13 @@
 """The fixtures other tests stand on: a real ledger of one's own, with its guard in place."""
 
-from typing import Any
-
 import psycopg
 import pytest
+from support.ledger import shape
 
 from services.context import Context
 from services.errors import SettingsError
 from services.ledger import results
-from services.ledger.database import Connection, migrate
+from services.ledger.database import migrate
 from services.ledger.jobs import defer
 
 
@@ -39,7 +38,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         connection.execute(
             "UPDATE analysis SET state = 'analysed', segmentation_key = 's', analysed_at = clock_timestamp()"
         )
-        new = _shape(connection)
+        new = shape(connection)
         # As version 1 was: what later versions added is not there.
         connection.execute("DROP TABLE shadow_answer, promotion, reconciliation, consent, dataset_release")
         connection.execute("DROP TABLE reader_study_preference, reader_study_rating, reader_study_image, reader_study")
@@ -71,17 +70,20 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         connection.execute("DROP TABLE opinion, acknowledgement")
         connection.execute("DROP FUNCTION tell_listeners")
         connection.execute("DROP INDEX study_patient, study_accession")
-        connection.execute("ALTER TABLE study DROP COLUMN handed_over_by")
+        connection.execute(
+            "ALTER TABLE study DROP COLUMN handed_over_by, DROP COLUMN pseudonym, DROP COLUMN expired_at"
+        )
         connection.execute("ALTER TABLE analysis DROP COLUMN measurements, DROP COLUMN image_key")
         connection.execute(
             "ALTER TABLE finding DROP COLUMN volume_low_ml, DROP COLUMN volume_high_ml, DROP COLUMN abc2_ml"
         )
+        connection.execute("ALTER TABLE model DROP COLUMN fewest")
         connection.execute("UPDATE ledger_schema SET version = 1")
 
     migrate(database_url)
 
     with context.pool.connection() as connection:
-        assert _shape(connection) == new
+        assert shape(connection) == new
         row = connection.execute("SELECT id FROM analysis").fetchone()
         assert row is not None
         answer = results.load(connection, row["id"])
@@ -96,23 +98,6 @@ def test_a_newer_ledger_is_left_alone(database_url: str, context: Context) -> No
         connection.execute("UPDATE ledger_schema SET version = version + 1")
     with pytest.raises(SettingsError, match="Install the Nightjar that wrote it"):
         migrate(database_url)
-
-
-def _shape(connection: Connection) -> list[list[dict[str, Any]]]:
-    """Columns, constraints, indexes and triggers of the ledger's own tables, whatever order they came in."""
-    return [
-        connection.execute(query).fetchall()
-        for query in (
-            """SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
-               WHERE table_schema = 'public' AND table_name NOT LIKE 'procrastinate%' ORDER BY 1, 2""",
-            """SELECT conrelid::regclass::text AS place, conname, pg_get_constraintdef(oid) AS says FROM pg_constraint
-               WHERE conrelid::regclass::text NOT LIKE 'procrastinate%' AND conrelid != 0 ORDER BY 1, 2, 3""",
-            """SELECT indexname, indexdef FROM pg_indexes
-               WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%' ORDER BY 1""",
-            """SELECT tgname, pg_get_triggerdef(oid) AS says FROM pg_trigger
-               WHERE NOT tgisinternal AND tgname NOT LIKE 'procrastinate%' ORDER BY 1""",
-        )
-    ]
 
 
 def test_a_waiting_job_for_the_same_identifier_is_enough(context: Context) -> None:

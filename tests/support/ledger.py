@@ -6,12 +6,13 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from services.context import Context
-from services.ledger.database import Pool, migrate, open_pool
+from services.ledger.database import Connection, Pool, migrate, open_pool
 from services.settings import Settings
 from services.storage import LocalStore
 
@@ -69,6 +70,23 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 @pytest.fixture
 def context(settings: Settings, pool: Pool) -> Context:
     return Context(settings=settings, pool=pool, store=LocalStore(settings.store_path))
+
+
+def shape(connection: Connection) -> list[list[dict[str, Any]]]:
+    """Columns, constraints, indexes and triggers of the ledger's own tables, whatever order they came in."""
+    return [
+        connection.execute(query).fetchall()
+        for query in (
+            """SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+               WHERE table_schema = 'public' AND table_name NOT LIKE 'procrastinate%' ORDER BY 1, 2""",
+            """SELECT conrelid::regclass::text AS place, conname, pg_get_constraintdef(oid) AS says FROM pg_constraint
+               WHERE conrelid::regclass::text NOT LIKE 'procrastinate%' AND conrelid != 0 ORDER BY 1, 2, 3""",
+            """SELECT indexname, indexdef FROM pg_indexes
+               WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%' ORDER BY 1""",
+            """SELECT tgname, pg_get_triggerdef(oid) AS says FROM pg_trigger
+               WHERE NOT tgisinternal AND tgname NOT LIKE 'procrastinate%' ORDER BY 1""",
+        )
+    ]
 
 
 def _administer(url: str, *statements: str) -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,14 @@ def test_an_unusable_directory_names_setting_and_value(tmp_path: Path) -> None:
     occupied.write_bytes(b"")
     with pytest.raises(SettingsError, match=r"storage\.path = .*occupied"):
         LocalStore(occupied)
+
+
+def test_old_bytes_are_discarded_and_those_that_came_again_stay(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    old, again = store.put(b"old"), store.put(b"again")
+    for key in (old, again):
+        os.utime(tmp_path / key[:2] / key, (1e9, 1e9))
+    moment = datetime.fromtimestamp(1.5e9, UTC)
+    store.put(b"again")
+    assert [store.discard(key, moment) for key in (old, again, "0" * 64)] == [True, False, False]
+    assert (store.holds(old), store.get(again), list(store.every_key())) == (False, b"again", [again])
