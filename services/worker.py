@@ -67,7 +67,7 @@ async def work(
         workers = [
             asyncio.create_task(
                 app.run_worker_async(
-                    queues=queues,
+                    queues=list(queues),
                     concurrency=settings.concurrency,
                     fetch_job_polling_interval=1.0,
                     update_heartbeat_interval=settings.heartbeat_s,
