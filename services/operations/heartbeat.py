@@ -14,8 +14,8 @@ from psycopg_pool import PoolTimeout
 
 from services.ledger.database import Pool
 
-PERIOD_S = 3.0
-FRESH_S = 15.0
+PERIOD_S = 2.0
+FRESH_S = 8.0
 
 logger = logging.getLogger(__name__)
 

@@ -65,6 +65,12 @@ class Installation:
         answer: dict[str, Any] = json.loads(said)
         return answer
 
+    def answers(self) -> bool:
+        """Whether the ledger does."""
+        process = self.start("status", "--json")
+        process.communicate(timeout=PATIENCE_S)
+        return process.returncode == 0
+
     def processes(self) -> dict[int, list[str]]:
         """Arguments of everything that was started and still runs, by process id."""
         mark, found = f"{TOKEN}={self.token}".encode(), {}
@@ -124,7 +130,9 @@ def test_the_whole_service_starts_survives_a_dead_worker_and_leaves_nothing(site
 
     status = site.status()
     assert status["parts"] == {"inference": 1, "router": 1, "web": 1, "worker": 1}
-    assert {model["name"]: model["loaded"] for model in status["models"]} == {"ich": True, "ais": True, "enhance": True}
+    assert {model["name"]: model["loaded"] for model in status["models"]} == {
+        name: True for name in ("ich", "ais", "tumour", "enhance")
+    }
 
     figures = {}
     for offset, part in enumerate(EVERY_PART):
@@ -144,6 +152,16 @@ def test_the_whole_service_starts_survives_a_dead_worker_and_leaves_nothing(site
     os.kill(killed, signal.SIGKILL)
     until(lambda: site.pid("worker") not in (None, killed))
     until(lambda: site.status()["parts"].get("worker"))
+
+    # One that hangs holds its connections and says nothing.
+    hanging = site.pid("worker")
+    assert hanging is not None
+    os.kill(hanging, signal.SIGSTOP)
+    until(lambda: site.pid("worker") not in (None, hanging))
+
+    postmaster = int((site.folder / "data/postgres/postmaster.pid").read_text().splitlines()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    until(lambda: site.answers() and len(site.status()["parts"]) == 4, READY_S)
 
     # The hardest end: the part that holds Ray dies unasked, and a service manager's stop comes before it is back.
     inference = site.pid("inference")

@@ -1,0 +1,41 @@
+"""Processes of this machine, from /proc: their families and the CPU they took."""
+
+import os
+from pathlib import Path
+
+_TICKS_A_S = os.sysconf("SC_CLK_TCK")
+
+
+def family(root: int) -> list[int]:
+    """A process and all its living descendants, itself first."""
+    children: dict[int, list[int]] = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and (fields := _stat(int(process.name))) is not None:
+            children.setdefault(int(fields[1]), []).append(int(process.name))
+    found, todo = [], [root]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        todo += children.get(pid, [])
+    return found
+
+
+def cpu_s(pid: int) -> float | None:
+    """CPU seconds of one process; None once it is gone."""
+    fields = _stat(pid)
+    return None if fields is None else (int(fields[11]) + int(fields[12])) / _TICKS_A_S
+
+
+def machine_busy_s() -> float:
+    """CPU seconds this machine has spent on anything since it started."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    user, nice, system, _, _, irq, softirq, steal = (int(field) for field in fields[:8])
+    return (user + nice + system + irq + softirq + steal) / _TICKS_A_S
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat from the state on (proc(5)): 1 is the parent, 11 and 12 are user and system time."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
