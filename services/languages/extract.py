@@ -1,4 +1,4 @@
-"""Bring the catalogues up to date with the messages in code, templates, scripts, task types and models' cards: `make messages`.
+"""Bring the catalogues up to date with the messages in code, templates, scripts, tasks and cards: `make messages`.
 
 Translations stay; a message that is new is left empty, for a person to translate; one that is gone is dropped. What a
 card says may stay without one: pages then show it in English, and say so to a screen reader.

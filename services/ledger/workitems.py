@@ -14,7 +14,6 @@ from psycopg import sql
 
 from services.ledger.database import Connection
 
-
 CHANNEL = "nightjar_review"
 """Of the notifications that something changed which a queue shows."""
 

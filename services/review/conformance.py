@@ -257,8 +257,9 @@ def _signal(context: Context, item: Workitem) -> Signal | None:
 
 
 def _signal_lines(role: str, signal: Signal | None) -> list[Line]:
+    how = "estimated in tissue" if signal is not None and not signal.in_air else "measured"
     return [
-        Line(role, what, "measured", f"{value:.1f}" if value is not None else None, None)
+        Line(role, what, how, f"{value:.1f}" if value is not None else None, None)
         for what, value in (
             ("Signal to noise", signal.snr if signal else None),
             ("Contrast to noise", signal.cnr if signal else None),

@@ -1,5 +1,6 @@
 """Training and the consistency test that admit a reader to a task type; both are workitems of their own."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,8 +71,6 @@ def settle_test(context: Context, connection: Connection, account: str, task: Ta
     A label that neither the reader nor the reference has counts for nothing. Without spread between the cases there is
     no ICC, and the test is not passed: it cannot show what it is for.
     """
-    from services.datasets.evaluation.agreement import icc  # scipy.stats takes a second, and every part imports this
-
     items = [
         item
         for item in workitems.of_course(connection, account, task.name)
@@ -80,7 +79,7 @@ def settle_test(context: Context, connection: Connection, account: str, task: Ta
     if any(item.state is not State.ANNOTATED for item in items):
         return
     coincide: list[float] = []
-    volumes: list[tuple[float, float]] = []
+    volumes: dict[str, list[tuple[float, float]]] = {label.name: [] for label in task.labels}
     for item in items:
         drawn, reference = _masks(context, connection, item)
         for label in task.labels:
@@ -88,15 +87,29 @@ def settle_test(context: Context, connection: Connection, account: str, task: Ta
             value = dice(one, other)
             if value is not None:
                 coincide.append(value)
-                volumes.append((drawn.grid.volume.measure_ml(one), drawn.grid.volume.measure_ml(other)))
+                volumes[label.name].append((drawn.grid.volume.measure_ml(one), drawn.grid.volume.measure_ml(other)))
     mean = float(np.mean(coincide)) if coincide else None
-    agreement = icc(np.array(volumes)).value if len(volumes) >= 3 else None
+    agreement = lowest_icc(volumes)
     passed = (
         mean is not None and agreement is not None and mean >= task.admission.dice and agreement >= task.admission.icc
     )
     courses.admit(
         connection, account, task.name, passed=passed, attempt=attempt, cases=len(items), dice=mean, icc=agreement
     )
+
+
+def lowest_icc(volumes: Mapping[str, Sequence[tuple[float, float]]]) -> float | None:
+    """ICC(2,1) of a reader's volumes with the references', by label; None where the cases do not allow it. Pure.
+
+    The lowest of the labels that at least three cases have: labels of different size would agree by that alone. Where
+    no label has so many, of all together.
+    """
+    from services.datasets.evaluation.agreement import icc  # scipy.stats takes a second, and every part imports this
+
+    together = [pair for pairs in volumes.values() for pair in pairs]
+    often = [pairs for pairs in volumes.values() if len(pairs) >= 3] or [together]
+    found = [icc(np.array(pairs)).value for pairs in often if len(pairs) >= 3]
+    return min((value for value in found if value is not None), default=None)
 
 
 def add_reference(context: Context, by: Account, identifier: int, purpose: Purpose) -> int:

@@ -60,6 +60,7 @@ PROTOCOL = (
     mark("present"),
     mark("missing"),
     mark("measured"),
+    mark("estimated in tissue"),
 )
 """What the lines of a protocol check are called; limits and figures stay as they are."""
 

@@ -126,7 +126,12 @@ def test_signal_and_contrast_of_a_known_image() -> None:
     cut = Volume(
         np.where(radius < 50, noisy, 0).astype(np.float32), places, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (2.0, 2.0)
     )
-    assert measure_signal(cut) is None  # no noise left to measure
+    estimated = measure_signal(cut)  # no air left to measure noise in
+    assert found.in_air
+    assert estimated is not None
+    assert not estimated.in_air
+    assert estimated.snr == pytest.approx(26, rel=0.1)
+    assert estimated.cnr == pytest.approx(12, rel=0.1)
     empty = Volume(np.zeros((9, 8, 8), np.float32), places, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (2.0, 2.0))
     assert measure_signal(empty) is None
 
