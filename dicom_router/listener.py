@@ -27,7 +27,7 @@ from dicom_router.tls import ListenerTLS
 from services.context import Context
 from services.errors import NightjarError, SettingsError
 from services.ledger.intake import Sender, close_association, close_stale_associations, open_association
-from services.operations.instruments import ASSOCIATIONS, C_STORE_ANSWERS, CERTIFICATE_EXPIRES
+from services.operations.instruments import ASSOCIATIONS, ASSOCIATIONS_ENDED, C_STORE_ANSWERS, CERTIFICATE_EXPIRES
 from services.operations.probes import Health
 
 _log = logging.getLogger(__name__)
@@ -138,6 +138,7 @@ class Listener:
             (evt.EVT_ACSE_RECV, self._on_acse),
             (evt.EVT_RELEASED, lambda event: self._on_end(event, "released")),
             (evt.EVT_ABORTED, lambda event: self._on_end(event, None)),
+            (evt.EVT_REJECTED, lambda _: ASSOCIATIONS_ENDED.labels("rejected").inc()),
         ]
         if router.tls is None or not router.tls.only:
             self._listen(entity, "router.port", router.port, handlers)
@@ -249,7 +250,8 @@ class Listener:
             _log.exception("An association could not be closed in the ledger; it is tried again.")
             return
         with self._lock:
-            self._peers.pop(association, None)
+            if self._peers.pop(association, None) is not None:
+                ASSOCIATIONS_ENDED.labels(peer.ending).inc()
 
     def _watch(self) -> None:
         """Close what ended without a word, or while the ledger was away."""

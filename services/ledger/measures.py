@@ -78,7 +78,7 @@ def parts_alive(connection: Connection, fresh_s: float) -> list[dict[str, Any]]:
 
 
 def newest(connection: Connection, table: str) -> int:
-    """The highest key of instance, quarantine or event."""
+    """The highest key of a table of TABLES."""
     row = connection.execute(f"SELECT coalesce(max(id), 0) AS id FROM {table}".encode()).fetchone()
     return 0 if row is None else int(row["id"])
 
@@ -109,6 +109,9 @@ _HAPPENED = {
                    WHERE NOT i.conflict AND i.received_at <= e.at))::float8 AS after_s
         FROM event e JOIN analysis a ON a.id = CASE e.entity WHEN 'analysis' THEN e.entity_id::bigint END
         WHERE {range} AND e.entity = 'analysis' AND e.kind = 'state' AND e.detail ->> 'to' = 'analysed'""",
+    "opinion": """
+        SELECT a.model, o.verdict, count(*) AS n FROM (SELECT * FROM opinion WHERE {range}) o
+        JOIN analysis a ON a.id = o.analysis_id WHERE o.verdict != 'withdrawn' GROUP BY 1, 2""",
     **{
         table: f"""
         SELECT d.destination, CASE e.kind WHEN 'retry' THEN 'retry' ELSE e.detail ->> 'to' END AS outcome, count(*) AS n
@@ -127,6 +130,7 @@ TABLES = {
     "answer": "event",
     "delivery": "event",
     "notification": "event",
+    "opinion": "opinion",
 }
 """Which table's keys say when each kind of thing happened."""
 

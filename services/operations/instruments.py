@@ -13,6 +13,12 @@ C_STORE_ANSWERS = Counter(
     registry=REGISTRY,
 )
 ASSOCIATIONS = Gauge("nightjar_listener_associations", "Associations this listener serves now.", registry=REGISTRY)
+ASSOCIATIONS_ENDED = Counter(
+    "nightjar_listener_associations_ended",
+    "Associations that ended at this listener: released, aborted, lost, or rejected because there were too many.",
+    ["ending"],
+    registry=REGISTRY,
+)
 CERTIFICATE_EXPIRES = Gauge(
     "nightjar_listener_certificate_expires_timestamp_seconds",
     "When the certificate of DICOM over TLS ends, seconds since 1970; 1 when it has ended, 0 without TLS.",

@@ -73,6 +73,7 @@ class LedgerCollector(Collector):
         self._studies = Tally("study", _by("state"))
         self._analyses = Tally("analysis", _by("model", "state"))
         self._answers = Tally("answer", _by_bucket)
+        self._opinions = Tally("opinion", _by("model", "verdict"))
         self._deliveries = Tally("delivery", _by("destination", "outcome"))
         self._notifications = Tally("notification", _by("destination", "outcome"))
         with context.pool.connection() as connection:
@@ -168,6 +169,9 @@ class LedgerCollector(Collector):
         yield _counter("nightjar_analyses", "Analyses ended, by model and state.", ["model", "state"],
                        self._analyses.read(connection, now_s),
                        [(model, state) for model in models for state in ENDS])  # fmt: skip
+        yield _counter("nightjar_opinions", "What readers made of an answer: agree or disagree.", ["model", "verdict"],
+                       self._opinions.read(connection, now_s),
+                       [(model, verdict) for model in models for verdict in ("agree", "disagree")])  # fmt: skip
         settings = self._context.settings
         for ended, retries, what, tally, entries in (
             ("nightjar_deliveries", "nightjar_delivery_retries", "delivery", self._deliveries, settings.destinations),

@@ -32,7 +32,7 @@ from dicom_router.listener import Listener
 from services.context import Context
 from services.errors import SettingsError
 from services.ledger.intake import Sender, open_association
-from services.operations.instruments import CERTIFICATE_EXPIRES
+from services.operations.instruments import ASSOCIATIONS_ENDED, CERTIFICATE_EXPIRES
 from services.settings import ListenerTLSSettings
 
 
@@ -86,12 +86,15 @@ def test_a_series_arrives_once_and_its_assembly_is_asked_for(
     listening: tuple[Context, Listener], tmp_path: Path
 ) -> None:
     context, listener = listening
+    released = ASSOCIATIONS_ENDED.labels("released")
+    before = released._value.get()
     files = [write(ct(index), tmp_path / f"{index}.dcm") for index in range(6)]
     for _ in range(2):  # the second time is a resend
         sent = _storescu(listener.port, *files)
         assert sent.returncode == 0
         assert sent.stderr.count("Received Store Response (Success)") == 6
         _until_closed(context)
+    assert released._value.get() > before
     instances = _rows(context, "SELECT * FROM instance ORDER BY id")
     assert len(instances) == 6
     for row, file in zip(instances, files, strict=True):

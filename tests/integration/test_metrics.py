@@ -122,6 +122,11 @@ def test_what_waits_and_what_happened(site: Context) -> None:
         run_analysis(connection, done)
         finish_analysis(connection, done, {"IPH": 12.0}, urgency=1)
         park_delivery(connection, done, "pacs")
+        connection.execute(
+            """INSERT INTO opinion (study_uid, analysis_id, account, verdict, reason)
+               SELECT study_uid, id, 'ana', 'disagree', 'known' FROM analysis WHERE id = %s""",
+            [done],
+        )
         defer(connection, "encode", done)
         [row] = connection.execute("SELECT id FROM delivery").fetchall()
         connection.execute("UPDATE delivery SET state = 'pending' WHERE id = %s", [row["id"]])
@@ -135,6 +140,8 @@ def test_what_waits_and_what_happened(site: Context) -> None:
     assert value(found, "nightjar_studies_ended_total", state="parked") == 1
     assert value(found, "nightjar_studies_ended_total", state="analysed") == 1
     assert value(found, "nightjar_analyses_total", model="ich", state="analysed") == 1
+    assert value(found, "nightjar_opinions_total", model="ich", verdict="disagree") == 1
+    assert value(found, "nightjar_opinions_total", model="ich", verdict="agree") == 0
     assert value(found, "nightjar_analyses_waiting", model="ich", urgency="urgent", state="queued") == 1
     oldest_s = value(found, "nightjar_analyses_oldest_seconds", model="ich", urgency="urgent")
     assert oldest_s is not None
