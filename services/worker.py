@@ -4,6 +4,7 @@ Nothing is dropped on an unexpected exception: it counts as a failed try, and th
 """
 
 import asyncio
+import errno
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from psycopg_pool import PoolTimeout
 
 from services.context import Context
 from services.errors import Interrupted, NightjarError, Reject, Retry
+from services.ledger.database import NOTICE_SOON
 from services.ledger.history import pseudonym_of_job
 from services.ledger.jobs import QUEUES, Stage
 from services.operations.correlation import of_study
@@ -28,6 +30,8 @@ BEAT_PERIOD_S = 1.0
 LONGEST_WAIT_S = 3600.0
 OTHER_THREADS = 4
 """For the sweep and the like, beside a thread for each place."""
+LONGEST_WAIT_FOR_SITE_S = 15.0
+"""Between tries that fail for want of the ledger or of room: what waits goes on soon after they are back."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +57,7 @@ async def work(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(places + OTHER_THREADS))
     app = procrastinate.App(
         connector=procrastinate.PsycopgConnector(
-            conninfo=context.settings.database_url, min_size=1, max_size=2 + 2 * len(lanes)
+            conninfo=context.settings.database_url, min_size=1, max_size=2 + 2 * len(lanes), kwargs=dict(NOTICE_SOON)
         )
     )
     for stage in served:
@@ -128,11 +132,21 @@ def _run(context: Context, stage: Stage, identifier: Any, attempt: int) -> None:
     except Reject as error:
         stage.give_up(context, identifier, str(error))
     except Exception as error:
+        if _is_the_sites(error):
+            logger.warning("The disk is full; %s is tried again.", stage.task)
+            raise
         if attempt < stage.attempts:
             if not isinstance(error, Retry):
                 logger.exception("%s failed in a way nobody foresaw; it is tried again.", stage.task)
             raise
         stage.give_up(context, identifier, _end(stage, attempt, error))
+
+
+def _is_the_sites(error: BaseException) -> bool:
+    """Whether a try failed for want of the ledger or of room on a disk: no fault of the study's, so never its end."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, psycopg.OperationalError | PoolTimeout)
 
 
 def _end(stage: Stage, attempts: int, error: Exception) -> str:
@@ -145,8 +159,9 @@ class _Backoff(BaseRetryStrategy):
     def __init__(self, stage: Stage) -> None:
         self._wait_s = stage.wait_s
 
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002
-        wait_s = min(self._wait_s * 2 ** min(job.attempts, 20), LONGEST_WAIT_S)
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        longest_s = LONGEST_WAIT_FOR_SITE_S if _is_the_sites(exception) else LONGEST_WAIT_S
+        wait_s = min(self._wait_s * 2 ** min(job.attempts, 20), longest_s)
         return RetryDecision(retry_in={"milliseconds": int(wait_s * 1000)})
 
 
