@@ -280,8 +280,8 @@ class DatasetSettings(Section):
 
 class WorkerSettings(Section):
     concurrency: int = Field(4, ge=1, description="Jobs a worker runs side by side.")
-    heartbeat_s: Seconds = Field(5.0, description="A worker says so often that it lives, seconds.")
-    stalled_s: Seconds = Field(20.0, description="A worker silent for so long is dead; its jobs run again, seconds.")
+    heartbeat_s: Seconds = Field(2.0, description="A worker says so often that it lives, seconds.")
+    stalled_s: Seconds = Field(8.0, description="A worker silent for so long is dead; its jobs run again, seconds.")
     delivery_attempts: int = Field(12, ge=1, description="Tries a delivery or notification before it is parked.")
     inference_attempts: int = Field(3, ge=1, description="Tries an analysis before it is failed.")
 
