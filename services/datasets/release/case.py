@@ -141,7 +141,9 @@ def read_case(
 
 
 def _mapped(path: Path, array: NDArray[Any]) -> NDArray[Any]:
-    np.save(path, array)
+    buffer = BytesIO()  # NumPy's own writing to a full disk does not say that it is full
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())
     mapped: NDArray[Any] = np.load(path, mmap_mode="r")
     return mapped
 

@@ -30,6 +30,11 @@ from services.review.tasks import Task, TaskLabel
 MANUFACTURER: Final = "Nightjar"
 SERIES_NUMBER: Final = 9102
 _LESION: Final = Code(value="52988006", meaning="Lesion")
+_OF_PATIENT_AND_STUDY: Final = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
+)
+"""Empty where a scanner left them out: a Segmentation has to have them."""
 _KEPT: Final = (
     "PatientIdentityRemoved",
     "DeidentificationMethod",
@@ -81,16 +86,22 @@ def _segmentation(
 ) -> Segmentation:
     """The mask on the frames it was drawn on; nothing in it is of today, so that it comes out the same again."""
     image, label = case.images[0], case.label
+
+    def uid(role: str) -> str:
+        return plan.pseudonyms.uid(f"{label.mask_digest} {role}")
+
     wanted = set(image.volume.sources)
     sources = [dataset for dataset in map(pydicom.dcmread, instances) if dataset.SOPInstanceUID in wanted]
+    for source in sources:
+        source.FrameOfReferenceUID = source.get("FrameOfReferenceUID") or uid("frame")
+        for keyword in _OF_PATIENT_AND_STUDY:
+            setattr(source, keyword, source.get(keyword) or "")
+        source.PatientName = f"{case.participant}^"  # one component, and meant so
     present = {int(value) for value in np.unique(case.mask.labels)}
     numbers = {entry.value: number for number, entry in enumerate((e for e, _ in labels if e.value in present), 1)}
     table = np.zeros(256, np.uint8)
     for value, number in numbers.items():
         table[value] = number
-
-    def uid(role: str) -> str:
-        return plan.pseudonyms.uid(f"{label.mask_digest} {role}")
 
     with disable_value_validation():
         made = Segmentation(
@@ -114,7 +125,7 @@ def _segmentation(
             omit_empty_frames=True,
             content_label="ACCEPTED",
             content_description="Accepted by a reviewer. Not for diagnosis.",
-            content_creator_name=plan.pseudonyms.person(label.accepted_by),
+            content_creator_name=f"{plan.pseudonyms.person(label.accepted_by)}^",
             series_description=f"{plan.task.name[:20]} accepted. Not for diagnosis.",
         )
     made.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid("dimensions")
@@ -123,6 +134,9 @@ def _segmentation(
     for kind in ("Date", "Time"):
         for keyword in ("InstanceCreation", "Content", "Series"):
             setattr(made, f"{keyword}{kind}", getattr(sources[0], f"Study{kind}", "") or "")
+    for item in made.get("ContributingEquipmentSequence") or ():
+        del item.ContributionDateTime
+    made.PatientName = case.participant
     for keyword in _KEPT:
         setattr(made, keyword, sources[0][keyword].value)
     return made

@@ -40,7 +40,7 @@ def test_a_hold_and_a_withdrawal_count_before_consent() -> None:
         (("", ""), GRANTED, None),
         (("YES", "NO"), GRANTED, "Its headers say NO of consent to distribution."),
         (("WITHDRAWN",), GRANTED, "Its headers say WITHDRAWN of consent to distribution."),
-        (("Jane Doe",), GRANTED, "Its headers say UNKNOWN of consent to distribution."),
+        (("JANE DOE",), GRANTED, "Its headers say UNKNOWN of consent to distribution."),
     ],
 )
 def test_headers_refuse_or_stand_for_consent(flags: tuple[str, ...], standing: Standing, reason: str | None) -> None:
