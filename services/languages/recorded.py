@@ -178,6 +178,75 @@ FORMS = (
         "open the workitem again to see that version."
     ),
     mark("The bytes of a mask are no longer in the store."),
+    # masks from elsewhere
+    mark("The file is empty."),
+    mark("The file has more than %(size)s MiB, which is no mask of these images."),
+    mark("The choice of labels did not arrive whole. Choose again."),
+    mark(
+        "Number %(number)s of the file, %(voxels)s voxels, the first on slice %(slice)s, is no label of this task. "
+        "Choose one of %(labels)s, or leave it out."
+    ),
+    mark("Nothing is left: every number of the file is left out. Choose a label for at least one."),
+    mark("The segmentation belongs to another study. Open the task of that study to add it there."),
+    mark(
+        "The segmentation is in another frame of reference (%(theirs)s) than the images (%(ours)s): where its voxels "
+        "lie in this patient is not known. Draw it on this series, or export it from a viewer that had this series."
+    ),
+    mark(
+        "The segmentation holds fractions (Segmentation Type FRACTIONAL); here a voxel is marked or not. Save it as a "
+        "binary or label map segmentation."
+    ),
+    mark("The segmentation marks nothing on these images."),
+    mark("The segmentation marks nothing: none of its %(count)s frames has a marked voxel."),
+    mark("The images name no frame of reference; only the grid was compared."),
+    mark("Resampled: each voxel has the number of the nearest one in the file."),
+    mark("This is no DICOM file."),
+    mark("The DICOM file is damaged or ends early (%(error)s)."),
+    mark("This DICOM object is no segmentation: it is %(kind)s."),
+    mark("The segmentation ends before its frames: it has no Pixel Data. Export it again."),
+    mark("The segmentation has %(count)s frames of %(size)s pixels; that cannot be read here."),
+    mark(
+        "The segmentation ends early: %(there)s of the %(needed)s bytes of its %(count)s frames are there. Send it "
+        "again."
+    ),
+    mark("The segmentation is damaged or ends early: its %(count)s frames cannot be decoded (%(error)s)."),
+    mark("The segmentation is damaged: it says of %(placed)s of its %(count)s frames where they lie."),
+    mark(
+        "Segments %(one)s and %(other)s overlap in %(voxels)s voxels of slice %(slice)s, the first at column "
+        "%(column)s, row %(row)s. A voxel has one label here."
+    ),
+    mark("Frame %(number)s of the segmentation is turned by %(angle)s degrees against the images."),
+    mark("The segmentation has %(theirs)s pixels of %(size)s mm, the images %(ours)s of %(spacing)s mm."),
+    mark(
+        "Frame %(number)s of the segmentation lies between the slices: %(away)s mm from slice %(slice)s, the nearest."
+    ),
+    mark(
+        "Frame %(number)s of the segmentation is shifted against slice %(slice)s by %(columns)s columns and %(rows)s "
+        "rows, which is no whole number of pixels."
+    ),
+    mark("Frame %(number)s of the segmentation reaches beyond slice %(slice)s of the images."),
+    mark("The segmentation does not say what its frames are: one has no %(keyword)s."),
+    mark("The segmentation cannot be resampled: its frames are not parallel, or not of the same pixels."),
+    mark("A NIfTI names no patient and no study: only its grid was compared with the images'."),
+    mark("The mask marks nothing on these images: every voxel is 0."),
+    mark("The mask ends early or is damaged: it cannot be decompressed. Send it again."),
+    mark("The mask has %(size)s MiB, more than is read here."),
+    mark("This is no NIfTI file: its header cannot be read."),
+    mark("The mask has %(count)s dimensions (%(shape)s); one mask has three."),
+    mark("The mask ends early: the voxels of %(shape)s are not all there. Send it again."),
+    mark(
+        "The mask holds %(kind)s values; labels are whole numbers. Save it as a label map, not as an image or a "
+        "probability."
+    ),
+    mark("The mask holds the number %(number)s at voxel %(voxel)s; labels are 0 to 65535."),
+    mark("The mask does not say where its voxels lie: sform and qform codes are 0."),
+    mark("The mask has an affine that places its voxels nowhere."),
+    mark("The mask has %(theirs)s voxels, the images %(ours)s."),
+    mark("The mask's voxels are %(theirs)s mm, the images' %(ours)s mm."),
+    mark("The mask is turned by %(angle)s degrees against the images."),
+    mark("The mask lies %(away)s mm away from the images (%(shift)s mm, LPS)."),
+    mark("The slices are unevenly spaced, which a NIfTI cannot say: taken slice by slice."),
+    mark("The file stacks the slices upright, without the gantry's tilt: taken slice by slice."),
     # reader studies
     mark("Name at least two arms, each once; the reference first."),
     mark("Give the reader study a name."),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, File, Form, HTTPException, Request, UploadFile
 from starlette.responses import JSONResponse, Response
 
 from services.languages import gettext
+from services.languages.recorded import say_again
 from services.ledger import worklist
 from services.ledger.accounts import Account
 from services.review import sources, workflow
@@ -65,9 +66,9 @@ def check_upload(
     try:
         checked = _check(site, opened, data, mapping, resampled=resampled)
     except OtherGrid as error:
-        return JSONResponse({"problem": str(error), "can_resample": True})
+        return JSONResponse({"problem": say_again(str(error)), "can_resample": True})
     except InvalidMask as error:
-        return JSONResponse({"problem": str(error), "can_resample": False})
+        return JSONResponse({"problem": say_again(str(error)), "can_resample": False})
     return JSONResponse(_describe(site, opened, checked))
 
 
@@ -139,7 +140,7 @@ def _describe(site: Site, opened: Opened, checked: Checked) -> dict[str, Any]:
     incoming = checked.incoming
     described: dict[str, Any] = {
         "kind": checked.kind,
-        "notes": list(incoming.notes),
+        "notes": [say_again(note) for note in incoming.notes],
         "resampled": incoming.resampled,
         "numbers": [
             {"number": number, "name": incoming.names.get(number), "voxels": voxels, "label": checked.mapping[number]}
@@ -152,7 +153,7 @@ def _describe(site: Site, opened: Opened, checked: Checked) -> dict[str, Any]:
     try:
         mask = apply_mapping(incoming, checked.mapping, _labels(opened))
     except InvalidMask as error:
-        return described | {"unusable": str(error)}
+        return described | {"unusable": say_again(str(error))}
     return described | {"labels": _compare(site, opened, mask), "slices": int(mask.labels.any(axis=(1, 2)).sum())}
 
 

@@ -67,6 +67,13 @@ def test_dates_and_numbers() -> None:
             "Destination pacs (ae_title = PACS, host = x, port = 104): nothing answers there. Given up after 12 tries.",
             "目的地 pacs（ae_title = PACS, host = x, port = 104）：该处没有应答。 尝试 12 次后放弃。",
         ),
+        (
+            "The readers differ. IPH: Dice 0.00 < 0.7. STAPLE coincides with the majority by only Dice 0.31 for label "
+            "1; it is not offered.",
+            "标注者结果不一致。IPH: Dice 0.00 < 0.7。 标签 1 的 STAPLE 与多数表决的 Dice 仅为 0.31，因此不提供。",
+        ),
+        ("Image quality 2 (Poor), below 3: motion and metal.", "图像质量 2（较差），低于 3：运动和金属伪影。"),
+        ("This workitem is in review; nobody draws on it now.", "此任务审核中；目前无人可在其上勾画。"),
         ("Something nobody translated.", "Something nobody translated."),
     ],
 )
