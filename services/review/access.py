@@ -37,7 +37,7 @@ def why_not_draw(item: Workitem, account: str) -> str | None:
     slot = item.slot_of(account)
     if slot is None or slot not in turn:
         holders = [reading.account for reading in item.readings if reading.slot in turn]
-        if holders and not turn[0].is_annotator:
+        if holders and (not turn[0].is_annotator or item.readers == 1):  # of two blinded readers no name is said
             return f"{holders[0]} holds this workitem; it is open for reading only."
         return "You do not hold this workitem; it is open for reading only."
     reading = item.reading(slot)

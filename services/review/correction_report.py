@@ -41,6 +41,8 @@ SERIES_NUMBER = 9102
 EXPERT_LABEL = CodedConcept("LABEL", SCHEME, "Expert label")
 NOTHING = CodedConcept("NOTHING", SCHEME, "Nothing marked")
 
+Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
+
 
 def encode_report(correction: Correction, segmentation: Dataset | None) -> tuple[Dataset, bytes]:
     """The report and its Part 10 file, read back before anybody gets it.
@@ -107,7 +109,7 @@ def _observer(account: str) -> ObserverContext:
     )
 
 
-def _groups(correction: Correction, segmentation: Dataset | None) -> list[MeasurementsAndQualitativeEvaluations]:
+def _groups(correction: Correction, segmentation: Dataset | None) -> list[Group]:
     if segmentation is None:
         uid, identifier = correction.tracking("label")
         return [

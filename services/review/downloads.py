@@ -1,5 +1,6 @@
 """Masks taken along, finished or not: NIfTI for 3D Slicer and ITK-SNAP, a DICOM Segmentation for viewers."""
 
+import numpy as np
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
@@ -21,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/review/{item}/edit/mask.nii.gz")
 def download_nifti(request: Request, site: SiteDependency, account: Expert, item: int) -> Response:
-    """One's own mask as it was last saved, else what one would begin from."""
+    """One's own mask as it was last saved, else what one would begin from, be it nothing on the images' grid."""
     _, mask = _take(request, site, account, item)
     return _file(write_nifti(mask), "application/gzip", f"workitem-{item}.nii.gz")
 
@@ -55,6 +56,9 @@ def _take(request: Request, site: Site, account: Account, item: int) -> tuple[Op
         opened = open_item(site.context, connection, item, account)
         digest = opened.start_digest or next((each.mask_digest for each in opened.shown), None)
         mask = sources.get_mask(site.context.store, digest) if digest is not None else None
+        if mask is None and opened.may_draw:
+            grid = sources.read_grid(site.context, opened.item.series_uid, connection)
+            mask = Mask(np.zeros(grid.shape, np.uint8), grid)
         audit(connection, request, "download", account, study_uid=opened.item.study_uid)
     if mask is None:
         raise HTTPException(404, gettext("There is no mask yet."))

@@ -13,9 +13,11 @@ from starlette.responses import JSONResponse, Response
 
 from models.errors import InvalidVolume
 from services.languages import gettext
+from services.languages.recorded import say_again
 from services.ledger import gradings, worklist
 from services.ledger import images as ledger_images
 from services.ledger.accounts import Account
+from services.ledger.annotations import StaleBase
 from services.ledger.images import ImageSeries
 from services.ledger.workitems import Purpose, State
 from services.review import sources, words, workflow
@@ -144,31 +146,38 @@ async def save_mask(
     base: Annotated[str, Query(max_length=64)] = "",
     tool: Annotated[str, Query(max_length=200)] = "",
     submit: Annotated[bool, Query()] = False,
+    over: Annotated[bool, Query()] = False,
 ) -> Response:
-    """A version of the mask: gzipped uint8 planes of the slices in the header; with `submit`, handed in."""
+    """A version of the mask: gzipped uint8 planes of the slices in the header; with `submit`, handed in.
+
+    With `over` it takes the place of whatever was saved last, which is kept as every version is.
+    """
     body = await request.body()
 
-    def save() -> dict[str, Any]:
+    def save() -> Response:
         with refusals():
             with site.connection() as connection:
                 opened = open_item(site.context, connection, item, account)
             grid = sources.read_grid(site.context, opened.item.series_uid)
             labels = _unpack(body, x_nightjar_slices, grid.shape)
-            saved = workflow.save(
-                site.context,
-                account,
-                item,
-                Mask(labels, grid),
-                base_digest=base or None,
-                tool=f"{TOOL}: {tool}" if tool else TOOL,
-                submit=submit,
-            )
+            try:
+                saved = workflow.save(
+                    site.context,
+                    account,
+                    item,
+                    Mask(labels, grid),
+                    base_digest=opened.latest.mask_digest if over and opened.latest is not None else base or None,
+                    tool=f"{TOOL}: {tool}" if tool else TOOL,
+                    submit=submit,
+                )
+            except StaleBase as error:
+                return JSONResponse({"detail": say_again(str(error)), "stale": True}, status_code=409)
             if submit:
                 with site.connection() as connection:
                     audit(connection, request, "annotate", account, study_uid=opened.item.study_uid)
-        return {"digest": saved.mask_digest, "version": saved.id, "unchanged": saved.unchanged}
+        return JSONResponse({"digest": saved.mask_digest, "version": saved.id, "unchanged": saved.unchanged})
 
-    return JSONResponse(await run_in_threadpool(save))
+    return await run_in_threadpool(save)
 
 
 class NewComment(BaseModel):

@@ -159,9 +159,14 @@ def test_a_second_window_stops_instead_of_overwriting(
     expect(second.locator("#complaint")).to_contain_text("Another version of this mask was saved", timeout=20000)
     looks_fine(second, "editor-stale")
     assert len(versions(context, item)) == 1
+    second.click("#take-over")
+    saved(second)
+    both = versions(context, item)
+    assert [each.base_digest for each in both[1:]] == [both[0].mask_digest], "one after the other, none lost"
+    assert second.evaluate("document.getElementById('main').desk().tools.isReadOnly") is False
     other = new_page("bo")
     open_editor(other, item)
-    expect(other.locator("#why-not")).to_contain_text("open for reading only")
+    expect(other.locator("#why-not")).to_contain_text("ana holds this workitem; it is open for reading only.")
 
 
 def test_a_reviewers_own_mask_is_what_is_accepted_also_after_the_page_was_closed(

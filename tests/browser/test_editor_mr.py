@@ -1,8 +1,10 @@
 """The editor on MR studies of several sequences: side by side, linked, registered, with the tools and hints for MR."""
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
@@ -43,6 +45,12 @@ def values(page: Page, role: str, places_mm: list[tuple[float, float, float]]) -
     return found
 
 
+def shape_of_nothing(data: bytes) -> tuple[int, ...]:
+    image = nibabel.nifti1.Nifti1Image.from_bytes(gzip.decompress(data))
+    assert not np.asanyarray(image.dataobj).any()
+    return tuple(image.shape)
+
+
 def around(reach_mm: float) -> list[tuple[float, float, float]]:
     """Four places in the tumour's slice, so far from its middle."""
     x, y, z = TUMOUR_MM
@@ -56,6 +64,10 @@ def test_sequences_side_by_side_and_the_tools_on_a_tumour(
     item = add_workitem(context, study_uid, series["T1c"], task="cns-tumour-mri")
     page = new_page()
     open_editor(page, item)
+    empty = page.request.get(f"{page.url}/mask.nii.gz")
+    assert shape_of_nothing(empty.body()) == DRAWN_ON.shape[::-1], "nothing, on the images' grid"
+    refused = page.request.get(f"{page.url}/mask.dcm")
+    assert (refused.status, "needs a segment" in refused.text()) == (422, True)
     expect(page.locator("#sequences .pane")).to_have_count(3)
     expect(page.locator("#sequences .waiting")).to_have_count(0, timeout=60_000)
     names = [name.text_content() for name in page.locator("#sequences [data-part=name]").all()]

@@ -42,8 +42,9 @@ function say(text) {
   said.textContent = text;
 }
 
-function complain(text) {
-  complaint.textContent = text ?? "";
+function complain(text, { mayTakeOver = false } = {}) {
+  complaint.querySelector("span").textContent = text ?? "";
+  $("take-over").hidden = !mayTakeOver;
   complaint.hidden = !text;
   if (text) say(text);
 }
@@ -335,8 +336,8 @@ async function submit() {
     $("after").querySelector("a").focus();
     settleTools();
   } catch (error) {
-    complain(error.message);
-    $("submit").disabled = false;
+    if (!saving.isStale) complain(error.message);
+    settleTools();
   }
 }
 
@@ -409,6 +410,7 @@ function settleTools() {
   document.querySelector('[data-do="redo"]').disabled = !desk.mask.future.length;
   const unchanged = given.slot && given.base === given.answer && given.answer && !desk.mask.past.length;
   const button = $("submit");
+  if (button) button.disabled = tools.isReadOnly;
   if (button) button.firstChild.textContent = `${unchanged ? _("Accept unchanged") : _("Submit")} `;
   sidebar.showLabels({ current: tools.label, hidden: desk.hiddenLabels, locked: desk.mask.locked });
   main.classList.toggle("read-only", tools.isReadOnly);
@@ -417,12 +419,19 @@ function settleTools() {
 function setSaveState(state, words) {
   const place = $("save");
   place.dataset.state = state;
-  place.textContent = words;
+  place.textContent = state === "stopped" ? _("Not saved") : words;
   if (state === "stopped") {
     tools.isReadOnly = true;
-    complain(words);
+    complain(words, { mayTakeOver: saving.isStale });
     settleTools();
   }
+}
+
+async function takeOver() {
+  tools.isReadOnly = false;
+  complain("");
+  settleTools();
+  await saving.takeOver().catch(() => {});
 }
 
 async function loadBeside() {
@@ -476,6 +485,7 @@ function wire() {
   $("comment-form").addEventListener("submit", sendComment);
   $("comment-cancel").addEventListener("click", () => ($("comment-form").hidden = true));
   $("decision")?.addEventListener("submit", decide);
+  $("take-over").addEventListener("click", takeOver);
   $("submit")?.addEventListener("click", submit);
 }
 

@@ -62,7 +62,7 @@ export class Saving {
     this.timer = null;
     const version = this.labels.version;
     const { slices, body } = await packed(this.labels);
-    const query = new URLSearchParams({ base: this.base ?? "", submit: submit ? "1" : "0", tool: [...this.tools].sort().join(" ") });
+    const query = new URLSearchParams({ base: this.base ?? "", over: this.isOver ? "1" : "0", submit: submit ? "1" : "0", tool: [...this.tools].sort().join(" ") });
     let response;
     try {
       response = await fetch(`${this.address}/mask?${query}`, {
@@ -79,6 +79,7 @@ export class Saving {
     const answer = await response.json().catch(() => ({}));
     if (response.ok) {
       this.base = answer.digest;
+      this.isOver = false;
       this.savedVersion = version;
       if (this.labels.version === version) this.say("saved", submit ? _("Submitted") : _("Saved %(time)s", { time: new Date().toLocaleTimeString([], { hour12: false }) }));
       else this.soon();
@@ -87,9 +88,16 @@ export class Saving {
     }
     if (response.status >= 500) return this.#later(_("Could not save. Your edits stay in this tab. Retrying"));
     const words = typeof answer.detail === "string" ? answer.detail : _("The server refused this mask.");
-    if (!submit) this.isStopped = response.status === 409 || response.status === 403;
+    this.isStale = answer.stale === true;
+    if (!submit || this.isStale) this.isStopped = response.status === 409 || response.status === 403;
     this.say(this.isStopped ? "stopped" : "failed", _("Not saved. %(reason)s Your edits stay in this tab.", { reason: words }));
     throw new Error(words);
+  }
+
+  /** What is in this tab takes the place of a version that was saved elsewhere meanwhile; both are kept. */
+  takeOver() {
+    Object.assign(this, { isStopped: false, isStale: false, isOver: true });
+    return this.save();
   }
 
   #later(words) {
