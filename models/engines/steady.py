@@ -4,7 +4,7 @@ import gc
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 
@@ -43,7 +43,7 @@ class SteadyEngine:
         self,
         open_with: Callable[..., Engine],
         choice: EngineChoice,
-        tile: dict[str, tuple[int, ...]],
+        tile: Mapping[str, tuple[int, ...]],
         *,
         spare: EngineChoice | None = None,
     ) -> None:

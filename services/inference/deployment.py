@@ -115,7 +115,8 @@ class Replica:
     def _remarks(self) -> dict[str, float | str]:
         """What else shaped an answer: this code, and want of memory."""
         remark = None if self._engine is None else self._engine.remark
-        return {"Nightjar": version_of("nightjar")} | ({} if remark is None else {"memory": remark})
+        said: dict[str, float | str] = {"Nightjar": version_of("nightjar")}
+        return said if remark is None else said | {"memory": remark}
 
     async def check_health(self) -> None:
         """Unhealthy when a request or a call of the network takes far too long, or an idle network does not answer.

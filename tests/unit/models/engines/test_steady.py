@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.engines import Engine, EngineChoice, Tensors, open_engine, steady
+from models.engines import Engine, EngineChoice, Tensors, open_engine
 from models.engines.steady import SteadyEngine, smallest_tile
 from models.errors import OutOfMemory
 from models.registry import load_card, weights_of
@@ -76,7 +76,7 @@ def test_what_does_not_fit_at_all_is_asked_of_the_cpu_where_that_is_allowed() ->
 
 def test_a_call_hangs_when_it_takes_far_longer_than_its_like(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(steady.time, "monotonic", lambda: now)
+    monkeypatch.setattr("models.engines.steady.time.monotonic", lambda: now)
     seen: list[bool] = []
     during: list[Callable[[], None]] = []
 
