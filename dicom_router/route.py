@@ -35,7 +35,7 @@ def run(context: Context, study_uid: str) -> None:
         state = routing.lock_study(connection, study_uid)
         if state is None:
             return
-        models = served_models.served_models(connection)
+        models = served_models.for_study(connection, study_uid)
         if not models:
             raise Retry("No model is registered yet.")
         decision = decide(routing.series_of(connection, study_uid), rules, models)

@@ -25,6 +25,7 @@ class Standing(BaseModel):
         earlier: what was live before, the latest last.
         shadow: version that answers beside it, unseen; None: none does.
         share: share of studies the shadow sees, 0 to 1.
+        canary: share of studies, among those, whose readers see its answer, and the live version answers unseen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,6 +34,7 @@ class Standing(BaseModel):
     earlier: tuple[str | None, ...] = ()
     shadow: str | None = None
     share: float = Field(1.0, gt=0, le=1)
+    canary: float = Field(0.0, ge=0, le=1)
 
 
 @dataclass(frozen=True)

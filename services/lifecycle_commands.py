@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("shadow")(model_shadow)
     app.command("evidence")(model_evidence)
+    app.command("canary")(model_canary)
     app.command("promote")(model_promote)
     app.command("rollback")(model_rollback)
 
@@ -78,6 +79,25 @@ def model_evidence(name: str, version: str, config: Config = None, as_json: AsJs
         raise typer.Exit(1)
 
 
+def model_canary(
+    name: str,
+    version: str,
+    share: Annotated[float, typer.Option(min=0.001, max=1, help="Of the studies whose readers see it.")] = 0.1,
+    config: Config = None,
+) -> None:
+    """Show a shadow's answers for a share of the studies. Example: nightjar model canary ich 0.4.0 --share 0.1"""
+    from services.lifecycle.standing import begin_canary
+
+    shelf = shelf_of(config)
+    with _ledger(config) as context:
+        begin_canary(context, shelf, name, version, share, account=getuser())
+    out.print(
+        f"{name} {version} answers for {share:.1%} of the studies once the service is restarted. To end it: "
+        f"nightjar model rollback {name}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
 def model_promote(name: str, version: str, config: Config = None) -> None:
     """Have a version serve, if its evidence meets the policy. Example: nightjar model promote ich 0.4.0"""
     from services.lifecycle.standing import promote
@@ -93,13 +113,19 @@ def model_rollback(
     reason: Annotated[str | None, typer.Option(help="Why, for the record; no patient's data.")] = None,
     config: Config = None,
 ) -> None:
-    """Have the version serve again that was live before. Example: nightjar model rollback ich"""
+    """End a canary, or have the version serve again that was live before. Example: nightjar model rollback ich"""
     from services.lifecycle.standing import roll_back
 
     shelf = shelf_of(config)
+    canary = shelf.standing(name).canary
     with _ledger(config) as context:
         card = roll_back(context, shelf, name, account=getuser(), reason=reason)
-    out.print(f"{name} {card.version} serves once the service is restarted.", highlight=False)
+    out.print(
+        f"{name} {card.version} answers for every study from now on."
+        if canary
+        else f"{name} {card.version} serves once the service is restarted.",
+        highlight=False,
+    )
 
 
 def _ledger(config: Path | None) -> "AbstractContextManager[Context]":

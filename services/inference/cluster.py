@@ -62,7 +62,7 @@ class ClusterModels(ModelServer):
         while True:
             self._wait_for(model)
             try:
-                return super().ask(model, inputs)
+                return self.ask(model, inputs)
             except Retry:
                 if self._served(model):
                     raise

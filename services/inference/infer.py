@@ -57,7 +57,7 @@ class Infer:
 
     def _analyse(self, context: Context, analysis: Analysis) -> None:
         inputs = {role: load_volume(context, series) for role, series in analysis.inputs.items()}
-        answer = self.models.analyse(analysis.model, inputs)
+        answer = self.models.analyse(self._application(analysis), inputs)
         prediction = answer.prediction
         segmentation_key = context.store.put(pack_array(prediction.segmentation))
         image_key = None if prediction.image is None else context.store.put(pack_array(prediction.image))
@@ -90,14 +90,22 @@ class Infer:
                 kinds = {receiver.name: receiver.kind for receiver in receivers}
                 notifications.plan(connection, analysis.id, analysis.study_uid, kinds, int(prediction.urgency))
 
+    def _application(self, analysis: Analysis) -> str:
+        """Where the version that is to be shown is served: a canary's answers come from where shadows answer."""
+        plan = self.shadows.get(analysis.model)
+        shown = plan is not None and plan.card.weights.sha256 == analysis.weights_digest
+        return plan.application if plan is not None and shown else analysis.model
+
     def _outdated(self, connection: Connection, analysis: Analysis, weights_digest: str) -> bool:
         """Whether instances came, or the model changed, while the analysis ran; the study is then routed anew.
 
         Raises:
             Retry: the replica is the one that is outdated.
         """
-        if weights_digest != analysis.weights_digest:
-            if weights_digest != served_models.registered_weights(connection, analysis.model):
+        registered = served_models.registered_weights(connection, analysis.model, analysis.study_uid)
+        ended = self._application(analysis) != analysis.model and registered != analysis.weights_digest
+        if ended or weights_digest != analysis.weights_digest:
+            if not ended and weights_digest != registered:
                 raise Retry(f"The replica of {analysis.model} serves other weights than this installation registered.")
             reason = "The model was replaced before it answered."
         elif analysis.input_digest != routing.input_digest(connection, list(analysis.inputs.values())):

@@ -11,6 +11,7 @@ from services.inference.infer import Infer
 from services.inference.planned import plans
 from services.inference.shadow import Shadowing
 from services.ledger.jobs import URGENT_QUEUE, age_analyses
+from services.ledger.served_models import register_canaries
 from services.operations.heartbeat import Heartbeat
 from services.operations.probes import Health
 
@@ -24,6 +25,10 @@ def run(context: Context, health: Health) -> None:
     planned = plans(settings)
     server = ModelServer(settings) if settings.ray_address is None else ClusterModels(settings, health.ending)
     server.start()
+    with context.pool.connection() as connection:
+        # Only now, for from here on studies are routed to them.
+        shown = {model: plan.shown for model, plan in planned.items()}
+        register_canaries(connection, {model: canary for model, canary in shown.items() if canary is not None})
 
     health.why_not_ready = lambda: None if server.healthy() else "A model has no running replica."
 

@@ -1,6 +1,5 @@
 """Which versions answer in shadow, as `nightjar model shadow` left them; replicas read this too, without a ledger."""
 
-import hashlib
 from dataclasses import dataclass
 
 from models.card import Card
@@ -8,15 +7,17 @@ from models.errors import InvalidCard
 from models.registry import load_card
 from models.shelf import Shelf
 from services.errors import SettingsError
+from services.ledger.served_models import Canary, drawn
 from services.settings import InferenceSettings
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which version answers beside a model, and which share of the studies it sees."""
+    """Which version answers beside a model, which share of the studies it sees, and for which share it is shown."""
 
     card: Card
     share: float
+    canary: float = 0.0
 
     @property
     def application(self) -> str:
@@ -25,8 +26,12 @@ class Plan:
 
     def sees(self, study_uid: str) -> bool:
         """Whether a study is among those the shadow sees: always the same ones."""
-        drawn = int.from_bytes(hashlib.sha256(f"{self.card.weights.sha256}{study_uid}".encode()).digest()[:8])
-        return drawn < self.share * 2**64
+        return drawn(self.card.weights.sha256, study_uid) < max(self.share, self.canary)
+
+    @property
+    def shown(self) -> Canary | None:
+        """As routing is told of it; None: nobody sees its answers."""
+        return Canary(self.card.version, self.card.weights.sha256, self.canary) if self.canary else None
 
 
 def application_of(model: str) -> str:
@@ -47,7 +52,7 @@ def plans(settings: InferenceSettings) -> dict[str, Plan]:
         try:
             standing = shelf.standing(model)
             if standing.shadow is not None:
-                found[model] = Plan(load_card(model, standing.shadow), standing.share)
+                found[model] = Plan(load_card(model, standing.shadow), standing.share, standing.canary)
         except InvalidCard as error:
             raise SettingsError(f"inference.models_dir: {error}") from error
     return found

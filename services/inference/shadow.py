@@ -1,4 +1,5 @@
 """The shadow stage: a version that does not serve answers the same input, unseen, after the live answer is committed.
+Where readers saw the new version's answer, a canary's, it is the live one that answers unseen.
 
 Its jobs have a lower priority than any other, its answers a table of their own, and what fails here fails unseen.
 """
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.card import Card
 from models.prediction import Prediction
+from models.registry import load_card
 from models.volume import Volume
 from services.context import Context
 from services.errors import Retry
@@ -56,48 +58,58 @@ class Shadowing:
         return Stage("shadow", self.run, self.give_up, attempts=ATTEMPTS)
 
     def run(self, context: Context, analysis_id: int) -> None:
-        """Ask the shadow about the input of a live answer; nothing where that was superseded or none is planned.
+        """Ask the other version about the input of an answer; nothing where that was superseded or none is planned.
 
         Raises:
-            Retry, Reject: the shadow did not answer.
+            Retry, Reject: it did not answer.
         """
         started = time.monotonic()
         found = self._find(context, analysis_id)
         if found is None:
             return
-        live, plan = found
-        inputs = {role: load_volume(context, series) for role, series in live.inputs.items()}
-        prediction = self.models.ask(plan.application, inputs, PRIORITY).prediction
+        shown, plan = found
+        canary = _is_canary(shown, plan)
+        inputs = {role: load_volume(context, series) for role, series in shown.inputs.items()}
+        prediction = self.models.ask(shown.model if canary else plan.application, inputs, PRIORITY).prediction
         seconds = time.monotonic() - started
-        if prediction.model.weights_digest != plan.card.weights.sha256:
-            raise Retry(f"The shadow of {live.model} serves other weights than it is planned to.")
-        answer = shadows.ShadowAnswer(
-            version=plan.card.version,
-            weights_digest=plan.card.weights.sha256,
-            flag=bool(prediction.findings),
-            labels=compare(plan.card, prediction, live.volumes_ml, _segmentation(context, live.segmentation_key)),
-            seconds=seconds,
-            segmentation_key=context.store.put(pack_array(prediction.segmentation)),
-        )
+        expected = load_card(shown.model).weights.sha256 if canary else plan.card.weights.sha256
+        if prediction.model.weights_digest != expected:
+            raise Retry(f"The shadow of {shown.model} serves other weights than it is planned to.")
+        key = context.store.put(pack_array(prediction.segmentation))
+        labels = compare(plan.card, prediction, shown.volumes_ml, _segmentation(context, shown.segmentation_key))
+        if canary:
+            labels = {name: _turned(values) for name, values in labels.items()}
+        spoke = prediction.model
+        unseen = shadows.Side(spoke.version, spoke.weights_digest, bool(prediction.findings), seconds, key)
         with context.pool.connection() as connection:
-            shadows.save(connection, live, answer)
+            shadows.save(connection, shown, unseen, labels, canary=canary)
 
     def give_up(self, context: Context, analysis_id: int, reason: str) -> None:
         """Count the failure against the shadow; the study is not touched."""
         found = self._find(context, analysis_id)
         if found is None:
             return
-        live, plan = found
+        shown, plan = found
+        if _is_canary(shown, plan):
+            return  # it was the live version that failed, which tells nothing of the new one
         with context.pool.connection() as connection:
-            shadows.save(
-                connection, live, shadows.ShadowAnswer(plan.card.version, plan.card.weights.sha256, failure=reason)
-            )
+            shadows.save_failure(connection, shown, plan.card.version, plan.card.weights.sha256, reason)
 
     def _find(self, context: Context, analysis_id: int) -> tuple[shadows.LiveAnswer, Plan] | None:
         with context.pool.connection() as connection:
             live = shadows.load_live(connection, analysis_id)
         plan = None if live is None else self.planned.get(live.model)
         return None if live is None or plan is None else (live, plan)
+
+
+def _is_canary(shown: shadows.LiveAnswer, plan: Plan) -> bool:
+    """Whether readers saw the new version's answer, and it is the live one's that is asked for unseen."""
+    return shown.weights_digest == plan.card.weights.sha256
+
+
+def _turned(values: dict[str, float | None]) -> dict[str, float | None]:
+    """One label's comparison with the two sides changed over."""
+    return {**values, "volume_ml": values["live_ml"], "live_ml": values["volume_ml"]}
 
 
 def compare(

@@ -1,7 +1,8 @@
 """The models this installation serves, as routing knows them."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from services.ledger.database import Connection, Pool
 
@@ -77,7 +78,55 @@ def served_models(connection: Connection) -> list[ServedModel]:
     ]
 
 
-def registered_weights(connection: Connection, model: str) -> str | None:
-    """Digest of the weights this installation serves under a name."""
-    row = connection.execute("SELECT weights_digest FROM model WHERE name = %s", [model]).fetchone()
-    return None if row is None else str(row["weights_digest"])
+@dataclass(frozen=True)
+class Canary:
+    """A version whose answers readers see for a share of the studies, 0 to 1."""
+
+    version: str
+    weights_digest: str
+    share: float
+
+    def shows(self, study_uid: str) -> bool:
+        """Whether a study is among them: always the same ones."""
+        return drawn(self.weights_digest, study_uid) < self.share
+
+
+def drawn(weights_digest: str, study_uid: str) -> float:
+    """A number from 0 to 1 that belongs to a study and a file of weights, as good as random."""
+    return int.from_bytes(hashlib.sha256(f"{weights_digest}{study_uid}".encode()).digest()[:8]) / 2**64
+
+
+def for_study(connection: Connection, study_uid: str) -> list[ServedModel]:
+    """The models that answer for a study, the most urgent first: canaries in place of those they are tried against."""
+    canaries = {
+        row["model"]: Canary(row["version"], row["weights_digest"], row["share"])
+        for row in connection.execute("SELECT * FROM canary").fetchall()
+    }
+    return [
+        replace(model, version=canary.version, weights_digest=canary.weights_digest)
+        if (canary := canaries.get(model.name)) is not None and canary.shows(study_uid)
+        else model
+        for model in served_models(connection)
+    ]
+
+
+def register_canaries(connection: Connection, canaries: Mapping[str, Canary]) -> None:
+    """Write which canaries are served, by model; those no longer served end."""
+    connection.execute("DELETE FROM canary WHERE model != ALL(%s)", [list(canaries)])
+    for model, canary in canaries.items():
+        connection.execute(
+            """INSERT INTO canary (model, version, weights_digest, share) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (model) DO UPDATE SET version = excluded.version, weights_digest = excluded.weights_digest,
+                   share = excluded.share""",
+            [model, canary.version, canary.weights_digest, canary.share],
+        )
+
+
+def end_canary(connection: Connection, model: str) -> None:
+    """From here on the live version answers for every study."""
+    connection.execute("DELETE FROM canary WHERE model = %s", [model])
+
+
+def registered_weights(connection: Connection, model: str, study_uid: str) -> str | None:
+    """Digest of the weights that answer for a study under a name."""
+    return next((one.weights_digest for one in for_study(connection, study_uid) if one.name == model), None)

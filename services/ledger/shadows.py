@@ -11,7 +11,7 @@ from services.ledger.database import Connection
 
 @dataclass(frozen=True)
 class LiveAnswer:
-    """A live answer as a shadow is compared with it; volumes by label, of findings alone."""
+    """An answer that readers see, as another is compared with it; volumes by label, of findings alone."""
 
     analysis_id: int
     model: str
@@ -22,23 +22,25 @@ class LiveAnswer:
     segmentation_key: str
     seconds: float
 
+    @property
+    def side(self) -> "Side":
+        return Side(self.version, self.weights_digest, bool(self.volumes_ml), self.seconds, self.segmentation_key)
+
 
 @dataclass(frozen=True)
-class ShadowAnswer:
-    """What a shadow said, or why it said nothing (`failure`)."""
+class Side:
+    """One of two answers to the same input, as they are compared."""
 
     version: str
     weights_digest: str
-    failure: str | None = None
-    flag: bool | None = None
-    labels: Mapping[str, Mapping[str, float | None]] | None = None
-    seconds: float | None = None
-    segmentation_key: str | None = None
+    flag: bool
+    seconds: float
+    segmentation_key: str
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One study, both answers; `expert_key` is the mask that experts accepted for the live one, if they did."""
+    """One study, both answers; `expert_key` is the mask that experts accepted for the one they saw, if they did."""
 
     failure: str | None
     flag: bool | None
@@ -73,26 +75,54 @@ def load_live(connection: Connection, analysis_id: int) -> LiveAnswer | None:
     )
 
 
-def save(connection: Connection, live: LiveAnswer, answer: ShadowAnswer) -> None:
-    """Keep a shadow's answer; one that is there already stays."""
+def save(
+    connection: Connection, shown: LiveAnswer, unseen: Side, labels: Mapping[str, Mapping[str, float | None]], *,
+    canary: bool,
+) -> None:  # fmt: skip
+    """Keep both answers to an input; what is there already stays.
+
+    Args:
+        labels: as the table holds them, the new version's volume first.
+        canary: it is the new version's that readers see.
+    """
+    new, live = (shown.side, unseen) if canary else (unseen, shown.side)
     connection.execute(
         """INSERT INTO shadow_answer (analysis_id, model, version, weights_digest, live_version, live_weights_digest,
-               failure, flag, live_flag, labels, seconds, live_seconds, segmentation_key)
+               flag, live_flag, labels, seconds, live_seconds, segmentation_key, live_segmentation_key)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+        [
+            shown.analysis_id,
+            shown.model,
+            new.version,
+            new.weights_digest,
+            live.version,
+            live.weights_digest,
+            new.flag,
+            live.flag,
+            Jsonb(dict(labels)),
+            new.seconds,
+            live.seconds,
+            new.segmentation_key,
+            live.segmentation_key if canary else None,
+        ],
+    )
+
+
+def save_failure(connection: Connection, live: LiveAnswer, version: str, weights_digest: str, failure: str) -> None:
+    """Count against a version that it did not answer an input that the live one did."""
+    connection.execute(
+        """INSERT INTO shadow_answer (analysis_id, model, version, weights_digest, live_version, live_weights_digest,
+               failure, live_flag, live_seconds) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
         [
             live.analysis_id,
             live.model,
-            answer.version,
-            answer.weights_digest,
+            version,
+            weights_digest,
             live.version,
             live.weights_digest,
-            answer.failure,
-            answer.flag,
+            failure,
             bool(live.volumes_ml),
-            Jsonb(dict(answer.labels or {})),
-            answer.seconds,
             live.seconds,
-            answer.segmentation_key,
         ],
     )
 
@@ -105,7 +135,7 @@ def pairs(connection: Connection, model: str, shadow: tuple[str, str], live: tup
     """
     rows = connection.execute(
         """SELECT s.failure, s.flag, s.live_flag, s.labels, s.seconds, s.live_seconds, s.segmentation_key,
-                  a.segmentation_key AS live_segmentation_key,
+                  coalesce(s.live_segmentation_key, a.segmentation_key) AS live_segmentation_key,
                   (SELECT n.mask_digest FROM workitem w JOIN annotation n ON n.id = w.standing_id
                    WHERE w.analysis_id = a.id AND w.state = 'accepted' AND w.purpose = 'work'
                    ORDER BY w.id DESC LIMIT 1) AS expert_key

@@ -9,7 +9,7 @@ from models.registry import load_card, load_shipped
 from models.shelf import Shelf, Standing
 from services.context import Context
 from services.errors import Reject, SettingsError
-from services.ledger import shadows
+from services.ledger import served_models, shadows
 from services.ledger.arrays import unpack_array
 from services.ledger.shadows import Pair
 from services.lifecycle.evidence import Evidence, judge, weigh
@@ -30,7 +30,31 @@ def put_in_shadow(shelf: Shelf, model: str, version: str | None, share: float) -
     standing = shelf.standing(model)
     if version is not None and load_card(model, version).version == load_card(model).version:
         raise Refused(f"{model} {version} is live; a shadow is another version.")
+    if standing.canary:
+        raise Refused(f"{model} {standing.shadow} is a canary; end that first: nightjar model rollback {model}.")
     shelf.stand(model, standing.model_copy(update={"shadow": version, "share": share}))
+
+
+def begin_canary(context: Context, shelf: Shelf, model: str, version: str, share: float, *, account: str) -> Evidence:
+    """Have readers see a version's answers for a share of the studies from the next start on; the live one answers
+    those unseen.
+
+    Raises:
+        InvalidCard: there is no such version.
+        Refused: it is no shadow, or does not meet the policy; masks of experts may still be wanting.
+    """
+    standing = shelf.standing(model)
+    if standing.shadow != version:
+        raise Refused(f"{model} {version} is no shadow. Begin there: nightjar model shadow {model} {version}.")
+    evidence = gather(context, model, version)
+    unmet = judge(evidence, context.settings.promotion.model_copy(update={"experts": 0}))
+    if unmet:
+        raise Refused("\n".join([f"{model} {version} becomes no canary:", *unmet]))
+    _move(
+        context, shelf, load_card(model, version), load_card(model), "canary", account=account, evidence=evidence,
+        standing=standing.model_copy(update={"canary": share}),
+    )  # fmt: skip
+    return evidence
 
 
 def gather(context: Context, model: str, version: str) -> Evidence:
@@ -68,12 +92,19 @@ def promote(context: Context, shelf: Shelf, model: str, version: str, *, account
 
 
 def roll_back(context: Context, shelf: Shelf, model: str, *, account: str, reason: str | None = None) -> Card:
-    """Have the version serve again that was live before; no evidence is asked for.
+    """End a canary, at once; without one, have the version serve again that was live before. Asks for no evidence.
 
     Raises:
-        Refused: there was none before.
+        Refused: there is no canary, and was none before.
     """
     standing = shelf.standing(model)
+    if standing.canary and standing.shadow is not None:
+        live = load_card(model)
+        _move(
+            context, shelf, live, load_card(model, standing.shadow), "rollback", account=account, reason=reason,
+            standing=standing.model_copy(update={"canary": 0.0, "shadow": None}),
+        )  # fmt: skip
+        return live
     if not standing.earlier:
         raise Refused(f"{model} was never promoted; there is no version to go back to.")
     *earlier, before = standing.earlier
@@ -97,6 +128,8 @@ def _move(
             connection, target.name, kind, source=source.version, target=target.version, digest=target.weights.sha256,
             account=account, evidence={} if evidence is None else asdict(evidence), reason=reason,
         )  # fmt: skip
+        if not standing.canary:
+            served_models.end_canary(connection, target.name)
         shelf.stand(target.name, standing)
 
 

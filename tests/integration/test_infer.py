@@ -15,16 +15,20 @@ from support.jobs import drain, waiting
 
 from dicom_router import assemble, route
 from dicom_router.persist import persist
+from models.card import Weights
 from models.errors import InvalidVolume
 from models.prediction import Finding, ModelIdentity, Prediction, Urgency
+from models.registry import load_card
 from models.volume import Volume
 from services.context import Context
 from services.errors import Reject, Retry
 from services.inference.infer import Infer
+from services.inference.planned import Plan
 from services.ledger import results
 from services.ledger.arrays import unpack_array
 from services.ledger.intake import Sender, close_association, open_association
-from services.ledger.jobs import Stage
+from services.ledger.jobs import Stage, defer
+from services.ledger.served_models import end_canary, register_canaries
 from services.notification_settings import Notification
 
 PREVIEW = b"\x89PNG preview"
@@ -46,9 +50,11 @@ class FakeModels:
     weights: str = WEIGHTS
     meanwhile: Callable[[], None] = lambda: None
     calls: list[Mapping[str, Volume]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     def analyse(self, model: str, inputs: Mapping[str, Volume]) -> FakeAnswer:
         self.calls.append(inputs)
+        self.asked.append(model)
         self.meanwhile()
         segmentation = np.zeros(inputs["NCCT"].voxels.shape, np.uint8)
         segmentation[5, 40:60, 40:60] = 1
@@ -305,6 +311,44 @@ def test_a_model_replaced_meanwhile_has_the_study_routed_anew(site: Site) -> Non
         {"weights_digest": WEIGHTS, "state": "superseded"},
         {"weights_digest": "b" * 64, "state": "analysed"},
     ]
+
+
+def test_a_canarys_analyses_are_its_own_until_it_ends(site: Site) -> None:
+    """A study of a canary's share is answered and shown by it; one it had not answered when it ended goes to the live
+    version."""
+    card = load_card("ich").model_copy(update={"version": "2.0.0", "weights": Weights(file="n.onnx", sha256="c" * 64)})
+    plan = Plan(card, share=1.0, canary=1.0)
+    assert plan.shown is not None
+    with site.context.pool.connection() as connection:
+        register_canaries(connection, {"ich": plan.shown})
+        defer(connection, "route", site.row("SELECT study_uid FROM study")["study_uid"])
+    site.route()
+    stage = Infer(site.models, {"ich": plan}).stage(attempts=3)
+    site.models.weights = "c" * 64
+    first, identifier = (int(job) for job in waiting(site.context, "infer"))
+    site.execute("DELETE FROM procrastinate_jobs")
+    stage.run(site.context, first)
+    assert site.models.asked == [], "its analysis was superseded when the canary began"
+
+    def end() -> None:
+        with site.context.pool.connection() as connection:
+            end_canary(connection, "ich")
+
+    site.models.meanwhile = end
+    stage.run(site.context, identifier)
+    assert site.models.asked == ["ich-shadow"]
+    site.assert_nothing_written()
+    assert len(waiting(site.context, "route")) == 1
+
+    with site.context.pool.connection() as connection:
+        register_canaries(connection, {"ich": plan.shown})
+    site.models.meanwhile = lambda: None
+    site.route()
+    stage.run(site.context, int(waiting(site.context, "infer")[-1]))
+    assert site.models.asked == ["ich-shadow"] * 2
+    [shown] = site.rows("SELECT model_version, weights_digest FROM analysis WHERE state = 'analysed'")
+    assert shown == {"model_version": "2.0.0", "weights_digest": "c" * 64}
+    assert waiting(site.context, "shadow") == [identifier], "the live version is to answer unseen"
 
 
 def test_an_outdated_replica_is_asked_again_later(site: Site) -> None:

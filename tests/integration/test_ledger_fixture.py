@@ -40,7 +40,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         )
         new = shape(connection)
         # As version 1 was: what later versions added is not there.
-        connection.execute("DROP TABLE shadow_answer, promotion, reconciliation, consent, dataset_release")
+        connection.execute("DROP TABLE shadow_answer, promotion, canary, reconciliation, consent, dataset_release")
         connection.execute("DROP TABLE reader_study_preference, reader_study_rating, reader_study_image, reader_study")
         connection.execute("DROP VIEW held_instance, held_series")
         connection.execute(

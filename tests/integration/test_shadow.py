@@ -21,7 +21,8 @@ from services.errors import Retry, SettingsError
 from services.inference.planned import Plan, plans
 from services.inference.shadow import Shadowing, ask_for
 from services.ledger.arrays import pack_array
-from services.lifecycle.standing import Refused, gather, promote, put_in_shadow, roll_back
+from services.ledger.served_models import for_study, register_canaries
+from services.lifecycle.standing import Refused, begin_canary, gather, promote, put_in_shadow, roll_back
 from services.review.masks import Grid, Mask, encode
 from services.settings import PromotionSettings
 
@@ -41,14 +42,16 @@ class FakeModels:
     columns: int = 3
     weights: str = ""
     fails: bool = False
+    application: str = "brought-shadow"
+    version: str = "2.0.0"
 
     def ask(self, application: str, inputs: Mapping[str, Volume], priority: int | None = None) -> FakeAnswer:
         assert priority == -100
-        assert application == "brought-shadow"
+        assert application == self.application
         if self.fails:
             raise Retry("The replica of brought-shadow failed.")
         findings = (Finding("lesion", 0.9, self.volume_ml, Urgency.IMMEDIATE, 1),) if self.columns else ()
-        identity = ModelIdentity("brought", "2.0.0", self.weights)
+        identity = ModelIdentity("brought", self.version, self.weights)
         return FakeAnswer(Prediction(identity, marked(self.columns), findings, {"lesion": 0.9}, {}))
 
 
@@ -258,3 +261,76 @@ def test_what_cannot_stand_in_shadow_is_refused(site: Site) -> None:
     use_shelf(site.shelf.folder)
     with pytest.raises(SettingsError, match=r"inference\.models_dir: There is no"):
         site.planned()
+
+
+def serve(site: Site) -> None:
+    """The ledger as the parts leave it when they start: the live version, and canaries there are."""
+    card = load_card("brought")
+    with site.context.pool.connection() as connection:
+        connection.execute(
+            """INSERT INTO model (name, version, weights_digest, roles, priority)
+               VALUES ('brought', %s, %s, '{NCCT}', 10) ON CONFLICT DO NOTHING""",
+            [card.version, card.weights.sha256],
+        )
+        shown = {model: plan.shown for model, plan in site.planned().items()}
+        register_canaries(connection, {model: canary for model, canary in shown.items() if canary is not None})
+
+
+def versions(site: Site) -> list[str]:
+    with site.context.pool.connection() as connection:
+        return [for_study(connection, f"1.2.{number}")[0].version for number in range(200)]
+
+
+def test_a_canary_is_a_shadow_that_showed_its_worth_and_ends_at_once(site: Site) -> None:
+    with pytest.raises(Refused, match="is no shadow"):
+        begin_canary(site.context, site.shelf, "brought", "1.0.0", 0.25, account="ana")
+    with pytest.raises(Refused, match=r"becomes no canary:\n0 studies were answered"):
+        begin_canary(site.context, site.shelf, "brought", "2.0.0", 0.25, account="ana")
+    for number in range(2):
+        site.shadowing.run(site.context, site.answer(number))
+    begin_canary(site.context, site.shelf, "brought", "2.0.0", 0.25, account="ana")
+    serve(site)
+    drawn = versions(site)
+    assert 0.15 < drawn.count("2.0.0") / len(drawn) < 0.35
+    assert versions(site) == drawn, "always the same studies"
+    with pytest.raises(Refused, match="is a canary; end that first"):
+        put_in_shadow(site.shelf, "brought", None, 1.0)
+
+    assert roll_back(site.context, site.shelf, "brought", account="ana", reason="Too many flags.").version == "1.0.0"
+    assert set(versions(site)) == {"1.0.0"}, "without a restart"
+    assert site.planned() == {}
+    kinds = site.rows("SELECT kind, source_version, target_version FROM promotion ORDER BY id")
+    assert [tuple(row.values()) for row in kinds] == [("canary", "1.0.0", "2.0.0"), ("rollback", "2.0.0", "1.0.0")]
+
+
+def test_beside_a_canarys_answer_the_live_version_answers_unseen(site: Site) -> None:
+    identifier = site.answer(1)
+    new, live = load_card("brought", "2.0.0"), load_card("brought")
+    with site.context.pool.connection() as connection:
+        connection.execute(
+            "UPDATE analysis SET model_version = %s, weights_digest = %s WHERE id = %s",
+            [new.version, new.weights.sha256, identifier],
+        )
+    site.models.application, site.models.version, site.models.weights = "brought", "1.0.0", live.weights.sha256
+    site.models.columns, site.models.volume_ml = 3, 6.0
+    before = site.everything()
+    site.shadowing.run(site.context, identifier)
+    assert site.everything() == before
+    [row] = site.rows("SELECT * FROM shadow_answer")
+    assert (row["version"], row["weights_digest"]) == (new.version, new.weights.sha256)
+    assert row["labels"] == {"lesion": {"volume_ml": 5.0, "live_ml": 6.0, "dice": 0.8}}
+    assert row["seconds"] == pytest.approx(3600, abs=60)
+    site.accept(identifier, columns=2)
+    evidence = gather(site.context, "brought", "2.0.0")
+    assert evidence.studies == 1
+    assert evidence.experts is not None
+    assert (evidence.experts.new_dice, evidence.experts.live_dice) == (1.0, pytest.approx(0.8))
+
+
+def test_what_the_live_version_fails_at_is_not_counted_against_a_canary(site: Site) -> None:
+    identifier = site.answer(1)
+    digest = load_card("brought", "2.0.0").weights.sha256
+    with site.context.pool.connection() as connection:
+        connection.execute("UPDATE analysis SET weights_digest = %s WHERE id = %s", [digest, identifier])
+    site.shadowing.give_up(site.context, identifier, "The replica of brought failed.")
+    assert site.rows("SELECT FROM shadow_answer") == []
