@@ -188,8 +188,11 @@ class LedgerCollector(Collector):
         yield _histogram(self._answers.read(connection, now_s))
 
     def _disk(self) -> Iterator[Metric]:
-        yield _gauge("nightjar_disk_free_bytes", "Room left where instance bytes go.", [],
-                     {(): self._context.store.free_bytes()})  # fmt: skip
+        try:
+            free: dict[Any, float] = {(): self._context.store.free_bytes()}
+        except OSError:  # the volume is away; the ledger's figures are not
+            free = {}
+        yield _gauge("nightjar_disk_free_bytes", "Room left where instance bytes go.", [], free)
         yield _gauge("nightjar_disk_watermark_bytes", "Below so much room new instances are refused.", [],
                      {(): self._context.settings.router.low_disk_mb * 1_000_000})  # fmt: skip
 
