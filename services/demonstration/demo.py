@@ -22,6 +22,7 @@ from services.demonstration.display import Display
 from services.demonstration.pacs import StandInPacs
 from services.demonstration.phantom import write_phantoms
 from services.demonstration.pushed import PushedStudy, own_studies, pushed_phantom
+from services.demonstration.releasing import Released, readers_twice, release
 from services.demonstration.report import StudyReport, find_problems, render, summarise
 from services.demonstration.verify import verify_results
 from services.embedded import Embedded
@@ -34,7 +35,7 @@ FALLBACK_S = 10.0
 PACE_S = 15.0  # the next study is not held back longer than this by the one before
 PATIENCE_S = 240.0  # without any study coming to its end
 POLL_S = 0.2
-_OURS = ("received", "phantoms", "links", "service", "summary.json", "nightjar.yaml")
+_OURS = ("received", "phantoms", "links", "service", "tasks", "dataset", "summary.json", "nightjar.yaml")
 
 
 def run_demo(out: Path, *, once: bool = False, dicom: Path | None = None) -> int:
@@ -75,14 +76,26 @@ def run_demo(out: Path, *, once: bool = False, dicom: Path | None = None) -> int
             reports = [
                 _report(study, outcomes.get(study.study_uid), pacs, refused[study.study_uid]) for study in studies
             ]
+            released = None if dicom is not None else release(service.settings, out, list(outcomes), display)
         (out / "summary.json").write_text(json.dumps(summarise(reports, out), indent=2), encoding="utf-8")
         console = display.console
         console.print(render(reports))
         console.print(f"Written: {out / 'summary.json'}, received objects in {out / 'received'}", markup=False)
-        status = 0 if all(report.ok for report in reports) else 1
+        if released is not None:
+            console.print(_told(released), markup=False, soft_wrap=True)
+        status = 0 if all(report.ok for report in reports) and (released is None or released.report) else 1
         if not once:
             _keep_up(service, display)
         return status
+
+
+def _told(released: Released) -> str:
+    if released.report is None:
+        return f"No dataset was released. {released.reason}"
+    return (
+        f"Dataset of {released.cases} labels that demonstration readers accepted: {released.report.parent}\n"
+        f"Its quality report: {released.report.resolve().as_uri()}"
+    )
 
 
 def _keep_up(service: Embedded, display: Display) -> None:
@@ -101,9 +114,12 @@ def _keep_up(service: Embedded, display: Display) -> None:
 def _settings(out: Path, pacs: StandInPacs) -> Settings:
     """A short timer and the stand-in PACS; what NIGHTJAR_ variables say comes first."""
     config = out / "nightjar.yaml"
-    config.write_text(
-        yaml.safe_dump({"data_dir": str(out / "service"), "router": {"fallback_s": FALLBACK_S}}), encoding="utf-8"
-    )
+    written = {
+        "data_dir": str(out / "service"),
+        "router": {"fallback_s": FALLBACK_S},
+        "review": {"tasks": str(readers_twice(out.resolve() / "tasks"))},
+    }
+    config.write_text(yaml.safe_dump(written), encoding="utf-8")
     settings = load_settings(config)
     return settings.model_copy(update={"destinations": (*settings.destinations, pacs.destination)})
 

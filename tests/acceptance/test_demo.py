@@ -18,6 +18,7 @@ import pytest
 from pydicom import dcmread
 from support.ports import free_ports
 
+from services.datasets.release.checking import check_release
 from services.demonstration.phantom import write_phantoms
 from services.demonstration.plan import DEMONSTRATION
 
@@ -112,6 +113,10 @@ def test_every_demonstration_study_ends_as_it_should(demonstration: Demonstratio
 
     assert process.returncode == 0, output
     demonstration.assert_nothing_runs()
+    report = demonstration.out / "dataset" / "quality.html"
+    assert f"Its quality report: {report.as_uri()}" in output
+    assert "Dice of two readers by label" in report.read_text(encoding="utf-8")
+    assert all(not check.problems for check in check_release(report.parent))
     studies = demonstration.summary()
     assert [(study["description"], study["state"]) for study in studies] == [
         (plan.description, plan.expected) for plan in DEMONSTRATION
@@ -120,10 +125,15 @@ def test_every_demonstration_study_ends_as_it_should(demonstration: Demonstratio
         assert study["problems"] == []
         if plan.expected == "analysed":
             chosen = {series["series_number"]: series["role"] for series in study["series"] if series["analysed"]}
-            roles = {"stroke": {2: "DWI", 3: "ADC", 4: "FLAIR"}, "reduced": {3: "REDUCED", 4: "REDUCED"}}
+            roles = {
+                "stroke": {2: "DWI", 3: "ADC", 4: "FLAIR"},
+                # Two models read it: the one for tumours, and the one that completes T2 and FLAIR.
+                "reduced": {2: "T1", 3: "T2", 4: "FLAIR"},
+                "tumour": {2: "T1", 3: "T2", 4: "FLAIR", 5: "T1c"},
+            }
             assert chosen == roles.get(plan.anatomy, {2: "NCCT"})
             assert study["seconds_to_flag"] is not None
-            assert bool(study["sr"]) == (plan.anatomy != "reduced")
+            assert study["sr"]
             assert len(study["mr"]) == (48 if plan.anatomy == "reduced" else 0)
             assert bool(study["seg"]) or not study["findings"]
         else:
