@@ -1,6 +1,6 @@
 """What there is to learn from: studies with the masks that experts accepted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,10 @@ class Labelled:
     labels: NDArray[np.uint8]
 
 
+Read = Callable[[], Labelled]
+"""Reads a study: a release may be larger than the memory."""
+
+
 @dataclass(frozen=True, eq=False)
 class Lessons:
     """A release as a model learns from it.
@@ -34,5 +38,5 @@ class Lessons:
 
     name: str
     digest: str
-    train: tuple[Labelled, ...]
-    validation: tuple[Labelled, ...]
+    train: tuple[Read, ...]
+    validation: tuple[Read, ...]

@@ -20,7 +20,7 @@ from models.card import Card, Lineage, Measurement, Weights
 from models.engines import open_engine
 from models.errors import InvalidVolume, UnwritableOutput
 from models.finetune import ais, ich
-from models.finetune.labelled import Labelled, Lessons
+from models.finetune.labelled import Labelled, Lessons, Read
 from models.finetune.weights import read_network
 from models.ich.train.network import FOLD, SliceUNet
 from models.registry import Model
@@ -113,6 +113,7 @@ def finetune(
             pool.mkdir()
             learned = _fill(pool, lessons.train, teaching, parent)
             replayed = 0 if replay is None else _replay(pool, replay, learned, plan.seed)
+            before = measure(parent, lessons.validation)
             learn(network, teaching.loss_of(network, pool, plan.batch), pool, plan, resume=False, clock=clock)
             file = folder / "weights" / f"{card.name}-{version}.onnx"
             file.parent.mkdir(parents=True)
@@ -127,7 +128,6 @@ def finetune(
                 replayed=replayed,
             )
             made = _card(card, file, version, lineage)
-            before = measure(parent, lessons.validation)
             after = measure(_open(made, file, threads), lessons.validation)
             made = made.model_copy(update={"measured": _measured(card, lessons, before, after)})
             _write(made, folder / "model.yaml")
@@ -137,10 +137,11 @@ def finetune(
     return Finetuned(made, learned, replayed, before, after, difference)
 
 
-def measure(model: Model, studies: Sequence[Labelled]) -> Dice:
+def measure(model: Model, studies: Sequence[Read]) -> Dice:
     """How far a model's answers overlap with what experts accepted, label by label."""
     found: dict[str, list[float]] = {}
-    for study in studies:
+    for read in studies:
+        study = read()
         segmentation = model.predict(study.inputs).segmentation
         for label in model.card.labels:
             one, other = segmentation == label.value, study.labels == label.value
@@ -150,10 +151,11 @@ def measure(model: Model, studies: Sequence[Labelled]) -> Dice:
     return {label.name: mean(found[label.name]) for label in model.card.labels if label.name in found}
 
 
-def _fill(pool: Path, studies: Sequence[Labelled], teaching: Teaching, parent: Model) -> int:
+def _fill(pool: Path, studies: Sequence[Read], teaching: Teaching, parent: Model) -> int:
     """Write the studies as cases; those that the model cannot read teach it nothing."""
     written = 0
-    for number, study in enumerate(studies):
+    for number, read in enumerate(studies):
+        study = read()
         try:
             teaching.make_case(study, parent).save(pool / f"train-{number:05d}.npz")
         except InvalidVolume:

@@ -1,6 +1,7 @@
 """A version goes on learning: its ONNX is the same network in torch, and what comes out can be added."""
 
 import itertools
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def parent(tmp_path: Path) -> tuple[Card, Path]:
 
 def test_a_fine_tuned_version_says_where_it_comes_from_and_can_be_added(tmp_path: Path) -> None:
     card, weights = parent(tmp_path)
-    lessons = Lessons("Strokes of spring", "ab" * 32, (stroke(0), stroke(1)), (stroke(2),))
+    lessons = Lessons("Strokes of spring", "ab" * 32, (partial(stroke, 0), partial(stroke, 1)), (partial(stroke, 2),))
     steps = itertools.count()
     made = finetune(
         card, weights, lessons, tmp_path / "new", Plan(minutes=3 / 60, batch=2, learning_rate=1e-3),
@@ -94,7 +95,7 @@ def test_nothing_to_learn_from_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TooLittle, match="Release more"):
         finetune(card, weights, Lessons("Empty", "ab" * 32, (), ()), tmp_path / "new", plan, version="0.0.2")
     (tmp_path / "pool").mkdir()
-    lessons = Lessons("One", "ab" * 32, (stroke(0),), ())
+    lessons = Lessons("One", "ab" * 32, (partial(stroke, 0),), ())
     with pytest.raises(TooLittle, match="holds no case for training"):
         finetune(card, weights, lessons, tmp_path / "new", plan, version="0.0.2", replay=tmp_path / "pool")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["parent", "pool"]

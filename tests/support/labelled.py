@@ -85,8 +85,15 @@ class SmallModel:
         return Prediction(identity, segmentation, tuple(findings), probabilities, slices)
 
 
-def load_small(name: str, threads: int, calibration: ModelCalibration | None, method: str | None = None) -> SmallModel:
-    return SmallModel(small_card() if calibration is None else calibrate_card(small_card(), calibration))
+def load_small(
+    name: str,
+    threads: int,
+    calibration: ModelCalibration | None,
+    method: str | None = None,
+    version: str | None = None,
+) -> SmallModel:
+    card = small_card() if version is None else small_card().model_copy(update={"version": version})
+    return SmallModel(card if calibration is None else calibrate_card(card, calibration))
 
 
 def box(value: int, voxels: int, *, start: int = 0) -> NDArray[np.uint8]:

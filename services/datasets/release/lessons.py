@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.card import Card
 from models.errors import InvalidVolume
-from models.finetune.labelled import Labelled, Lessons
+from models.finetune.labelled import Labelled, Lessons, Read
 from models.nifti import read_nifti
 from services.errors import Reject, SettingsError
 
@@ -89,13 +90,11 @@ def open_release(folder: Path) -> ReleaseFolder:
 def read_lessons(release: ReleaseFolder, card: Card) -> Lessons:
     """What a model learns from: the training split, and the validation split to hold it against.
 
-    Raises:
-        Reject: an image or a mask of them does not go with the model.
+    A study is read when it is asked for, which raises Reject where image or mask do not go with the model.
     """
-    read: dict[str, list[Labelled]] = defaultdict(list)
+    read: dict[str, list[Read]] = defaultdict(list)
     for study in release.studies:
-        if study.split in ("train", "validation"):
-            read[study.split].append(_read(study, release.labels, card))
+        read[study.split].append(partial(_read, study, release.labels, card))
     return Lessons(release.name, release.digest, tuple(read["train"]), tuple(read["validation"]))
 
 

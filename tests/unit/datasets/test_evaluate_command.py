@@ -1,11 +1,12 @@
 """`nightjar evaluate`: exit codes, the table, JSON, and files that go from one run into the next."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.labelled import box, load_small, write_study
+from support.labelled import box, load_small, small_card, write_study
 from typer.testing import CliRunner
 
 from models.calibration import read_calibration
@@ -139,3 +140,38 @@ def test_an_unknown_task_is_wrong_use(base: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.undo()
     with pytest.raises(SettingsError, match="There is no model small; there are "):
         call(base)
+
+
+def test_another_version_is_held_beside_it_on_the_same_studies(base: Path) -> None:
+    code, text = call(base, "--version", "1.1.0", "--against", "1.0.0", "--json")
+    assert code == 0
+    compared = json.loads((base / "out/comparison.json").read_text())
+    assert json.loads(text)["against"] == compared
+    assert (compared["new"]["version"], compared["old"]["version"]) == ("1.1.0", "1.0.0")
+    assert compared["labels"]["blot"]["studies"] == 15
+    assert compared["labels"]["blot"]["p"] is None  # they say the same
+    assert "1.0.0" in call(base, "--version", "1.1.0", "--against", "1.0.0")[1]
+
+
+def test_a_split_of_a_release_is_evaluated(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.registry.load_card", cache(lambda *_: small_card()))
+    studies = [f"s{k:02d}.nii.gz" for k in range(30)]
+    index = [
+        {"split": "test" if k < 20 else "train", "images": {"NCCT": f"images/{name}"}, "mask": f"truth/{name}"}
+        for k, name in enumerate(studies)
+    ]
+    content = {"name": "Spring", "layout": "bids", "labels": {"blot": 1, "stain": 2}, "index": index, "files": {}}
+    (base / "release.json").write_text(json.dumps(content))
+    arguments = ["evaluate", "--task", "small", "--release", str(base), "--out", str(base / "out"), "--json"]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["studies"] == 20
+    assert found["dataset"] == f"{base.name}, test"
+    for more, sentence in (
+        (["--split", "validation"], "nobody in it is in the split validation"),
+        (["--images", str(base / "images")], "one of the two"),
+    ):
+        error = runner.invoke(app, [*arguments, *more]).exception
+        assert isinstance(error, SettingsError)
+        assert sentence in str(error)

@@ -38,9 +38,10 @@ def test_splits_are_kept_apart_and_labels_become_the_models(tmp_path: Path) -> N
     assert (len(lessons.train), len(lessons.validation)) == (2, 1)
     assert lessons.name == "Spring"
     assert lessons.digest == hashlib.sha256((tmp_path / "release.json").read_bytes()).hexdigest()
-    assert [float(study.inputs["NCCT"].voxels.max()) for study in lessons.train] == [0, 1]
-    assert set(np.unique(lessons.train[0].labels)) == {0, 1}
-    assert lessons.train[0].labels[:, :, :2].all()
+    first, second = (read() for read in lessons.train)
+    assert [float(study.inputs["NCCT"].voxels.max()) for study in (first, second)] == [0, 1]
+    assert set(np.unique(first.labels)) == {0, 1}
+    assert first.labels[:, :, :2].all()
 
 
 def test_what_is_no_release_is_said(tmp_path: Path) -> None:
@@ -62,9 +63,9 @@ def test_a_file_that_changed_stops_it(tmp_path: Path) -> None:
 
 def test_a_release_for_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Reject, match="voxels of stroke, which is no label of small"):
-        read_lessons(open_release(write_release(tmp_path, labels={"stroke": 7})), small_card())
+        read_lessons(open_release(write_release(tmp_path, labels={"stroke": 7})), small_card()).train[0]()
     (tmp_path / "other").mkdir()
     release = open_release(write_release(tmp_path / "other"))
     other = small_card().model_copy(update={"inputs": (small_card().inputs[0].model_copy(update={"role": "DWI"}),)})
     with pytest.raises(Reject, match="has no DWI, which small reads"):
-        read_lessons(release, other)
+        read_lessons(release, other).validation[0]()
