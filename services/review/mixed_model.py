@@ -4,6 +4,7 @@ difference = mean + case + reader + rest, the last three independent and normal,
 difference is one reader's, so effects of case and reader that both images share have gone out of it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.datasets.evaluation.estimate import CONFIDENCE
 
-_RATIOS = (1e-9, 1e6)
+_LEAST, _MOST = 1e-9, 1e6
 """Of a component's variance to the rest's. Below them it is nothing; at the upper end the rest is, and no fit ends."""
 
 Values = NDArray[np.float64]
@@ -51,14 +52,18 @@ def fit_mean(differences: Values, cases: NDArray[np.int64], readers: NDArray[np.
         return None
     middle = float(differences.mean())
     centred = differences - middle
+
+    def criterion(logarithms: Values) -> float:
+        return _profile(np.exp(logarithms), centred, parts)[0]
+
     found = minimize(
-        lambda logarithms: _profile(np.exp(logarithms), centred, parts)[0],
+        criterion,
         np.zeros(2),
         method="L-BFGS-B",
-        bounds=[tuple(np.log(_RATIOS))] * 2,
+        bounds=[(math.log(_LEAST), math.log(_MOST))] * 2,
     )
     ratios = np.exp(found.x)
-    if ratios.max() > 0.1 * _RATIOS[1]:
+    if ratios.max() > 0.1 * _MOST:
         return None
     _, shift, rest, information = _profile(ratios, centred, parts)
     variances = np.array([*(ratios * rest), rest])
@@ -85,7 +90,8 @@ def _estimate(mean: float, error: float, freedom: float, variances: Values) -> M
 
 def _indicator(codes: NDArray[np.int64]) -> Values:
     """Columns of 0 and 1, (differences, levels)."""
-    return (codes[:, None] == np.unique(codes)[None, :]).astype(float)
+    columns: Values = (codes[:, None] == np.unique(codes)[None, :]).astype(np.float64)
+    return columns
 
 
 def _profile(ratios: Values, values: Values, parts: list[Values]) -> tuple[float, float, float, float]:
@@ -110,7 +116,7 @@ def _profile(ratios: Values, values: Values, parts: list[Values]) -> tuple[float
 def _freedom(variances: Values, parts: list[Values]) -> float:
     n = len(parts[0])
     roots = [*parts, np.eye(n)]
-    covariance = np.linalg.inv(sum(value * root @ root.T for value, root in zip(variances, roots, strict=True)))
+    covariance = np.linalg.inv(np.sum([value * root @ root.T for value, root in zip(variances, roots, strict=True)], 0))
     of_ones = covariance.sum(axis=1)
     of_mean = 1 / of_ones.sum()
     projected = covariance - of_mean * np.outer(of_ones, of_ones)

@@ -134,8 +134,8 @@ def _compare(question: str, arm: str, readings: list[Reading], margin: float) ->
         difference = Estimate(mean, mean - reach, mean + reach, n)
     mixed = fit_mean(
         np.array([reading.difference for reading in readings], float),
-        np.unique([reading.case for reading in readings], return_inverse=True)[1],
-        np.unique([reading.reader for reading in readings], return_inverse=True)[1],
+        _codes([reading.case for reading in readings]),
+        _codes([reading.reader for reading in readings]),
     )
     decides = mixed or difference
     lower, upper = decides.lower, decides.upper
@@ -154,6 +154,11 @@ def _compare(question: str, arm: str, readings: list[Reading], margin: float) ->
         non_inferior=lower > -margin if lower is not None else None,
         superior=lower > 0 if lower is not None else None,
     )
+
+
+def _codes(names: Sequence[str]) -> NDArray[np.int64]:
+    """A number for every name, the same for the same one."""
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def _by_case(readings: Sequence[Reading], values: Sequence[float]) -> NDArray[np.float64]:

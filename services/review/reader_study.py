@@ -51,6 +51,7 @@ def views_for(study: ReaderStudy, images: Iterable[StudyImage], account: str) ->
 
     Of pairs the side of the reference is drawn too.
     """
+    shown: list[tuple[StudyImage, ...]]
     if study.design is Design.SINGLE:
         shown = [(image,) for image in images]
     else:
@@ -247,7 +248,8 @@ def _pairs(study: ReaderStudy, images: Iterable[StudyImage]) -> list[tuple[Study
 
 
 def _sided(study: ReaderStudy, account: str, pair: tuple[StudyImage, StudyImage]) -> tuple[StudyImage, StudyImage]:
-    return pair if int(_draw(study, account, "side", pair)[0], 16) % 2 else pair[::-1]
+    reference, other = pair
+    return (reference, other) if int(_draw(study, account, "side", pair)[0], 16) % 2 else (other, reference)
 
 
 def _draw(study: ReaderStudy, account: str, what: str, images: Iterable[StudyImage]) -> str:

@@ -16,13 +16,14 @@ from models.prediction import Finding, Urgency
 from services.context import Context
 from services.ledger import courses, reader_studies, workitem_changes, workitems
 from services.ledger.accounts import Role, find_account
+from services.ledger.workitems import Purpose
 from services.results.uids import derive_uid
 from services.review import selection, workflow
 from services.review.extension import EXTENSION
 from services.review.mask_nifti import write_nifti
 from services.review.masks import Mask
 from services.review.opening import open_item
-from services.review.sources import read_grid
+from services.review.sources import put_mask, read_grid
 
 NewPage = Callable[..., Page]
 LooksFine = Callable[[Page, str], None]
@@ -100,6 +101,63 @@ def test_from_the_queue_to_an_accepted_label(
     expect(cy.get_by_text("Accepted").first).to_be_visible()
     cy.goto(f"{pages.url}/review?tab=done")
     expect(cy.get_by_role("row").filter(has_text="Accepted")).to_have_count(1)
+
+
+def test_a_reader_is_admitted_by_training_and_a_test(
+    context: Context, new_page: NewPage, looks_fine: LooksFine, pages: ServedPages
+) -> None:
+    add_account(context, "eve", Role.ANNOTATOR)
+    references = {}
+    for number in range(4):
+        datasets = tilted_ct(shape=SHAPE, gaps_mm=(5.0,) * 5, seed=number)
+        for each in datasets:
+            each.StudyInstanceUID = derive_uid(f"course-study-{number}")
+            each.SeriesInstanceUID = derive_uid(f"course-series-{number}")
+            each.SOPInstanceUID = derive_uid(f"course-{number}-{each.InstanceNumber}")
+        study_uid, series_uid = receive(context, datasets)
+        labels = np.zeros(SHAPE, np.uint8)
+        labels[1:4, 8 : 12 + 2 * number, 8:16] = 1
+        mask = Mask(labels, read_grid(context, series_uid))
+        references[series_uid] = mask
+        with context.pool.connection() as connection:
+            courses.record_experience(connection, "eve", date(2015, 1, 1))
+            courses.add_reference(
+                connection,
+                task="ich",
+                purpose=Purpose.TRAINING if number == 0 else Purpose.TEST,
+                study_uid=study_uid,
+                series_uid=series_uid,
+                mask_digest=put_mask(context.store, mask),
+                added_by="cy",
+            )
+
+    def draw_what_is_open() -> int:
+        with context.pool.connection() as connection:
+            eve = find_account(connection, "eve")
+            items = workitems.of_course(connection, "eve", "ich")
+        assert eve is not None
+        left = [item for item in items if item.state is workitems.State.TO_ANNOTATE]
+        for item in left:
+            mask = references[item.series_uid]
+            workflow.save(context, eve, item.id, mask, base_digest=None, tool="Nightjar editor", submit=True)
+        return len(left)
+
+    eve = new_page("eve")
+    eve.goto(f"{pages.url}/review/tasks/ich")
+    eve.get_by_role("button", name="Begin", exact=True).click()
+    expect(eve.get_by_text("1 of your cases is still to be drawn.")).to_be_visible()
+    eve.get_by_role("link", name=re.compile("^Number")).click()
+    eve.get_by_role("link", name="Open the editor").click()
+    expect(eve.locator("main.editor[data-state=ready]")).to_be_visible()
+    assert draw_what_is_open() == 1
+    eve.goto(f"{pages.url}/review/tasks/ich")
+    eve.get_by_role("button", name="Begin the test").click()
+    expect(eve.get_by_text("3 of your cases are still to be drawn.")).to_be_visible()
+    looks_fine(eve, "review-course")
+    assert draw_what_is_open() == 3
+    eve.reload()
+    expect(eve.get_by_text("Admitted", exact=False).first).to_contain_text("mean Dice 1.00 (at least 0.75)")
+    expect(eve.get_by_text("You are admitted to this task.")).to_be_visible()
 
 
 def test_tasks_and_people(context: Context, new_page: NewPage, looks_fine: LooksFine, pages: ServedPages) -> None:
