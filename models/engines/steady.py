@@ -16,7 +16,7 @@ from models.engines import Engine, EngineChoice, Tensors
 from models.engines.turns import step_aside
 from models.errors import OutOfMemory
 
-HANGING_S = 4.0
+HANGING_S = 3.5
 """A call is given so long whatever it usually takes."""
 SLOWER = 10
 """A call that takes so many times what the slowest of the last ones took for as much hangs."""

@@ -131,9 +131,11 @@ class Replica:
         if self._engine.hangs():
             raise RuntimeError("A call of the network takes far longer than usual; this replica hangs.")
         if not self._running:
-            if self._probing is None or self._probing.done():
+            probe = self._probing
+            if probe is None or probe.done():
                 self._probing = asyncio.ensure_future(asyncio.to_thread(self._engine.probe))
-            await asyncio.shield(self._probing)
+            if probe is not None and probe.done():
+                probe.result()
 
 
 class ModelServer:
