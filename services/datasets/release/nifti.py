@@ -20,9 +20,10 @@ def image_nifti(image: CaseImage) -> bytes:
 
 def whole(voxels: NDArray[Any]) -> NDArray[Any]:
     """The voxels as int16 where they are whole numbers, else as they are."""
-    rounded = np.rint(voxels)
+    rounded: NDArray[Any] = np.rint(voxels)
     if np.array_equal(rounded, voxels) and np.abs(rounded).max() < 2**15:
-        return rounded.astype(np.int16)
+        shortened: NDArray[np.int16] = rounded.astype(np.int16)
+        return shortened
     return voxels
 
 

@@ -19,6 +19,7 @@ from services.datasets.release.case import Case, CaseImage
 from services.datasets.release.entry import SPLITS, Plan, split_of
 from services.datasets.release.provenance import tool_of
 from services.datasets.release.sidecar import sidecar
+from services.ledger.accepted import ReadersAgreement
 from services.review.tasks import Task
 
 _FIRST_ROUND: Final = 1
@@ -129,10 +130,10 @@ def reader_figures(cases: Sequence[Case], task: Task) -> dict[str, ReaderFigures
             continue
         pairs = np.array([(one.first_ml, one.second_ml) for one in each])
         found[label.name] = ReaderFigures(
-            *(
-                quartiles([value for one in each if (value := getattr(one, measure)) is not None])
-                for measure in ("dice", "nsd", "hd95_mm", "lesion_f1")
-            ),
+            dice=quartiles([one.dice for one in each if one.dice is not None]),
+            nsd=quartiles([one.nsd for one in each if one.nsd is not None]),
+            hd95_mm=quartiles([one.hd95_mm for one in each if one.hd95_mm is not None]),
+            lesion_f1=quartiles([one.lesion_f1 for one in each if one.lesion_f1 is not None]),
             volume=bland_altman(pairs[:, 0], pairs[:, 1]),
             icc=icc(pairs),
             points=tuple((float(first), float(second)) for first, second in pairs),
@@ -167,7 +168,7 @@ def _volume(case: Case, value: int) -> float:
     return case.mask.volumes_ml().get(value, 0.0)
 
 
-def _first_round(case: Case) -> list[Any]:
+def _first_round(case: Case) -> list[ReadersAgreement]:
     return [each for each in case.label.agreement if each.round == _FIRST_ROUND]
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from deno import find_deno_bin
+from deno import find_deno_bin  # type: ignore[import-untyped]
 
 from services.errors import SettingsError
 
