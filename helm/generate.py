@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "nightjar"
 MODELS, SCHEMA = CHART / "files" / "models.yaml", CHART / "values.schema.json"
 RENDERED = ROOT / "k8s" / "nightjar" / "rendered.yaml"
-WRITTEN_BY_THE_CHART = {"data_dir", "database", "storage", "inference", "metrics"}
+WRITTEN_BY_THE_CHART = {"data_dir", "database", "storage", "retention", "inference", "metrics"}
 
 Json = dict[str, Any]
 
@@ -227,6 +227,9 @@ def _properties() -> Json:
                 ),
                 "dashboard": _object({"enabled": flag, "labels": words}),
             }
+        ),
+        "retention": _object(
+            {"imagesDays": {"type": ["integer", "null"], "minimum": 7}, "schedule": name},
         ),
         "reconcile": _object(
             {"schedule": name, "since": {"type": "string", "pattern": "^[0-9]{1,5}[hdw]$"}, "pull": flag}

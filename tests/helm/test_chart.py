@@ -126,7 +126,7 @@ def test_every_manifest_is_what_its_api_takes(values: Path | None) -> None:
 def test_every_pod_keeps_the_rules(values: Path | None) -> None:
     manifests = render(values)
     # router, worker, web, inference, metrics, migrate, Ray's head and one group; by the example's own switches, others.
-    more = {"single-node-gpu": 1, "department": 2, "region": 1}
+    more = {"single-node-gpu": 1, "department": 3, "region": 1}
     assert len(list(pods(manifests))) == 8 + more.get(values.stem if values else "", 0)
     assert broken_rules(manifests) == []
 

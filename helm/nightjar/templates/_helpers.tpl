@@ -141,7 +141,8 @@ seccompProfile: {type: RuntimeDefault}
 {{- else if hasKey $.Values.settings $section }}{{ fail (printf "settings.%s is written by the chart" $section) }}
 {{- end }}
 {{- end }}
-{{- $settings := mergeOverwrite (deepCopy .Values.settings) $own }}
+{{- with .Values.retention.imagesDays }}{{ $_ := set $own "retention" (dict "images_days" .) }}{{ end }}
+{{- $settings := mergeOverwrite (dict "logging" (dict "format" "json")) (deepCopy .Values.settings) $own }}
 {{- if .Values.orthanc.enabled }}
 {{- $orthanc := dict "name" "orthanc" "kind" "dicom" "ae_title" "ORTHANC" "host" (printf "%s-orthanc" (include "nightjar.name" .)) "port" 4242 "results" .Values.orthanc.results }}
 {{- $_ := set $settings "destinations" (append (.Values.settings.destinations | default list) $orthanc) }}
@@ -288,4 +289,57 @@ spec:
   selector:
     matchLabels:
       {{- include "nightjar.selector" . | nindent 6 }}
+{{- end }}
+
+{{/* A CronJob of one command: (dict "root" . "part" "reconcile" "schedule" "20 * * * *" "arguments" (list ...)). */}}
+{{- define "nightjar.cronJob" -}}
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: {{ include "nightjar.name" .root }}-{{ .part }}
+  labels:
+    {{- include "nightjar.labels" . | nindent 4 }}
+spec:
+  schedule: {{ .schedule | quote }}
+  concurrencyPolicy: Forbid
+  successfulJobsHistoryLimit: 1
+  failedJobsHistoryLimit: 3
+  jobTemplate:
+    spec:
+      backoffLimit: 0
+      activeDeadlineSeconds: 3000
+      template:
+        metadata:
+          labels:
+            {{- include "nightjar.labels" . | nindent 12 }}
+        spec:
+          restartPolicy: Never
+          automountServiceAccountToken: false
+          enableServiceLinks: false
+          securityContext:
+            {{- include "nightjar.podSecurity" .root | nindent 12 }}
+          {{- with .root.Values.imagePullSecrets }}
+          imagePullSecrets: {{ toYaml . | nindent 12 }}
+          {{- end }}
+          containers:
+            - name: {{ .part }}
+              image: {{ include "nightjar.image" (dict "root" .root "image" .root.Values.image) }}
+              imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+              args: {{ concat .arguments (list "--config" "/etc/nightjar/nightjar.yaml") | toJson }}
+              env:
+                {{- include "nightjar.databaseEnvironment" .root | nindent 16 }}
+              resources: {requests: {cpu: 100m, memory: 256Mi}, limits: {memory: 512Mi}}
+              securityContext:
+                {{- include "nightjar.containerSecurity" .root | nindent 16 }}
+              volumeMounts:
+                - {name: configuration, mountPath: /etc/nightjar, readOnly: true}
+                - {name: store, mountPath: /var/lib/nightjar}
+                - {name: tmp, mountPath: /tmp}
+          volumes:
+            - name: configuration
+              configMap: {name: {{ include "nightjar.name" .root }}}
+            - name: store
+              persistentVolumeClaim: {claimName: {{ include "nightjar.claim" .root }}}
+            - name: tmp
+              emptyDir: {}
 {{- end }}
