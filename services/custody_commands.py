@@ -153,6 +153,6 @@ def expire(
     if as_json:
         print_json({**asdict(done), "before": done.before.isoformat()})
     elif done.objects is None:
-        out.print(f"{done.studies} studies of before {done.before:%Y-%m-%d %H:%M} may go.", highlight=False)
+        out.print(f"Studies that may go: {done.studies} (nothing since {done.before:%Y-%m-%d %H:%M}).", highlight=False)
     else:
-        out.print(f"{done.studies} studies left the store, {done.objects} byte objects.", highlight=False)
+        out.print(f"Studies expired: {done.studies}. Byte objects removed: {done.objects}.", highlight=False)

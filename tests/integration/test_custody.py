@@ -1,5 +1,6 @@
 """The ledger against DCMTK's PACS and against its own bytes; backup, loss, restore, and the PACS sending again."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,16 +11,20 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import yaml
 from pydicom.uid import ExplicitVRLittleEndian
 from support.dcmqrscp import AE_TITLE, run_dcmqrscp
 from support.deliveries import queue_deliveries
 from support.instances import ct, encoded, write
 from support.ports import free_ports
 from support.triage import add_analysis, finish_analysis, park_delivery, run_analysis
+from typer.testing import CliRunner
 
 from dicom_router.listener import Listener
 from dicom_router.persist import persist
+from services import cli
 from services.context import Context
+from services.errors import SettingsError
 from services.ledger import custody
 from services.ledger.database import Pool, open_pool
 from services.ledger.intake import Sender
@@ -241,6 +246,24 @@ def test_retention_removes_what_is_old_delivered_and_in_nobodys_hands(context: C
     assert keys == set(studies[1:]), "bytes that retention removed are not missing"
     assert reconcile(context, None, since=datetime.now(UTC) - timedelta(days=200)).differences == ()
     assert retention.expire(context, before).studies == 0
+
+
+def test_the_command_counts_first_and_wants_to_know_how_old(context: Context, tmp_path: Path) -> None:
+    _ended_study(context, 1)
+    with context.pool.connection() as connection:
+        connection.execute("UPDATE study SET last_instance_at = now() - interval '100 days'")
+    config = tmp_path / "site.yaml"
+    settings = {"data_dir": str(context.settings.data_dir), "database": {"url": context.settings.database_url}}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    program = CliRunner()
+    asked = program.invoke(cli.app, ["expire", "--config", str(config)])
+    assert isinstance(asked.exception, SettingsError)
+    counted = program.invoke(cli.app, ["expire", "--older-than", "90d", "--dry-run", "--json", "--config", str(config)])
+    assert json.loads(counted.stdout)["studies"] == 1
+    config.write_text(yaml.safe_dump({**settings, "retention": {"images_days": 90}}), encoding="utf-8")
+    done = program.invoke(cli.app, ["expire", "--config", str(config)])
+    assert done.exit_code == 0
+    assert "Studies expired: 1." in done.stdout
 
 
 def test_a_study_that_comes_again_after_its_time_is_a_study_like_any_other(context: Context) -> None:
