@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -155,7 +155,7 @@ class Listener:
     def _listen(self, entity: AE, setting: str, port: int, handlers: list[Any], tls: ListenerTLS | None = None) -> None:
         host = self._context.settings.router.host
         try:
-            server = entity.make_server((host, port), evt_handlers=handlers, server_class=_Server)
+            server = cast("_Server", entity.make_server((host, port), evt_handlers=handlers, server_class=_Server))
         except OSError as error:
             for open_already in self._servers:
                 open_already.server_close()
