@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def predict(
             "version": prediction.model.version,
             "weights_sha256": prediction.model.weights_digest,
         },
+        "nightjar": version("nightjar"),
         "labels": {str(label.value): label.name for label in model.card.labels},
         **({} if prediction.image is None else {"image": "enhanced.nii.gz"}),
         **_said(prediction, model.card),

@@ -1,6 +1,7 @@
 """`nightjar predict`: files in, files out, and a sentence for what cannot be done."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import nibabel as nib
@@ -53,6 +54,8 @@ def test_a_nifti_comes_back_as_mask_on_its_grid_and_findings(tmp_path: Path) -> 
     assert report["flag_raised"]
     assert report["notice"] == "Prioritisation only. Not for diagnosis."
     assert len(report["model"]["weights_sha256"]) == 64
+    assert report["nightjar"] == version("nightjar")
+    assert report["parameters"]["engine"].endswith(" float32")
     assert report["grid"]["even"]
 
 
