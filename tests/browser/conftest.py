@@ -76,7 +76,7 @@ def new_page(chromium: Browser, pages: ServedPages) -> Iterator[NewPage]:
             page.fill("#name", name)
             page.fill("#password", PASSWORD)
             page.click("main button[type=submit]")
-            page.locator(".who .account").wait_for(state="attached")  # people land where their roles work
+            page.wait_for_url(lambda url: "/sign-in" not in url)  # people land where their roles work
         return page
 
     yield open_page
