@@ -9,13 +9,14 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench train-ich evaluate-ich train-ais evaluate-ais train-enhance evaluate-enhance chart messages images lock clean
+.PHONY: help demo test check lint types imports unit bench load train-ich evaluate-ich train-ais evaluate-ais train-tumour evaluate-tumour train-enhance evaluate-enhance chart messages images lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
 	@echo "make test    install what the tests need and run them all"
 	@echo "make check   lint, types, import rules and unit tests"
 	@echo "make bench   measurements into bench-results/ (BENCH=name for one)"
+	@echo "make load    ten simulated minutes of a hospital, and the capacity model against them"
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@echo "Installing Nightjar into $(VENV)"
@@ -60,6 +61,10 @@ test: $(VENV)/.train
 bench: $(VENV)/.train
 	$(BIN)/python -m load_tests $(BENCH)
 
+# Ten simulated minutes of a hospital's busiest hour, and the capacity model held against them.
+load: $(VENV)/.train
+	$(BIN)/python -m load_tests load capacity
+
 train-ich: $(VENV)/.train
 	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make train-ich LABELMAPS=DIR"; exit 2; }
 	$(BIN)/python -m models.ich.train --labelmaps "$(LABELMAPS)" --out training-runs/ich
@@ -86,6 +91,20 @@ evaluate-ais: $(VENV)/.runtime
 	  --dataset "40 synthetic diffusion studies never seen before" \
 	  --images evaluation-ais/data/images --truth evaluation-ais/data/truth --out evaluation-ais/$$method || exit 1; done
 	$(BIN)/python -m models.ais.train.table network=evaluation-ais/network adc620=evaluation-ais/adc620
+
+# Likewise; models.tumour.train.export and models.tumour.train.fit come after it.
+train-tumour: $(VENV)/.train
+	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make train-tumour LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.tumour.train.pool --labelmaps "$(LABELMAPS)" --out training-runs/tumour/pool
+	$(BIN)/python -m models.tumour.train --pool training-runs/tumour/pool --out training-runs/tumour
+
+# The tables of docs/models/tumour.md: studies that training never saw, through the model as it is served.
+evaluate-tumour: $(VENV)/.runtime
+	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make evaluate-tumour LABELMAPS=DIR"; exit 2; }
+	$(BIN)/python -m models.tumour.train.heldout --studies 30 --labelmaps "$(LABELMAPS)" --out evaluation-tumour/data
+	$(BIN)/nightjar evaluate --task tumour --synthetic --dataset "30 synthetic tumour studies never seen before" \
+	  --images evaluation-tumour/data/images --truth evaluation-tumour/data/truth --out evaluation-tumour/report
+	$(BIN)/python -m models.tumour.train.score evaluation-tumour/data --out evaluation-tumour/score.json
 
 train-enhance: $(VENV)/.train
 	@test -n "$(MR)" -a -n "$(LABELMAPS)" || { echo "Name both folders: make train-enhance MR=DIR LABELMAPS=DIR"; exit 2; }

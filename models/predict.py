@@ -58,7 +58,8 @@ def predict(
         raise MissingInput(f"{model_name} has no input of role {', '.join(unknown)}; it reads {', '.join(wanted)}.")
     missing = model.card.lacks(given)
     if missing:
-        raise MissingInput(f"{model_name} needs an input of role {', '.join(missing)}: --input {missing[0]}=FILE.")
+        some = f"{model.card.fewest} of {', '.join(wanted)}; missing are " if model.card.fewest else "an input of role "
+        raise MissingInput(f"{model_name} needs {some}{', '.join(missing)}: --input {missing[0]}=FILE.")
     entries = {entry.role: entry for entry in model.card.inputs}
     images = {
         role: read_image(path, entries[role].modality, any_plane=entries[role].planes == "any")

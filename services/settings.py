@@ -82,7 +82,7 @@ class RetentionSettings(Section):
 
 
 class InferenceSettings(Section):
-    models: tuple[str, ...] = Field(("ich", "ais", "enhance"), description="Models to serve.")
+    models: tuple[str, ...] = Field(("ich", "ais", "tumour", "enhance"), description="Models to serve.")
     models_dir: Path | None = Field(
         None, description="Folder of the models that `nightjar model add` brings; see docs/serving.md."
     )

@@ -1,4 +1,4 @@
-"""MR Image Storage as scanners write a stroke protocol (PS3.3 A.4): a diffusion series, its ADC map, a FLAIR."""
+"""MR Image Storage as scanners write it (PS3.3 A.4): a stroke protocol (DWI, ADC, FLAIR), and one for tumours."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +12,32 @@ from models.ais.train.scanner import DiffusionSequence, Grid
 from models.ais.train.studies import Study, make_study
 from models.synthesis.anatomy import draw_head
 from models.synthesis.space import Space
+from models.tumour.train.studies import Study as TumourStudy
+from models.tumour.train.studies import crop, draw_patient, scan_apart
+from models.tumour.train.tissue import Contrast
+from models.tumour.train.tumours import Tumour
 from models.volume import Volume
 from services.demonstration.ct import decimal
 from services.demonstration.header import StudyHeader, new_object
 
 DWI, ADC, FLAIR = 2, 3, 4
-"""Series numbers."""
+"""Series numbers of a stroke protocol."""
+
+TUMOUR_SERIES = {"T1": 2, "T2": 3, "FLAIR": 4, "T1c": 5}
+"""Series numbers of a tumour protocol."""
 
 MATRIX = 128
 FIELD_OF_VIEW_MM = 230.0
 SEQUENCE = DiffusionSequence()
+TUMOUR_MATRIX = 224
+CONTRASTS = {
+    "T1": Contrast("spin echo", 12, 550, fat=5),
+    "T2": Contrast("T2", 100, 5200, fat=6),
+    "FLAIR": Contrast("FLAIR", 110, 9000, 2500, fat=6),
+    "T1c": Contrast("spin echo", 12, 550, fat=5),
+}
+MOVEMENT_MM = 1.0
+"""Of the patient, between the sequences of a tumour protocol."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,7 @@ class Series:
 
     Attributes:
         phase_lines: lines acquired along the rows of an image, of as many as it has columns; None: nothing is said.
+        agent: contrast agent that was given.
     """
 
     number: int
@@ -41,6 +58,7 @@ class Series:
     inversion_ms: float | None = None
     slope: float = 1.0
     phase_lines: int | None = None
+    agent: str = ""
 
 
 def synthesize_stroke(infarcts: list[Infarct], seed: int, *, rotation_deg: tuple[float, float, float]) -> Study:
@@ -76,6 +94,38 @@ def mr_series(header: StudyHeader, study: Study) -> Iterator[Dataset]:
         )
 
 
+def synthesize_tumours(tumours: list[Tumour], seed: int, *, rotation_deg: tuple[float, float, float]) -> TumourStudy:
+    """A head drawn from formulas with tumours in it, by a tumour protocol; the same arguments give the same study."""
+    anatomy, rest = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+    patient = draw_patient(crop(Space.of(draw_head(anatomy))), rest, tumours)
+    grid = Grid(
+        rows=TUMOUR_MATRIX,
+        columns=TUMOUR_MATRIX,
+        spacing_mm=FIELD_OF_VIEW_MM / TUMOUR_MATRIX,
+        slices=32,
+        rotation_deg=rotation_deg,
+    )
+    return scan_apart(patient, grid, tumours, rest, movement_mm=MOVEMENT_MM, contrasts=CONTRASTS)
+
+
+def tumour_series(header: StudyHeader, study: TumourStudy) -> Iterator[Dataset]:
+    """Every image of the study: T1, T2, FLAIR, and T1 once more after contrast."""
+    for role, contrast in CONTRASTS.items():
+        inverted = contrast.kind == "FLAIR"
+        series = Series(
+            TUMOUR_SERIES[role],
+            role.lower(),
+            (),
+            ("SE", "IR") if inverted else ("SE",),
+            contrast.repetition_ms,
+            contrast.echo_ms,
+            contrast.inversion_ms if inverted else None,
+            agent="Gadobutrol" if role == "T1c" else "",
+        )
+        image_type = ("ORIGINAL", "PRIMARY", "M", "IR" if inverted else "SE")
+        yield from images(header, study.images[role], series, image_type=image_type)
+
+
 def images(
     header: StudyHeader, volume: Volume, series: Series, *, image_type: tuple[str, ...], first: int = 0
 ) -> Iterator[Dataset]:
@@ -102,6 +152,8 @@ def images(
         ds.EchoTrainLength, ds.FlipAngle, ds.NumberOfAverages = 64, "90", "1"
         if series.inversion_ms is not None:
             ds.InversionTime = decimal(series.inversion_ms)
+        if series.agent:
+            ds.ContrastBolusAgent = series.agent
         if series.phase_lines is not None:
             columns = volume.voxels.shape[2]
             ds.InPlanePhaseEncodingDirection, ds.AcquisitionMatrix = "ROW", [columns, 0, 0, series.phase_lines]

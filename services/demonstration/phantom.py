@@ -1,10 +1,10 @@
-"""Demonstration studies: DICOM as scanners write it, with known bleeds and infarcts put into synthetic heads.
+"""Demonstration studies: DICOM as scanners write it, with known bleeds, infarcts and tumours put into synthetic heads.
 
     studies = write_phantoms(Path("phantoms"))
 
 Every CT study has a localiser, an axial series, a dose report and, in some, a second reconstruction; an MR study has
-a diffusion series, its ADC map and a FLAIR, or T1, T2 and FLAIR. What is in them is written beside them as
-`phantom.json`. The same seed writes the same bytes.
+a diffusion series, its ADC map and a FLAIR, or T1, T2 and FLAIR, some with a T1 after contrast as well. What is in them
+is written beside them as `phantom.json`. The same seed writes the same bytes.
 """
 
 import json
@@ -25,7 +25,7 @@ from services.demonstration.dose_report import IrradiationEvent, dose_report
 from services.demonstration.header import StudyHeader, write_part10
 from services.demonstration.kernel import sharpen
 from services.demonstration.localiser import project
-from services.demonstration.mr import mr_series, synthesize_stroke
+from services.demonstration.mr import mr_series, synthesize_stroke, synthesize_tumours, tumour_series
 from services.demonstration.plan import DEMONSTRATION, PhantomPlan, PlannedBleed, State
 from services.demonstration.reduced import reduced_series
 from services.demonstration.trunk import synthesize_trunk
@@ -123,6 +123,10 @@ def _write_study(out: Path, seed: int, matrix: int, name: str) -> PhantomStudy:
         if plan.infarcts:
             bleeds = (PlannedBleed("ischaemic core", core_ml),)
         objects = mr_series(header, study)
+    elif plan.anatomy == "tumour":
+        tumoured = synthesize_tumours(list(plan.tumours), seed * 1000 + number, rotation_deg=plan.rotation_deg)
+        bleeds = (PlannedBleed("whole tumour", round(tumoured.images["T1c"].measure_ml(tumoured.marks > 0), 1)),)
+        objects = tumour_series(header, tumoured)
     elif plan.anatomy == "reduced":
         objects = reduced_series(header, seed * 1000 + number)
     else:
@@ -157,7 +161,7 @@ def _anatomy(plan: PhantomPlan, seed: int, matrix: int) -> tuple[Volume, Volume 
         tilt_deg=-plan.tilt_deg,
         rotation_deg=plan.rotation_deg,
     )
-    asked = [Bleed(bleed.label, bleed.volume_ml) for bleed in plan.bleeds if bleed.label != "ischaemic core"]
+    asked = [Bleed(bleed.label, bleed.volume_ml) for bleed in plan.bleeds if bleed.label in SUBTYPES]
     head = synthesize_head(acquisition, asked, seed)
     bone = sharpen(head.volume, seed) if plan.bone else None
     return head.volume, bone, _measured(plan, head)

@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.ais.train.lesions import Infarct
-from services.demonstration.scanner import ALBATROSS, BUSSARD, CORMORAN, DORSAL, EIDER, FULMAR, GANNET, Scanner
+from models.tumour.train.tumours import Part, Tumour
+from services.demonstration.scanner import ALBATROSS, BUSSARD, CORMORAN, DORSAL, EIDER, FULMAR, GANNET, HERON, Scanner
 
 State = Literal["analysed", "not_applicable", "failed", "parked"]
-Label = Literal["IPH", "IVH", "SDH", "EDH", "SAH", "ischaemic core"]
+Label = Literal["IPH", "IVH", "SDH", "EDH", "SAH", "ischaemic core", "whole tumour"]
 
 
 @dataclass(frozen=True)
 class PlannedBleed:
-    """What is put into a head, a bleed or an ischaemic core; the manifest gives the volume that came out."""
+    """What is put into a head, a bleed, an infarct or a tumour; the manifest gives the volume that came out."""
 
     label: Label
     volume_ml: float
@@ -25,9 +26,9 @@ class PhantomPlan:
     Attributes:
         name: folder, and the word `only` takes.
         patient: an invented name, in Person Name form.
-        anatomy: a head in a CT or (stroke, reduced) in an MR scanner, or a trunk that no head model is meant for.
+        anatomy: a head in a CT or (stroke, reduced, tumour) an MR scanner, or a trunk that no head model is meant for.
         bleeds: what is put into a head in CT.
-        infarcts: what is put into a head in MR.
+        infarcts, tumours: what is put into a head in MR.
         tilt_deg: gantry tilt; positive: the back of each slice lies lower, as along the orbitomeatal line.
         rotation_deg: how the head lies in the scanner, degrees about the three axes.
         bone: the same acquisition is reconstructed once more with the bone kernel.
@@ -43,9 +44,10 @@ class PhantomPlan:
     sex: Literal["F", "M"]
     scanner: Scanner
     expected: State
-    anatomy: Literal["head", "trunk", "stroke", "reduced"] = "head"
+    anatomy: Literal["head", "trunk", "stroke", "reduced", "tumour"] = "head"
     bleeds: tuple[PlannedBleed, ...] = ()
     infarcts: tuple[Infarct, ...] = ()
+    tumours: tuple[Tumour, ...] = ()
     tilt_deg: float = 0.0
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     bone: bool = False
@@ -204,5 +206,28 @@ DEMONSTRATION: tuple[PhantomPlan, ...] = (
         scanner=GANNET,
         expected="analysed",
         anatomy="reduced",
+    ),
+    PhantomPlan(
+        name="tumour",
+        description="MR with contrast: tumour that enhances around necrosis, with oedema, left",
+        patient="Phantom^Solveig",
+        birth_date="19590322",
+        sex="F",
+        scanner=HERON,
+        expected="analysed",
+        anatomy="tumour",
+        tumours=(
+            Tumour(
+                "glioblastoma",
+                28.0,
+                rim_mm=4.0,
+                gaps=0.1,
+                filling=Part.NECROSIS,
+                oedema_mm=12.0,
+                lobes=2,
+                left=True,
+            ),
+        ),
+        rotation_deg=(2.0, -2.0, 3.0),
     ),
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-SeriesKind = Literal["localiser", "soft", "bone", "dose", "dwi", "adc", "flair", "t1", "t2"]
+SeriesKind = Literal["localiser", "soft", "bone", "dose", "dwi", "adc", "flair", "t1", "t2", "t1c"]
 
 
 @dataclass(frozen=True)
@@ -175,4 +175,18 @@ GANNET = replace(
     software="XA60",
     protocol="MR Schädel kurz",
     descriptions={"t1": "t1_se_tra", "t2": "t2_tse_tra", "flair": "t2_tirm_tra_dark-fluid"},
+)
+
+HERON = replace(
+    ALBATROSS,
+    model="Heron 3T",
+    station="MR03",
+    software="XA60",
+    protocol="MR Schädel Tumor",
+    descriptions={
+        "t1": "t1_se_tra",
+        "t2": "t2_tse_tra",
+        "flair": "t2_tirm_tra_dark-fluid",
+        "t1c": "t1_se_tra_KM",
+    },
 )

@@ -130,9 +130,8 @@ def test_the_whole_service_starts_survives_a_dead_worker_and_leaves_nothing(site
 
     status = site.status()
     assert status["parts"] == {"inference": 1, "router": 1, "web": 1, "worker": 1}
-    assert {model["name"]: model["loaded"] for model in status["models"]} == {
-        name: True for name in ("ich", "ais", "tumour", "enhance")
-    }
+    loaded = {model["name"]: model["loaded"] for model in status["models"]}
+    assert loaded == dict.fromkeys(("ich", "ais", "tumour", "enhance"), True)
 
     figures = {}
     for offset, part in enumerate(EVERY_PART):

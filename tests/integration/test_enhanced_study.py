@@ -92,7 +92,10 @@ def test_each_cut_series_comes_back_as_a_derived_one_that_says_so(
     with run_scripted([(MRImageStorage, ExplicitVRLittleEndian)], lambda _: 0x0000) as scp:
         destination = Destination(name="pacs", ae_title="SCRIPTED", host="127.0.0.1", port=scp.port, timeout_s=5)
         router = context.settings.router.model_copy(update={"low_disk_mb": 0})
-        settings = context.settings.model_copy(update={"router": router, "destinations": (destination,)})
+        alone = context.settings.inference.model_copy(update={"models": ("enhance",)})
+        settings = context.settings.model_copy(
+            update={"router": router, "destinations": (destination,), "inference": alone}
+        )
         context = replace(context, settings=settings)
         parts.register_models(context)
         _push(context, study)
@@ -128,7 +131,8 @@ def test_each_cut_series_comes_back_as_a_derived_one_that_says_so(
 
 def test_encoding_again_makes_the_same_objects(context: Context, study: PhantomStudy) -> None:
     router = context.settings.router.model_copy(update={"low_disk_mb": 0})
-    context = replace(context, settings=context.settings.model_copy(update={"router": router}))
+    alone = context.settings.inference.model_copy(update={"models": ("enhance",)})
+    context = replace(context, settings=context.settings.model_copy(update={"router": router, "inference": alone}))
     parts.register_models(context)
     _push(context, study)
     drain(context, {"infer": Infer(Models()).stage(attempts=1), "encode": encode.STAGE})

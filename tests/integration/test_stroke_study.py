@@ -1,4 +1,4 @@
-"""An MR stroke study on a real ledger, from its instances to SEG and SR, by the AIS model itself."""
+"""MR studies of a stroke and of a tumour on a real ledger, from their instances to SEG and SR, by their models."""
 
 import subprocess
 import sys
@@ -42,17 +42,24 @@ class Answer:
 
 
 class Models:
-    """The AIS model without Ray."""
+    """The models without Ray."""
 
     def analyse(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
         prediction = load_model(model).predict(inputs)
         key_slice = prediction.findings[0].key_slice
-        return Answer(prediction, render_preview(inputs["DWI"], prediction.segmentation, key_slice, modality="MR"))
+        reference = inputs[load_card(model).reference_of(inputs).role]
+        return Answer(prediction, render_preview(reference, prediction.segmentation, key_slice, modality="MR"))
 
 
 @pytest.fixture(scope="module")
 def stroke(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
     [study] = write_phantoms(tmp_path_factory.mktemp("phantoms"), only=["stroke"])
+    return study
+
+
+@pytest.fixture(scope="module")
+def tumour(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
+    [study] = write_phantoms(tmp_path_factory.mktemp("phantoms"), only=["tumour"])
     return study
 
 
@@ -98,7 +105,7 @@ def test_without_its_adc_map_the_study_says_so_and_is_analysed_when_it_comes(
     _push(site, stroke, [2, 4])
     [study] = _rows(site, "SELECT state, reason FROM study")
     assert study["state"] == "not_applicable"
-    assert study["reason"].startswith("Not applicable: missing ADC for ais.")
+    assert study["reason"].startswith("Not applicable: missing ADC for ais")
 
     _push(site, stroke, [3])
     [analysis] = _rows(site, "SELECT inputs FROM analysis")
@@ -160,3 +167,35 @@ def test_a_flagged_stroke_becomes_a_workitem_with_its_protocol_looked_at(site: C
     assert found["DWI", "Field of view"] == ("230 mm", True)
     assert float(found["DWI", "Signal to noise"][0]) > 10
     assert conformance.keep(site, item, load_tasks()["ais-mri"]) == lines
+
+
+def test_a_tumour_is_flagged_on_the_t1_with_contrast_and_becomes_a_workitem(
+    site: Context, tumour: PhantomStudy, tmp_path: Path
+) -> None:
+    _push(site, tumour, [2, 3])
+    [study] = _rows(site, "SELECT state, reason FROM study")
+    assert (study["state"], "missing T1c and FLAIR for tumour" in study["reason"]) == ("not_applicable", True)
+    _push(site, tumour, [4, 5])
+    drain(site, {"infer": Infer(Models()).stage(attempts=1), "encode": encode.STAGE, "select": selection.STAGE})
+
+    [analysis] = _rows(site, "SELECT inputs, measurements FROM analysis WHERE state = 'analysed'")
+    assert set(analysis["inputs"]) == {"T1c", "FLAIR", "T2", "T1"}
+    [put_in] = tumour.bleeds
+    assert analysis["measurements"]["whole tumour"] == pytest.approx(put_in.volume_ml, rel=0.4)
+    assert {row["label"] for row in _rows(site, "SELECT label FROM finding")} == {
+        "non-enhancing tumour",
+        "oedema",
+        "enhancing tumour",
+    }
+    segmentation, report = _result(site, "seg", tmp_path), _result(site, "sr", tmp_path)
+    assert len(segmentation.SegmentSequence) == 3
+    [series] = segmentation.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == analysis["inputs"]["T1c"]
+    [evidence] = report.CurrentRequestedProcedureEvidenceSequence
+    assert len(evidence.ReferencedSeriesSequence) == 5  # the four sequences, and the segmentation
+    with site.pool.connection() as connection:
+        [item] = workitems.list_workitems(connection, [State.TO_ANNOTATE])
+        mask = sources.answer_mask(site, connection, item)
+    assert (item.task, item.series_uid, item.cause) == ("tumour-regions", series.SeriesInstanceUID, Cause.FLAG)
+    assert mask is not None
+    assert set(mask.volumes_ml()) == {1, 2, 3}

@@ -26,6 +26,14 @@ def write_core_network(path: Path, *, size: int) -> Path:
     return _write(path, weight, np.array([-20.0, 40.0], np.float32), size)
 
 
+def write_region_network(path: Path, *, size: int) -> Path:
+    """Of T1c, FLAIR, T2 and T1, each below, itself, above: whole tumour where the middle FLAIR exceeds the usual by a
+    half, its body where T2 is twice the usual, what enhances where T1c exceeds the usual by seven tenths."""
+    weight = np.zeros((4, 12, 1, 1), np.float32)
+    weight[0, 4], weight[1, 7], weight[2, 1] = 40.0, 40.0, 40.0
+    return _write(path, weight, np.array([-20.0, -40.0, -28.0, 40.0], np.float32), size)
+
+
 def write_broken_network(path: Path, *, size: int, classes: int = 6, channels: int = 3) -> Path:
     """Logits that are no numbers."""
     weight = np.full((classes + 3, channels, 1, 1), np.nan, np.float32)

@@ -108,5 +108,6 @@ def test_the_demonstration_covers_what_it_promises():
     analysed = [plan for plan in DEMONSTRATION if plan.expected == "analysed"]
     assert sum(plan.anatomy == "head" and not plan.bleeds for plan in analysed) == 2
     assert [bool(plan.infarcts) for plan in analysed if plan.anatomy == "stroke"] == [True, False]
+    assert [len(plan.tumours) for plan in analysed if plan.anatomy == "tumour"] == [1]
     assert len({plan.name for plan in DEMONSTRATION}) == len(DEMONSTRATION)
     assert all(plan.patient.startswith("Phantom^") for plan in DEMONSTRATION)

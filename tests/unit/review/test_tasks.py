@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).parents[3] / "services" / "review" / "tasks"
 
 def test_shipped_tasks_mark_what_their_models_answer() -> None:
     tasks = load_tasks()
-    assert set(tasks) == {"ich", "ais-mri", "cns-tumour-mri"}
+    assert set(tasks) == {"ich", "ais-mri", "cns-tumour-mri", "tumour-regions"}
     for task in tasks.values():
         if task.model is not None:
             card = load_card(task.model)
@@ -33,7 +33,7 @@ def test_a_sites_task_replaces_the_shipped_one(tmp_path: Path) -> None:
     content["title"] = "Ours"
     (tmp_path / "ich.yaml").write_text(yaml.safe_dump(content))
     assert load_tasks(tmp_path)["ich"].title == "Ours"
-    assert len(load_tasks(tmp_path)) == 3
+    assert len(load_tasks(tmp_path)) == 4
 
 
 def test_everything_wrong_is_listed(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""From tumours that grow in a head to weights that the engine reads and numbers in the card: as small as it can be."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.tiny_network import write_region_network
+
+from models.ais.train.scanner import Grid
+from models.engines import open_engine
+from models.registry import FOLDER, load_card, load_model
+from models.synthesis.anatomy import draw_head
+from models.synthesis.space import Space
+from models.synthesis.tissue import VOXEL_MM, Tissue
+from models.training import Plan
+from models.tumour.mark import ENHANCING, NON_ENHANCING, OEDEMA, UNDIVIDED
+from models.tumour.model import TumourModel
+from models.tumour.network import ROLES
+from models.tumour.train import scanner
+from models.tumour.train.export import export
+from models.tumour.train.fit import Looked, enter, fit, look
+from models.tumour.train.heldout import save
+from models.tumour.train.pictures import row as picture
+from models.tumour.train.pool import INSIDE, LEVEL, SMALL, VIEW, Case, make_case
+from models.tumour.train.score import score, table
+from models.tumour.train.studies import Study, crop, draw_patient, scan_apart, scan_together
+from models.tumour.train.training import CHANNELS, COLUMNS, OUTPUTS, Cases, augment, new_network, train
+from models.tumour.train.tumours import Part, Tumour, draw_tumours, grow
+from services.datasets.evaluation.run import Request, evaluate
+
+RING = Tumour("glioblastoma", 30.0, rim_mm=5, filling=Part.NECROSIS, oedema_mm=8, push=0.3, left=True)
+GRID = Grid(rows=VIEW.size, columns=VIEW.size, spacing_mm=VIEW.spacing_mm, slices=14, step_mm=10.0, thickness_mm=5.0)
+MOMENT_MINUTES = 1e-9
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    return crop(Space.of(draw_head(np.random.default_rng(1))))
+
+
+@pytest.fixture(scope="module")
+def study(space: Space) -> Study:
+    rng = np.random.default_rng(3)
+    return scan_together(draw_patient(space, rng, [RING]), GRID, [RING], rng)
+
+
+@pytest.fixture(scope="module")
+def pool(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pool")
+    make_case(study, GRID.step_mm).save(folder / "train-00000.npz")
+    make_case(study, GRID.step_mm).save(folder / "fit-00008.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(space: Space, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study as from a scanner, and its head without a tumour."""
+    out = tmp_path_factory.mktemp("studies")
+    (out / "truth").mkdir()
+    lines = ["study,tumour"]
+    for name, tumours in (("study-001", [RING]), ("study-002", [])):
+        rng = np.random.default_rng(4)
+        save(scan_apart(draw_patient(space, rng, tumours), GRID, tumours, rng, movement_mm=0.5), out, name)
+        lines.append(f"{name},{tumours[0].kind if tumours else 'none'}")
+    (out / "truth" / "studies.csv").write_text("\n".join(lines) + "\n")
+    return out
+
+
+def test_a_tumour_grows_as_large_as_asked_and_pushes_the_brain_aside(space: Space) -> None:
+    moved, parts = grow(space, [RING], np.random.default_rng(2))
+    voxel_ml = VOXEL_MM**3 / 1000
+    body = parts > Part.OEDEMA
+    assert body.sum() * voxel_ml == pytest.approx(RING.volume_ml, rel=0.02)
+    assert space.anatomy.left[body].mean() > 0.5
+    assert (moved.anatomy.tissue != space.anatomy.tissue).sum() * voxel_ml > 5
+    wet = parts == Part.OEDEMA
+    assert 3 < wet.sum() * voxel_ml < 200
+    assert np.isin(moved.anatomy.tissue[wet], [Tissue.LATERAL, Tissue.VENTRICLE, Tissue.CSF]).mean() < 0.01
+    enhancing, dead = parts == Part.ENHANCING, parts == Part.NECROSIS
+    assert enhancing.sum() > 0.3 * body.sum()
+    middle = np.argwhere(body).mean(axis=0)
+    away = [np.linalg.norm(np.argwhere(mask) - middle, axis=1).mean() for mask in (dead, enhancing, wet)]
+    assert away == sorted(away)
+
+
+def test_every_kind_of_tumour_is_drawn_and_grows(space: Space) -> None:
+    drawn = [draw_tumours(np.random.default_rng(seed)) for seed in range(60)]
+    assert {one.kind for tumours in drawn for one in tumours} == {
+        "glioblastoma", "low grade", "cystic", "metastasis", "meningioma",
+    }  # fmt: skip
+    meningioma = Tumour("meningioma", 12.0, rim_mm=100.0, push=0.6)
+    _, parts = grow(space, [meningioma], np.random.default_rng(5))
+    assert (parts[parts > 0] == Part.ENHANCING).mean() > 0.99
+    assert space.depth_mm[parts > 0].min() < 4
+
+
+def test_the_scanner_shows_what_each_sequence_is_for_and_repeats_itself(space: Space, study: Study) -> None:
+    rng = np.random.default_rng(3)
+    again = scan_together(draw_patient(space, rng, [RING]), GRID, [RING], rng)
+    for role in ROLES:
+        np.testing.assert_array_equal(study.images[role].voxels, again.images[role].voxels)
+    enhancing = (study.marks & scanner.ENHANCING) > 0
+    wet = ((study.marks & scanner.WHOLE) > 0) & ((study.marks & scanner.BODY) == 0)
+    usual = study.inside & (study.marks == 0)
+
+    def level(role: str, where: np.ndarray) -> float:
+        return float(np.median(study.images[role].voxels[where]) / np.median(study.images[role].voxels[usual]))
+
+    assert level("T1c", enhancing) > 1.25 * level("T1", enhancing)
+    assert level("FLAIR", wet) > 1.2
+    assert level("T2", wet) > 1.1
+
+
+def test_a_case_holds_the_study_in_the_networks_view(study: Study) -> None:
+    case = make_case(study, GRID.step_mm)
+    inside = (case.marks & INSIDE) > 0
+    assert case.images.shape == (len(ROLES), *case.marks.shape)
+    for image in case.images:
+        assert 0.5 * LEVEL < np.median(image[inside]) < 1.8 * LEVEL
+    assert case.kind == "glioblastoma"
+    assert ((case.marks & SMALL) > 0).sum() < 0.2 * ((case.marks & scanner.WHOLE) > 0).sum()
+    assert set(case.volumes()) == set(ROLES)
+
+
+def test_augmentation_leaves_sequences_away_and_does_not_ask_then_what_enhances(pool: Path) -> None:
+    rng = np.random.default_rng(0)
+    images, target, weight = augment(*Cases(pool).batch(32, rng), rng)
+    assert images.shape == (32, CHANNELS, VIEW.size, COLUMNS)
+    assert target.shape == weight.shape == (32, OUTPUTS, VIEW.size, COLUMNS)
+    lacking = (images.reshape(32, len(ROLES), -1) == 0).all(dim=2)
+    assert 0 < lacking.sum() == lacking.any(dim=1).sum() < 20
+    assert torch.equal((weight[:, 2] == 0).flatten(1).all(dim=1), lacking[:, ROLES.index("T1c")])
+    assert (target[:, 0] >= target[:, 1]).all()
+    assert (target[:, 1] >= target[:, 2]).all()
+    middle, shown = images[:, 4], ~lacking[:, ROLES.index("FLAIR")]
+    wet = (target[:, 0] > 0) & (target[:, 1] == 0) & shown[:, None, None]
+    usual = (target[:, 3] > 0) & (target[:, 0] == 0) & shown[:, None, None]
+    assert middle[wet].mean() > middle[usual].mean() + 0.1
+
+
+def test_training_goes_on_from_its_checkpoint(pool: Path, tmp_path: Path) -> None:
+    plan = Plan(minutes=MOMENT_MINUTES, batch=2)
+    first = torch.load(train(pool, tmp_path, plan, resume=False), weights_only=True)
+    longer = Plan(minutes=(first["spent_s"] + 1e-6) / 60, batch=2)
+    second = torch.load(train(pool, tmp_path, longer, resume=True), weights_only=True)
+    assert (first["step"], second["step"]) == (1, 2)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["cases"] for line in log if "loss" in line] == [1, 1]
+    with pytest.raises(SystemExit, match="no cases for training"):
+        train(tmp_path, tmp_path, plan, resume=False)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
+def test_exported_weights_answer_as_torch_does(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    assert export(new_network(), tmp_path / "tumour.onnx") < 1e-3
+
+
+def test_what_is_fitted_goes_into_the_card(pool: Path, tmp_path: Path) -> None:
+    card = load_card("tumour")
+    assert card.preprocess == VIEW
+    engine = open_engine(write_region_network(tmp_path / "tiny.onnx", size=VIEW.size), threads=1)
+    case = Case.load(pool / "fit-00008.npz")
+    found = look(case, card, engine)
+    assert isinstance(found, Looked)
+    assert (found.dice[0] > 0.2).all()
+    assert set(found.signs) == {NON_ENHANCING, OEDEMA, ENHANCING, UNDIVIDED}
+    healthy = look(Case(case.images.clip(0, LEVEL), case.marks & INSIDE, case.step_mm, ""), card, engine)
+    assert np.isnan(healthy.dice).all()
+    fitted = fit([found, healthy], found.dice)
+    assert fitted[UNDIVIDED].threshold is None
+    described = tmp_path / "model.yaml"
+    described.write_bytes((FOLDER / "tumour" / "model.yaml").read_bytes())
+    before = described.read_text().splitlines()
+    enter(described, fitted)
+    text = described.read_text()
+    assert text.count("    evidence: {slice: [") == 4
+    for label in fitted.values():
+        assert f"evidence: {{slice: {label.slices}, study: {label.study}}}" in text
+        assert f"operating_point: {{probability: {label.point}," in text
+    assert sum(line not in text.splitlines() for line in before) <= 11
+
+
+def test_written_studies_are_evaluated_scored_and_drawn(written: Path) -> None:
+    found = evaluate(
+        Request("tumour", written / "images", written / "truth", dataset="two", synthetic=True), on=date(2026, 1, 1)
+    )
+    assert found.summary.outcomes["analysed"] == 2
+    model = load_model("tumour")
+    assert isinstance(model, TumourModel)
+    rows = [*score(written, {"study": "study-001", "tumour": "glioblastoma"}, model),
+            *score(written, {"study": "study-002", "tumour": "none"}, model)]  # fmt: skip
+    assert [row["lacking"] for row in rows] == ["", *ROLES, ""]
+    lines = list(table(rows))
+    assert lines[2].startswith("| all four sequences | 1 |")
+    assert "not answered" in next(line for line in lines if line.startswith("| without T1c"))
+    assert lines[-1].startswith("Marked where there is no tumour: in ")
+    assert picture(written, "study-001").shape[2] == 3
