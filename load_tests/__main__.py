@@ -18,7 +18,18 @@ from rich.table import Table
 from load_tests import record
 from load_tests.record import Measured
 
-BENCHES = ("intake", "ich", "serving", "flag", "worklist", "viewer", "editor", "models", "deid")
+BENCHES = (
+    "intake",
+    "ich",
+    "serving",
+    "flag",
+    "worklist",
+    "viewer",
+    "editor",
+    "models",
+    "deid",
+    "loop",
+)
 # Orthanc and storescp listen on every address whatever they are told: there, only each other's loopback exists.
 _ISOLATED = ("intake",)
 
@@ -55,7 +66,7 @@ def _measure(name: str, quick: bool, out: Path) -> None:
         subprocess.run(["/usr/sbin/ip", "link", "set", "lo", "up"], check=True)
     with tempfile.TemporaryDirectory(prefix="nightjar-bench-", ignore_cleanup_errors=True) as scratch:
         Path(scratch).chmod(0o755)
-        measured: Measured = import_module(f"load_tests.{name}").measure(Path(scratch), quick=quick)
+        measured: Measured = import_module(f"load_tests.{name.replace('-', '_')}").measure(Path(scratch), quick=quick)
     command = shlex.join(["python", "-m", "load_tests", name, *(["--quick"] if quick else [])])
     path = record.write(name, command, measured, out)
     table = Table(title=name, caption=measured.conditions, title_justify="left", caption_justify="left")

@@ -22,6 +22,7 @@ _TITLES = {
     "worklist": "From a flag's commit to the worklist",
     "viewer": "The quick viewer",
     "editor": "Drawing in the editor",
+    "loop": "From corrections to a better version",
 }
 
 
