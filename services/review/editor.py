@@ -82,6 +82,7 @@ def _desk(opened: Opened, chosen: ImageSeries, series: list[ImageSeries], *, gra
         ],
         "base": opened.start_digest,
         "answer": item.ai_digest if any(each.mask_digest == item.ai_digest for each in opened.shown) else None,
+        "standing": next((each.mask_digest for each in opened.shown if each.name == "Standing"), ""),
         "shown": [{"name": each.name, "digest": each.mask_digest} for each in opened.shown],
         "mayDraw": opened.may_draw,
         "slot": opened.slot.value if opened.slot is not None else None,

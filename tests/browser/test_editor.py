@@ -76,7 +76,7 @@ def test_draw_save_compare_and_hand_in(context: Context, new_page: NewPage, look
     page.keyboard.press("d")
     looks_fine(page, "editor-changes")
     page.keyboard.press("m")
-    expect(page.locator(".pane-answer")).to_be_visible()
+    expect(page.locator(".pane-answer [data-part=name]")).to_have_text("AI")
     looks_fine(page, "editor-side-by-side")
     page.keyboard.press("Control+Enter")
     expect(page.locator("main.editor[data-state=submitted]")).to_be_visible(timeout=20000)

@@ -134,7 +134,7 @@ def test_scripts_say_nothing_unmarked(script: Path) -> None:
     )
 
 
-KEY_NAMES = {"keys.js", "live.js", "study.js", "shift.js", "viewer.js"}
+KEY_NAMES = {"before-after.js", "keys.js", "live.js", "study.js", "shift.js", "viewer.js"}
 """They name keys as browsers do: Escape, Enter."""
 
 

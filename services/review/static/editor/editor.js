@@ -70,6 +70,7 @@ async function compare(digest) {
   const shown = given.shown.find((each) => each.digest === digest);
   desk.reference = digest ? await whole(digest, desk.stack) : null;
   compared = shown?.name ?? "";
+  desk.panes.answer.parts.name.textContent = compared;
   figures = new Figures(desk.mask, desk.reference, desk.stack);
   if (!desk.reference && desk.beside === "answer") actions.beside();
   afterChange({ isEdit: false });
@@ -375,8 +376,7 @@ async function decide(event) {
   try {
     if (saving?.isDirty) await saving.save();
     // A mask of the reviewer's own, of this or an earlier opening of the page, takes the place of what stands.
-    const stands = given.shown.find((each) => each.name === "Standing")?.digest;
-    if (button.value === "accepted" && saving && saving.base !== (stands ?? "")) {
+    if (button.value === "accepted" && saving && saving.base !== given.standing) {
       if (!(await isGraded())) return;
       await saving.save({ submit: true });
     }
