@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import psycopg
 import yaml
 
 from services.errors import NightjarError, SettingsError
@@ -124,7 +125,7 @@ class Embedded:
         """
         deadline = time.monotonic() + READY_TIMEOUT_S
         said = None
-        while waiting := self.missing_parts():
+        while waiting := self._waited_for():
             if self._failure is not None:
                 raise self._failure
             if time.monotonic() > deadline:
@@ -134,6 +135,12 @@ class Embedded:
                 progress(sentence)
                 said = sentence
             time.sleep(0.2)
+
+    def _waited_for(self) -> list[Part]:
+        try:
+            return self.missing_parts()
+        except psycopg.OperationalError:  # a machine so busy that the ledger does not answer in time
+            return list(PARTS)
 
     def watch(self) -> None:
         """Block until interrupted; raise when a part can never start."""

@@ -16,7 +16,7 @@ Pool = ConnectionPool[Connection]
 SCHEMA_VERSION = 6
 
 NOTICE_SOON = {
-    "connect_timeout": 5,
+    "connect_timeout": 10,
     "keepalives_idle": 3,
     "keepalives_interval": 2,
     "keepalives_count": 3,
