@@ -24,7 +24,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicom_router import assemble, route
 from dicom_router.persist import persist
 from load_tests.drawn_heads import SHAPE, STEP_MM, DrawnHead, draw_head
-from load_tests.pages import ledger
 from load_tests.record import Figure, Measured
 from load_tests.small_networks import small_network, write_version
 from models.adding import add_model
@@ -225,6 +224,8 @@ def run_circle(context: Context, folder: Path, scale: Scale) -> Circle:
 
 def measure(scratch: Path, *, quick: bool) -> Measured:
     """Once round; the figures are of one network and one seed."""
+    from load_tests.pages import ledger  # a database and a browser of its own: the test, which has both, takes neither
+
     scale = QUICK if quick else Scale()
     with ledger(scratch) as context:
         policy = PromotionSettings(
