@@ -15,6 +15,7 @@ import typer
 
 from models.errors import ModelError
 from services import (
+    capacity_command,
     custody_commands,
     dataset_command,
     evaluate_command,
@@ -201,6 +202,7 @@ send_command.register(app)
 model_command.register(app)
 train_command.register(app)
 ohif_command.register(app)
+capacity_command.register(app)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""How many replicas a hospital needs: the day's arrivals, the pipeline as a queueing model, and its sizing."""
