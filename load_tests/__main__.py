@@ -28,7 +28,10 @@ BENCHES = (
     "editor",
     "models",
     "deid",
+    "load",
+    "capacity",
     "loop",
+    "active-learning",
 )
 # Orthanc and storescp listen on every address whatever they are told: there, only each other's loopback exists.
 _ISOLATED = ("intake",)

@@ -16,13 +16,16 @@ not seconds. Everything here ran on CPUs: no GPU, no TensorRT. No test asserts a
 
 _TITLES = {
     "flag": "From the last instance to the flag",
+    "load": "A hospital's busiest ten minutes",
+    "capacity": "The capacity model against that run",
+    "loop": "From corrections to a better version",
+    "active-learning": "Which studies to correct next",
     "intake": "Intake",
     "ich": "A head CT, step by step",
     "serving": "What serving costs",
     "worklist": "From a flag's commit to the worklist",
     "viewer": "The quick viewer",
     "editor": "Drawing in the editor",
-    "loop": "From corrections to a better version",
 }
 
 

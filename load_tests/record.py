@@ -5,7 +5,8 @@ import os
 import platform
 import re
 import subprocess
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -36,10 +37,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one bench says: its conditions in words, and its figures."""
+    """What one bench says: its conditions in words, its figures, and what they were made from where others need it."""
 
     conditions: str
     figures: tuple[Figure, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write(name: str, command: str, measured: Measured, folder: Path) -> Path:
@@ -53,6 +55,7 @@ def write(name: str, command: str, measured: Measured, folder: Path) -> Path:
         "versions": versions(),
         "conditions": measured.conditions,
         "figures": [{**asdict(figure), "value": _rounded(figure.value)} for figure in measured.figures],
+        **({"data": measured.data} if measured.data else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
