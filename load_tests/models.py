@@ -87,6 +87,17 @@ def ais(*, quick: bool) -> Taken:
     return predicted("ais", inputs, f"DWI, ADC and FLAIR of {' x '.join(map(str, grid))}")
 
 
+def tumour(*, quick: bool) -> Taken:
+    """A ball of brain with a rim that takes up contrast, in the four sequences on one grid."""
+    grid = (8, 64, 64) if quick else (32, 256, 256)
+    brain, swollen, rim, core = (ball(grid, radius) for radius in (0.8, 0.4, 0.25, 0.15))
+    noise = np.random.default_rng(0).normal(1, 0.05, grid)
+    values = {"T1": (250, 350, 400, 500), "T1c": (250, 900, 400, 500), "T2": (900, 500, 700, 350)}
+    values["FLAIR"] = (400, 600, 700, 350)
+    inputs = {role: head(noise * np.select([core, rim, swollen, brain], one)) for role, one in values.items()}
+    return predicted("tumour", inputs, f"four sequences of {' x '.join(map(str, grid))}")
+
+
 def ball(grid: tuple[int, int, int], radius: float) -> NDArray[np.bool_]:
     """Voxels within a share of half the grid from its middle."""
     away = np.meshgrid(*(np.linspace(-1, 1, size) for size in grid), indexing="ij")
@@ -121,7 +132,7 @@ def predicted(name: str, inputs: dict[str, Volume], what: str) -> Taken:
     return Taken(f"{what}, {engine.name}", stages, processor_s)
 
 
-MODELS: dict[str, Callable[..., Taken]] = {"ais": ais, "enhance": enhance}
+MODELS: dict[str, Callable[..., Taken]] = {"ais": ais, "tumour": tumour, "enhance": enhance}
 
 
 def measure(scratch: Path, *, quick: bool) -> Measured:  # noqa: ARG001 - every bench takes one
