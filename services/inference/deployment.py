@@ -36,6 +36,8 @@ OBJECT_STORE_BYTES = 512 * 2**20
 PATIENCE = 0.25
 """Share of the time an analysis may take that it spends making way for others, at most."""
 RECYCLE_S = 0.5
+END_S = 5.0
+"""A Ray of our own ends with this process, and nobody is left who waits for what its replicas are at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,9 +171,8 @@ class ModelServer:
 
     def _deploy(self, application: str, card: Card, replicas: int, calibration: ModelCalibration | None) -> None:
         settings = self._settings
-        deployment = serve.deployment(
-            name=application, num_replicas=replicas, **deployment_options(settings, card.name)
-        )(Replica)
+        options = deployment_options(settings, card.name) | {"graceful_shutdown_timeout_s": END_S}
+        deployment = serve.deployment(name=application, num_replicas=replicas, **options)(Replica)
         bound = deployment.bind(
             card.name,
             settings.threads,

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,7 @@ def test_an_answer_is_the_bare_models(server: ModelServer) -> None:
     served = server.analyse("ich", head())
     bare = load_model("ich", engine="onnxruntime").predict(head())
     assert str(served.prediction.parameters["engine"]).startswith("onnxruntime ")
+    assert served.prediction.parameters["Nightjar"] == version("nightjar")
     np.testing.assert_array_equal(served.prediction.segmentation, bare.segmentation)
     assert served.prediction.findings == bare.findings
     assert served.prediction.model == bare.model
