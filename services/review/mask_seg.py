@@ -108,11 +108,6 @@ def references_of(header: Dataset) -> frozenset[str]:
     )
 
 
-def tracking_uids(header: Dataset) -> frozenset[str]:
-    """Tracking UIDs of its segments: a viewer that edits a segment keeps them."""
-    return frozenset(str(item.TrackingUID) for item in header.get("SegmentSequence", ()) if "TrackingUID" in item)
-
-
 def segment_names(header: Dataset) -> Mapping[int, str]:
     """What its segments are called, by number; 0 is a label map's background and no segment."""
     segments = header.get("SegmentSequence", ())
