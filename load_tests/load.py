@@ -107,6 +107,8 @@ def run(plan: Plan, templates: dict[str, Template], target: Target) -> Measured:
     sent = _send_day(plan, templates, target)
     took_s = time.monotonic() - began
     passages, custody = _outcome(target, sent)
+    if custody.losses:
+        raise RuntimeError(f"Accepted work was lost: {asdict(custody)}")
     cpu_s = {name: taken - busy[1].get(name, 0.0) for name, taken in _cpu_s(target).items()}
     free = _free_cores(machine_busy_s() - busy[0], sum(cpu_s.values()), took_s)
     answered = sorted({passage.model for passage in passages})
@@ -129,25 +131,24 @@ def run(plan: Plan, templates: dict[str, Template], target: Target) -> Measured:
         Figure("accepted work lost", custody.losses, "instances and studies"),
         *(Figure(f"CPU of {name}, a study", taken / len(sent), "s") for name, taken in cpu_s.items()),
         *(Figure(f"most memory of {name}", mib, "MiB") for name, mib in _peak_mib(target).items()),
-        Figure("cores that were left for it, on average", free, "cores"),
     ]
-    if custody.losses:
-        raise RuntimeError(f"Accepted work was lost: {asdict(custody)}")
-    return Measured(_conditions(plan, free), tuple(figures), _data(plan, alone, sent, passages, free, cpu_s))
+    if target.watch is not None:
+        figures.append(Figure("cores that were left for it, on average", free, "cores"))
+    return Measured(_conditions(plan, target, free), tuple(figures), _data(plan, alone, sent, passages, free, cpu_s))
 
 
-def _conditions(plan: Plan, free: float) -> str:
+def _conditions(plan: Plan, target: Target, free: float) -> str:
     cores = len(os.sched_getaffinity(0))
-    busy = (
-        f" **Other processes (training) took the rest of the {cores} cores meanwhile**: {free:.2g} were left."
-        if free < 0.85 * cores
-        else ""
-    )
+    where = f"embedded mode, one replica a model, {cores} cores."
+    if target.watch is None:
+        where = "a service that runs elsewhere."
+    elif free < 0.85 * cores:
+        where += f" **Under load of others (training)**: they took the rest, {free:.2g} cores were left."
     senders = sum(map(len, SCANNERS.values()))
     return (
         f"{plan.minutes:g} minutes from {plan.from_h:g}:00 of a hospital that sends {plan.studies_per_day:g} studies a "
         f"day, {plan.compression:g} times as fast, of {plan.matrix} x {plan.matrix}; {senders} "
-        f"senders with {ASSOCIATIONS} associations each; embedded mode, one replica a model, {cores} cores.{busy}"
+        f"senders with {ASSOCIATIONS} associations each; {where}"
     )
 
 

@@ -88,7 +88,7 @@ def test_a_simulated_hospital_loses_nothing_and_calibrates_the_capacity_model(
 ) -> None:
     """The worker holds the model itself: what is tried here needs no Ray."""
     kinds = tuple(kind for kind in MIX if kind.name in ("none-1", "abdomen"))
-    plan = Plan(studies_per_day=3000, minutes=1, compression=10, seed=2, matrix=64, mix=kinds)
+    plan = Plan(studies_per_day=3000, minutes=1, compression=10, seed=2, matrix=128, mix=kinds)
     templates = write_templates(tmp_path / "phantoms", kinds, matrix=plan.matrix)
     [port] = free_ports(1)
     with StandInPacs(tmp_path / "pacs", knows=lambda _: True) as pacs:
