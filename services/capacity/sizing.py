@@ -115,7 +115,7 @@ def size(
         waits=waits,
         cores=_cores(calibration, rate),
         gigabytes_a_day=studies_per_day * sum(kind.share * kind.megabytes for kind in calibration.kinds) / 1000,
-        reached=reached,
+        reached=reached and max(busy.values()) < 1,  # a queue that grows without end is no wait
         beyond_measured=studies_per_day / calibration.studies_per_day,
     )
 

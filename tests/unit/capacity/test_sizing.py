@@ -57,13 +57,13 @@ def test_more_studies_never_need_fewer_replicas() -> None:
 def test_a_million_studies_a_day_are_answered() -> None:
     answer = size(parse(run(ich=4.0)), 1_000_000)
     assert answer.reached
-    # The busiest hour has a twelfth of the day: 23 studies a second, half of them for 4 s.
-    assert answer.replicas["ich"] >= 23 * 0.5 * 4
+    assert answer.studies_per_s > 20  # the busiest hour has a twelfth of the day
+    assert answer.replicas["ich"] > answer.studies_per_s * 0.5 * 4
     assert answer.beyond_measured == 500
 
 
 def test_too_few_replicas_are_said_to_be() -> None:
-    answer = size(parse(run(ich=4.0)), 10_000, given={"ich": 1})
+    answer = size(parse(run(ich=4.0)), 100_000, given={"ich": 1})
     assert (answer.reached, answer.replicas["ich"], answer.busy["ich"]) == (False, 1, 1.0)
     assert answer.waits["ich"].p50_s > 60
 
@@ -90,7 +90,7 @@ def test_the_command_answers_for_people_and_for_programs_and_draws(tmp_path: Pat
     }  # fmt: skip
     assert "<svg" in (tmp_path / "capacity.html").read_text()
     few = CliRunner().invoke(
-        app, ["capacity", "--studies-per-day", "9000", "--with", "ich=1", "--calibration", str(measured)]
+        app, ["capacity", "--studies-per-day", "90000", "--with", "ich=1", "--calibration", str(measured)]
     )
     assert few.exit_code == 1
     assert "not reached" in few.output
