@@ -65,7 +65,8 @@ def draw(dashboard: dict[str, Any], questions: Questions) -> str:
             continue
         unit = panel["fieldConfig"]["defaults"].get("unit", "short")
         series = questions.ask(panel)
-        inside = _number(series, unit) if panel["type"] == "stat" else _lines(series, unit, place, questions)
+        whole = panel["fieldConfig"]["defaults"].get("decimals") == 0
+        inside = _number(series, unit, whole) if panel["type"] == "stat" else _lines(series, unit, place, questions)
         boxes.append(f'<section style="{style}">{title}{inside}</section>')
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"]) * ROW_PX + 16
     return f"""<!doctype html><meta charset="utf-8"><style>
@@ -80,8 +81,11 @@ li {{ display: inline-block; margin-right: 10px; }} li::before {{ content: "■ 
 </style>{"".join(boxes)}"""
 
 
-def _number(series: list[Series], unit: str) -> str:
-    return f"<p>{_say(series[0][1][-1][1], unit)}</p>" if series else "<p><small>no data</small></p>"
+def _number(series: list[Series], unit: str, whole: bool) -> str:
+    if not series:
+        return "<p><small>no data</small></p>"
+    value = series[0][1][-1][1]
+    return f"<p>{_say(round(value) if whole else value, unit)}</p>"
 
 
 def _lines(series: list[Series], unit: str, place: dict[str, int], questions: Questions) -> str:
@@ -97,12 +101,15 @@ def _lines(series: list[Series], unit: str, place: dict[str, int], questions: Qu
         for k in range(5)
     ]
     for number, (_, points) in enumerate(series):
-        path = " ".join(
-            f"{left + (at - questions.start) / span * (wide - left):.1f},{6 + high * (1 - value / top):.1f}"
-            for at, value in points
-        )
+        path, before = "", 0.0
+        for at, value in points:
+            joined = "L" if at - before < 1.5 * span / STEPS else "M"  # nothing was there in between
+            path += (
+                f"{joined}{left + (at - questions.start) / span * (wide - left):.1f},{6 + high * (1 - value / top):.1f}"
+            )
+            before = at
         colour = COLOURS[number % len(COLOURS)]
-        drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        drawn.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
     ticks = [
         f'<text x="{left + (wide - left) * k / 3:.0f}" y="{high + 20}" text-anchor="{"start" if k == 0 else "end"}" '
         f'fill="#666">{time.strftime("%H:%M", time.gmtime(questions.start + span * k / 3))}</text>'
