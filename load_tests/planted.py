@@ -28,6 +28,41 @@ _FAMILY: Final = (
 _GIVEN: Final = ("Wilhelmina", "Casimir", "Anneliese", "Thaddeus", "Ngozi", "Bartholomew", "Søren", "Xiulan", "小明")
 _TOWN: Final = ("Kirchweiler", "Northhaven", "Vallombrosa", "Puddlemere", "Oudekerke")
 _STREET: Final = ("Gasworks Lane", "Lindenallee", "Via Condotti", "Rue du Moulin")
+
+
+@dataclass(frozen=True)
+class Cast:
+    """What objects are made of that differs from one set to another: names, lots, and how letters are drawn.
+
+    Attributes:
+        lots: a number that no other set draws by.
+        bitmap: letters of a pixel font as well.
+        left: letters begin up to so many columns from the left.
+    """
+
+    family: tuple[str, ...]
+    given: tuple[str, ...]
+    town: tuple[str, ...]
+    street: tuple[str, ...]
+    lots: int
+    bitmap: bool = False
+    left: int = 6
+
+
+SEEN: Final = Cast(_FAMILY, _GIVEN, _TOWN, _STREET, lots=41)
+"""The set that the detector of text and the lists of words were made on."""
+
+UNSEEN: Final = Cast(
+    ("Featherstonehaugh", "Kowalczyk", "Ferreira", "Öztürk", "Hartley", "Nguyễn", "Sørlie", "Abernathy", "Head", "陳"),
+    ("Ottoline", "Krzysztof", "Marisol", "Émilie", "Tadashi", "Bronwen", "Ulrike", "美玲"),
+    ("Steinfurth", "Marblethorpe", "Castelvetro", "Grimstad"),
+    ("Mühlgraben", "Orchard Close", "Calle Mayor", "Quai Sud"),
+    lots=97,
+    bitmap=True,
+    left=60,
+)
+"""A set made afterwards: other people, other letters, other places."""
+
 _CLASSES: Final = {
     "CT": "1.2.840.10008.5.1.4.1.1.2",
     "MR": "1.2.840.10008.5.1.4.1.1.4",
@@ -103,11 +138,11 @@ class Planted:
         return buffer.getvalue()
 
 
-def plant(seed: int) -> Planted:
+def plant(seed: int, cast: Cast = SEEN) -> Planted:
     """One object with its patient's and other people's data in about 120 places."""
-    rng = np.random.default_rng([seed, 41])
-    patient = _person(np.random.default_rng([seed // 4, 7]))  # some objects of one patient
-    other = _person(rng)
+    rng = np.random.default_rng([seed, cast.lots])
+    patient = _person(np.random.default_rng([seed // 4, cast.lots - 34]), cast)  # some objects of one patient
+    other = _person(rng, cast)
     modality = ("CT", "MR", "US", "CR", "OT")[seed % 5]
     dataset = _image(rng, modality, seed)
     made = Planted(f"{patient.family}_{patient.number}_{seed}.dcm", dataset, (patient, other))
@@ -123,13 +158,13 @@ def plant(seed: int) -> Planted:
     _plant_private(made, rng)
     _plant_layers(made, rng)
     if modality in ("US", "OT") or seed % 3 == 0:
-        _draw_letters(made, rng)
+        _draw_letters(made, rng, cast)
     _encode(made, rng)
     return made
 
 
-def _person(rng: np.random.Generator) -> Person:
-    family, given = str(rng.choice(_FAMILY)), str(rng.choice(_GIVEN))
+def _person(rng: np.random.Generator, cast: Cast) -> Person:
+    family, given = str(rng.choice(cast.family)), str(rng.choice(cast.given))
     number = f"PT-{rng.integers(20_000_000, 99_999_999)}"
     born = f"{rng.integers(1931, 1999)}{rng.integers(1, 13):02d}{rng.integers(1, 29):02d}"
     plain = re.sub(r"[^a-z]", "", family.lower()) or "someone"
@@ -139,9 +174,9 @@ def _person(rng: np.random.Generator) -> Person:
         number,
         str(rng.integers(20_000, 32_000)),
         born,
-        f"{rng.choice(_STREET)} {rng.integers(1, 200)} {rng.choice(_TOWN)}",
+        f"{rng.choice(cast.street)} {rng.integers(1, 200)} {rng.choice(cast.town)}",
         f"+49 {rng.integers(200, 999)} {rng.integers(1_000_000, 9_999_999)}",
-        f"{plain}@{rng.choice(_TOWN).lower()}.example",
+        f"{plain}@{rng.choice(cast.town).lower()}.example",
     )
 
 
@@ -314,18 +349,20 @@ def _plant_layers(made: Planted, rng: np.random.Generator) -> None:
     dataset.add_new(0x50003000, "OW", b"\1\2" * 8)
 
 
-def _draw_letters(made: Planted, rng: np.random.Generator) -> None:
+def _draw_letters(made: Planted, rng: np.random.Generator, cast: Cast) -> None:
     """The patient's name in the image, as scanners and workstations draw it: in a corner, mostly of one value."""
     dataset, patient = made.dataset, made.people[0]
     kind = np.dtype("u1" if dataset.BitsAllocated == 8 else "<u2")
     pixels = np.frombuffer(dataset.PixelData, kind).reshape(dataset.Rows, dataset.Columns).copy()
     made.clean = pixels.copy()
-    font = ImageFont.load_default(size=int(rng.integers(11, 19)))
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont = ImageFont.load_default(size=int(rng.integers(11, 19)))
+    if cast.bitmap and rng.random() < 0.4:
+        font = ImageFont.load_default_imagefont()
     layer = Image.new("L", pixels.shape[::-1], 0)
     draw = ImageDraw.Draw(layer)
     draw.fontmode = str(rng.choice(["1", "L"]))
     plain = re.sub(r"[^A-Za-z]", "", patient.family) or "Someone"
-    where = (6, int(rng.choice([4, dataset.Rows - 26])))
+    where = (int(rng.integers(6, cast.left)) if cast.left > 6 else 6, int(rng.choice([4, dataset.Rows - 26])))
     draw.text(where, f"{plain.upper()} {patient.short}", fill=255, font=font)
     share = np.asarray(layer) / 255.0
     top = int(rng.choice([200, 255]) if dataset.BitsAllocated == 8 else rng.choice([2600, 4095]))

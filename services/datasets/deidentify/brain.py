@@ -21,6 +21,12 @@ _SOFT_HU: Final = (-8.0, 110.0)
 _BRAIN_ML: Final = (450.0, 1900.0)
 _WIDE_MM: Final = (100.0, 185.0)
 _LONG_MM: Final = (120.0, 225.0)
+_BRIGHT_SHARES: Final = (0.5, 0.6, 0.7)
+"""Of the deep middle's brightness, what is still tissue. Thick slices average bone with scalp and brain, so where the
+first does not part them a higher one may; each answer has to measure like a brain."""
+_HIGHEST_MM: Final = 165.0
+_LOBES_MM: Final = 125.0
+"""How far below a brain's top its stem and its temporal lobes may reach, a tilted head's too."""
 _FULL: Final = 0.72
 """A brain fills so much of the box's ellipse; a mask that ran into face or neck does not."""
 
@@ -58,12 +64,20 @@ def find_brain(volume: Volume, modality: str) -> Coarse:
     values, origin = _coarse(volume, AIR_HU if modality == "CT" else 0.0)
     if modality == "CT":
         head = _filled(values > -300.0)
-        tissue = (values > _SOFT_HU[0]) & (values < _SOFT_HU[1])
-    else:
-        head, tissue = _mr_tissue(values)
-    brain = _largest(tissue, head, *((6.5, 0.0) if modality == "CT" else (10.0, 9.0)))
-    _check(brain)
-    return Coarse(values, origin, head, brain)
+        brain = _largest((values > _SOFT_HU[0]) & (values < _SOFT_HU[1]), head, 6.5, 0.0)
+        _check(brain)
+        return Coarse(values, origin, head, brain)
+    head, bright = _mr_head(values)
+    refused: list[Hold] = []
+    for share in _BRIGHT_SHARES:
+        try:
+            brain = _without_neck(_largest(values > share * bright, head, 10.0, 9.0))
+            _check(brain)
+        except Hold as hold:
+            refused.append(hold)
+        else:
+            return Coarse(values, origin, head, _without_mouth(brain))
+    raise refused[0]
 
 
 def _coarse(volume: Volume, outside: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -89,8 +103,8 @@ def _coarse(volume: Volume, outside: float) -> tuple[NDArray[np.float32], NDArra
     return resample(source, target, outside=outside), low
 
 
-def _mr_tissue(values: NDArray[np.float32]) -> tuple[Mask, Mask]:
-    """Head, and what is at least about half as bright in it as its deep middle: bone and air are darker."""
+def _mr_head(values: NDArray[np.float32]) -> tuple[Mask, float]:
+    """Head, and how bright its deep middle is: bone and air are darker."""
     positive = values[values > 0]
     if not positive.size:
         raise Hold("Its slices are empty.")
@@ -102,7 +116,29 @@ def _mr_tissue(values: NDArray[np.float32]) -> tuple[Mask, Mask]:
     deep = values[(depth > min(30.0, 0.6 * float(depth.max()))) & upper]
     if not deep.size:
         raise Hold("No head is found in it.")
-    return head, values > 0.5 * float(np.median(deep))
+    return head, float(np.median(deep))
+
+
+def _without_neck(brain: Mask) -> Mask:
+    """Without what lies further below its top than any stem reaches."""
+    kept = brain.copy()
+    kept[: _level(brain, _HIGHEST_MM)] = False
+    return kept
+
+
+def _without_mouth(brain: Mask) -> Mask:
+    """Without what lies below the temporal lobes and in front of the middle, where no brain is."""
+    lobes = _level(brain, _LOBES_MM)
+    rows = np.flatnonzero(brain[lobes:].any(axis=(0, 2)))
+    kept = brain.copy()
+    kept[:lobes, : (rows[0] + rows[-1]) // 2] = False
+    return kept
+
+
+def _level(brain: Mask, below_mm: float) -> int:
+    """The plane so far below a brain's top."""
+    top = int(np.flatnonzero(brain.any(axis=(1, 2)))[-1])
+    return max(0, top - round(below_mm / STEP_MM))
 
 
 def _largest(tissue: Mask, head: Mask, thick_mm: float, skin_mm: float) -> Mask:
