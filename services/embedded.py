@@ -256,7 +256,8 @@ class Embedded:
             for pid in family(information.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            information.process.wait(WATCH_PERIOD_S * 10)
+            while information.is_running() and not self._stopping.wait(WATCH_PERIOD_S / 5):
+                pass  # killed, and not yet gone
         else:
             logger.warning("Postgres ended; it is started again.")
         try:

@@ -68,11 +68,11 @@ def draw(title: str, x: Axis, y: Axis, lines: Sequence[Line]) -> str:
     for value in x.ticks(*x_ends):
         left = at((value, y_ends[0]))[0]
         parts.append(f'<path class="grid" d="M{left:.1f} {_TOP:g} V{floor:g}"/>')
-        parts.append(f'<text x="{left:.1f}" y="{floor + 17:g}" text-anchor="middle">{value:,g}</text>')
+        parts.append(f'<text x="{left:.1f}" y="{floor + 17:g}" text-anchor="middle">{_said(value)}</text>')
     for value in y.ticks(*y_ends):
         top = at((x_ends[0], value))[1]
         parts.append(f'<path class="grid" d="M{_LEFT:g} {top:.1f} H{right:g}"/>')
-        parts.append(f'<text x="{_LEFT - 7:g}" y="{top + 4:.1f}" text-anchor="end">{value:,g}</text>')
+        parts.append(f'<text x="{_LEFT - 7:g}" y="{top + 4:.1f}" text-anchor="end">{_said(value)}</text>')
     ends: list[float] = []
     for number, line in enumerate(lines):
         colour = _COLOURS[number % len(_COLOURS)]
@@ -99,6 +99,10 @@ def _apart(tops: Sequence[float], least: float = 15.0) -> list[float]:
     for number in sorted(range(len(tops)), key=lambda index: tops[index]):
         last = placed[number] = max(tops[number], last + least)
     return placed
+
+
+def _said(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
 def _round_up(value: float) -> float:

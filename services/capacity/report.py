@@ -84,7 +84,7 @@ def sentences(calibration: Calibration, sizing: Sizing) -> list[str]:
         said.insert(0, "The waits asked for are not reached with these replicas.")
     if sizing.beyond_measured > 1:
         said.append(
-            f"That is {sizing.beyond_measured:.3g} times the rate of those measurements, which nobody has tried: one "
+            f"That is {sizing.beyond_measured:,.0f} times the rate of those measurements, which nobody has tried: one "
             "Postgres, one volume and the network are taken to keep up."
         )
         if "postgres" in sizing.cores:

@@ -19,8 +19,8 @@ JOBS_A_POD = 4
 """Analyses that one inference pod reads and waits for at once (`worker.concurrency`)."""
 INTAKE_WAIT_S = 2.0
 WORKER_WAIT_S = 1.0
-STUDIES = 2000
-"""Simulated at once: more would move the 99th percentile by less than the figures are worth."""
+STUDIES, LONG_S = 2000, 600.0
+"""So many studies at least are simulated, and so long: queues need minutes to become as long as they will be."""
 _TRIES = 60
 
 
@@ -127,11 +127,12 @@ def simulate_hour(
     stations = [part.name for part in _parts(calibration)]
     index = {name: number for number, name in enumerate(stations)}
     rng = np.random.default_rng(seed)
-    at_s = np.cumsum(rng.exponential(1 / rate, STUDIES))
+    studies = max(STUDIES, int(rate * LONG_S))
+    at_s = np.cumsum(rng.exponential(1 / rate, studies))
     shares = np.array([kind.share for kind in calibration.kinds])
-    kinds = rng.choice(len(shares), STUDIES, p=shares / shares.sum())
+    kinds = rng.choice(len(shares), studies, p=shares / shares.sum())
     sigma = math.sqrt(math.log(1 + SPREAD**2))
-    factors = rng.lognormal(-(sigma**2) / 2, sigma, STUDIES)
+    factors = rng.lognormal(-(sigma**2) / 2, sigma, studies)
     jobs: list[Job] = []
     models: list[str] = []
     for at, number, factor in zip(at_s.tolist(), kinds.tolist(), factors.tolist(), strict=True):
