@@ -58,7 +58,7 @@ def fold(network: SliceUNet) -> SliceUNet:
 
 def _empty(given: Initialisers, file: str) -> SliceUNet:
     """A network of the file's widths."""
-    entrances = []
+    entrances: list[tuple[int, ...]] = []
     while (name := f"down.{len(entrances)}.shortcut.weight") in given:
         entrances.append(given[name].shape)
     if len(entrances) < 2 or "head.bias" not in given:
