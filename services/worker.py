@@ -21,7 +21,7 @@ from services.context import Context
 from services.errors import Interrupted, NightjarError, Reject, Retry
 from services.ledger.database import NOTICE_SOON
 from services.ledger.history import pseudonym_of_job
-from services.ledger.jobs import QUEUES, Stage
+from services.ledger.jobs import QUEUES, URGENT_QUEUE, Stage
 from services.operations.correlation import of_study
 from services.operations.probes import Health
 
@@ -52,7 +52,9 @@ async def work(
         health: beaten every second.
     """
     settings = context.settings.worker
-    lanes = lanes or [sorted({QUEUES[stage.task] for stage in served})]
+    if not lanes:
+        queues = {QUEUES[stage.task] for stage in served}
+        lanes = [sorted(queues | ({URGENT_QUEUE} if "infer" in {stage.task for stage in served} else set()))]
     places = settings.concurrency * len(lanes)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(places + OTHER_THREADS))
     app = procrastinate.App(
