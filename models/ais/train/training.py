@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.ais.network import ADC_CENTRE, ADC_SCALE, HIGHEST_ADC
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case
+from models.growing import NOTHING, GrowingPool, with_neighbours
 from models.ich.train.network import SliceUNet
 from models.training import Loss, Plan, learn, move
 
@@ -76,46 +77,32 @@ def loss_on(network: Callable[[Tensor], Tensor], cases: "Cases", size: int) -> L
     return loss_of
 
 
-class Cases:
-    """The cases for training that are on disk, in memory; slices are drawn by what they show."""
+class Cases(GrowingPool[Case]):
+    """The cases for training."""
 
     def __init__(self, pool: Path) -> None:
-        self._pool = pool
-        self._seen: set[str] = set()
-        self._cases: list[Case] = []
-        self._showing: dict[int, list[tuple[int, int]]] = {0: [], CORE: [], SMALL: [], TINY: []}
-        self.refresh()
-        if not self._cases:
+        super().__init__(pool, "train", (CORE, SMALL, TINY))
+        if not self.items:
             raise SystemExit(f"--pool {pool}: no cases for training there. Make some: models.ais.train.pool.")
 
-    def refresh(self) -> dict[str, float]:
-        """Read the cases that have come since."""
-        for path in sorted(self._pool.glob("train-*.npz")):
-            if path.name in self._seen:
-                continue
-            self._seen.add(path.name)
-            case = Case.load(path)
-            number = len(self._cases)
-            self._cases.append(case)
-            for k, marks in enumerate(case.marks):
-                tiny, small, core = (int(((marks & bit) > 0).sum()) for bit in (TINY, SMALL, CORE))
-                for bit, pixels in ((TINY, tiny), (SMALL, small - tiny), (CORE, core - small)):
-                    if pixels >= SEEN_PIXELS:
-                        self._showing[bit].append((number, k))
-                if core == 0:
-                    self._showing[0].append((number, k))
-        return {"cases": len(self._cases)}
+    def read(self, path: Path) -> Case:
+        return Case.load(path)
+
+    def kinds_of(self, case: Case) -> Iterator[tuple[int, int]]:
+        for k, marks in enumerate(case.marks):
+            tiny, small, core = (int(((marks & bit) > 0).sum()) for bit in (TINY, SMALL, CORE))
+            for bit, pixels in ((TINY, tiny), (SMALL, small - tiny), (CORE, core - small)):
+                if pixels >= SEEN_PIXELS:
+                    yield bit, k
+            if core == 0:
+                yield NOTHING, k
 
     def batch(self, size: int, rng: np.random.Generator) -> tuple[Images, Images, Marks]:
         """Random slices with their neighbours: DWI, ADC and marks, (size, 3, rows, columns) each."""
         chosen = []
-        kinds = [bit for bit in (CORE, SMALL, TINY) if self._showing[bit]]
         for _ in range(size):
-            source = self._showing[kinds[rng.integers(len(kinds))] if kinds and rng.random() < CORE_SHARE else 0]
-            number, k = source[rng.integers(len(source))]
-            case = self._cases[number]
-            reach = 0 if rng.random() < ALONE_SHARE else 1
-            around = np.clip([k - reach, k, k + reach], 0, len(case.dwi) - 1)
+            case, k = self.draw(CORE_SHARE, rng)
+            around = with_neighbours(k, len(case.dwi), ALONE_SHARE, rng)
             # Upside down is as good.
             around = around[::-1] if rng.random() < 0.5 else around
             chosen.append((case.dwi[around], case.adc[around], case.marks[around]))

@@ -1,6 +1,6 @@
 """What the network learns from a pool that may still be growing, and how its answers are judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.growing import NOTHING, GrowingPool, with_neighbours
 from models.ich.train.network import CLASSES, SliceUNet
 from models.ich.train.pool import INTRACRANIAL, LATERAL, LEFT, Case
 from models.synthesis.bleeding import SUBTYPES
@@ -59,47 +60,31 @@ def loss_on(forward: Callable[[Tensor], Tensor], cases: "Cases", size: int) -> L
     return loss_of
 
 
-class Cases:
-    """The part of a pool that is on disk, in memory; slices are drawn by what they show."""
+class Cases(GrowingPool[Case]):
+    """A part of a pool."""
 
     def __init__(self, pool: Path, part: str) -> None:
-        self._pool, self._part = pool, part
-        self.items: list[Case] = []
-        self._seen: set[str] = set()
-        self._showing: dict[int, list[tuple[int, int]]] = {value: [] for value in range(CLASSES)}
-        self.refresh()
+        super().__init__(pool, part, range(1, CLASSES))
 
-    def refresh(self) -> dict[str, float]:
-        """Read the cases that have come since."""
-        for path in sorted(self._pool.glob(f"{self._part}-*.npz")):
-            if path.name in self._seen:
-                continue
-            self._seen.add(path.name)
-            case = Case.load(path)
-            number = len(self.items)
-            self.items.append(case)
-            head = (case.hu > -200).mean(axis=(1, 2)) > 0.02
-            for k, labels in enumerate(case.labels):
-                counts = np.bincount(labels.ravel(), minlength=CLASSES)
-                for value in np.flatnonzero(counts[1:] >= SEEN_VOXELS) + 1:
-                    self._showing[int(value)].append((number, k))
-                if head[k] and not labels.any():
-                    self._showing[0].append((number, k))
-        return {"cases": len(self.items)}
+    def read(self, path: Path) -> Case:
+        return Case.load(path)
+
+    def kinds_of(self, case: Case) -> Iterator[tuple[int, int]]:
+        head = (case.hu > -200).mean(axis=(1, 2)) > 0.02
+        for k, labels in enumerate(case.labels):
+            counts = np.bincount(labels.ravel(), minlength=CLASSES)
+            yield from ((int(value), k) for value in np.flatnonzero(counts[1:] >= SEEN_VOXELS) + 1)
+            if head[k] and not labels.any():
+                yield NOTHING, k
 
     def batch(
         self, size: int, bleeding_share: float, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Random slices in HU with their neighbours, (size, 3, 192, 192), and marks, (size, 192, 192)."""
         images, marks = [], []
-        kinds = [value for value in range(1, CLASSES) if self._showing[value]]
         for _ in range(size):
-            kind = kinds[rng.integers(len(kinds))] if kinds and rng.random() < bleeding_share else 0
-            source = self._showing[kind]
-            number, k = source[rng.integers(len(source))]
-            case = self.items[number]
-            reach = 0 if rng.random() < ALONE_SHARE else 1
-            images.append(case.hu[np.clip([k - reach, k, k + reach], 0, len(case.hu) - 1)])
+            case, k = self.draw(bleeding_share, rng)
+            images.append(case.hu[with_neighbours(k, len(case.hu), ALONE_SHARE, rng)])
             marks.append(case.marks[k])
         return np.stack(images).astype(np.float32), np.stack(marks)
 

@@ -1,5 +1,6 @@
 """What the network of tumours learns from a pool, and how its answers are judged."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.growing import NOTHING, GrowingPool, with_neighbours
 from models.ich.train.network import SliceUNet
 from models.training import Plan, learn, move
 from models.tumour.network import REGIONS, ROLES
@@ -58,47 +60,32 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
     return learn(network, loss_of, out, plan, resume=resume, looked=cases.refresh)
 
 
-class Cases:
-    """The cases for training that are on disk, in memory; slices are drawn by what they show."""
+class Cases(GrowingPool[Case]):
+    """The cases for training."""
 
     def __init__(self, pool: Path) -> None:
-        self._pool = pool
-        self._seen: set[str] = set()
-        self._cases: list[Case] = []
-        self._showing: dict[int, list[tuple[int, int]]] = {0: [], WHOLE: [], BODY: [], ENHANCING: [], SMALL: []}
-        self.refresh()
-        if not self._cases:
+        super().__init__(pool, "train", (WHOLE, BODY, ENHANCING, SMALL))
+        if not self.items:
             raise SystemExit(f"--pool {pool}: no cases for training there. Make some: models.tumour.train.pool.")
 
-    def refresh(self) -> dict[str, float]:
-        """Read the cases that have come since."""
-        for path in sorted(self._pool.glob("train-*.npz")):
-            if path.name in self._seen:
-                continue
-            self._seen.add(path.name)
-            case = Case.load(path)
-            number = len(self._cases)
-            self._cases.append(case)
-            for k, marks in enumerate(case.marks):
-                shown = [bit for bit in (WHOLE, BODY, ENHANCING, SMALL) if ((marks & bit) > 0).sum() >= SEEN_PIXELS]
-                # A slice counts once, for the innermost region it shows; small tumours count by themselves as well.
-                inner = [bit for bit in (ENHANCING, BODY, WHOLE) if bit in shown][:1]
-                for bit in {*inner, *({SMALL} & set(shown))}:
-                    self._showing[bit].append((number, k))
-                if not (marks & WHOLE).any():
-                    self._showing[0].append((number, k))
-        return {"cases": len(self._cases)}
+    def read(self, path: Path) -> Case:
+        return Case.load(path)
+
+    def kinds_of(self, case: Case) -> Iterator[tuple[int, int]]:
+        for k, marks in enumerate(case.marks):
+            shown = [bit for bit in (WHOLE, BODY, ENHANCING, SMALL) if ((marks & bit) > 0).sum() >= SEEN_PIXELS]
+            # A slice counts once, for the innermost region it shows; small tumours count by themselves as well.
+            inner = [bit for bit in (ENHANCING, BODY, WHOLE) if bit in shown][:1]
+            yield from ((bit, k) for bit in {*inner, *({SMALL} & set(shown))})
+            if not (marks & WHOLE).any():
+                yield NOTHING, k
 
     def batch(self, size: int, rng: np.random.Generator) -> tuple[Images, Marks]:
         """Slices with their neighbours, (size, 12, rows, columns), usual signal 1, and their marks, (size, 1, ...)."""
         images, marks = [], []
-        kinds = [bit for bit in (WHOLE, BODY, ENHANCING, SMALL) if self._showing[bit]]
         for _ in range(size):
-            source = self._showing[kinds[rng.integers(len(kinds))] if kinds and rng.random() < TUMOUR_SHARE else 0]
-            number, k = source[rng.integers(len(source))]
-            case = self._cases[number]
-            reach = 0 if rng.random() < ALONE_SHARE else 1
-            around = np.clip([k - reach, k, k + reach], 0, len(case.marks) - 1)
+            case, k = self.draw(TUMOUR_SHARE, rng)
+            around = with_neighbours(k, len(case.marks), ALONE_SHARE, rng)
             # Upside down is as good.
             around = around[::-1] if rng.random() < 0.5 else around
             images.append(case.images[:, around].reshape(CHANNELS, *case.marks.shape[1:]))
