@@ -39,7 +39,7 @@ EVERY_PART: tuple[Part, ...] = get_args(Part)
 PARTS: tuple[Part, ...] = tuple(part for part in EVERY_PART if part != "metrics")
 """Those that work on studies; metrics only watches them."""
 
-POOL_SIZES: dict[Part, int] = {"router": 16, "worker": 8, "inference": 4, "web": 8, "metrics": 2}
+POOL_SIZES: dict[Part, int] = {"router": 16, "worker": 8, "inference": 8, "web": 8, "metrics": 2}
 PR_SET_PDEATHSIG = 1
 SUPERVISED = "NIGHTJAR_SUPERVISED"
 """Set for the parts that embedded mode starts: they must not outlive it."""
