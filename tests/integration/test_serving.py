@@ -1,6 +1,8 @@
 """Real Ray and real weights: answers are the bare model's, verdicts survive the way back, a dead replica comes back."""
 
 import os
+import re
+import resource
 import signal
 import threading
 import time
@@ -98,7 +100,7 @@ def analyse_until_answered(server: ModelServer) -> int:
 def test_an_answer_is_the_bare_models(server: ModelServer) -> None:
     served = server.analyse("ich", head())
     bare = load_model("ich", engine="onnxruntime").predict(head())
-    assert str(served.prediction.parameters["engine"]).startswith("onnxruntime ")
+    assert re.fullmatch(r"onnxruntime [\d.]+ float32", str(served.prediction.parameters["engine"]))
     assert served.prediction.parameters["Nightjar"] == version("nightjar")
     np.testing.assert_array_equal(served.prediction.segmentation, bare.segmentation)
     assert served.prediction.findings == bare.findings
@@ -149,6 +151,28 @@ def test_a_replica_killed_during_a_call_is_a_retry_and_comes_back(server: ModelS
     analyse_until_answered(server)
     assert replicas() != [pid]
     until(server.healthy)
+
+
+def test_a_replica_that_hangs_is_replaced(server: ModelServer) -> None:
+    analyse_until_answered(server)
+    [pid] = replicas()
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: pid not in replicas())
+    analyse_until_answered(server)
+    assert replicas() != [pid]
+    until(server.healthy)
+
+
+def test_a_replica_out_of_memory_ends_itself_and_another_takes_its_place(server: ModelServer) -> None:
+    analyse_until_answered(server)
+    [pid] = replicas()
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 64 * 2**20
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    with pytest.raises(Retry, match="not enough memory"):
+        server.analyse("ich", {"NCCT": _stacked(head()["NCCT"], 8)})
+    until(lambda: pid not in replicas())
+    analyse_until_answered(server)
 
 
 def _stacked(volume: Volume, times: int) -> Volume:
