@@ -27,7 +27,7 @@ def measure(scratch: Path, *, quick: bool) -> Measured:  # noqa: ARG001 - it tak
     measured = [entry["flag_s"] for entry in data["analyses"]]
     models = [entry["model"] for entry in data["analyses"]]
     figures = []
-    for name in (*calibration.models, "all"):
+    for name in (*(model for model in calibration.models if model in models), "all"):
         chosen = [number for number, model in enumerate(models) if name in (model, "all")]
         for said, share in (("median", 50), ("95th percentile", 95)):
             real = float(np.percentile([measured[number] for number in chosen], share))
