@@ -19,10 +19,19 @@ SLIM = ("services.cli", "services.parts", "services.triage.app", "services.setti
 """What the image without models runs."""
 
 
+# As if they were not installed; a None among the modules would confuse who looks there whether they are loaded.
+_LOCK = """
+import sys
+class Locked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {without}:
+            raise ModuleNotFoundError(f"{{name}} is locked away")
+sys.meta_path.insert(0, Locked())
+"""
+
+
 def _import(modules: tuple[str, ...], *, without: tuple[str, ...]) -> None:
-    program = f"import sys\nfor name in {without}: sys.modules[name] = None\n" + "\n".join(
-        f"import {module}" for module in modules
-    )
+    program = _LOCK.format(without=without) + "\n".join(f"import {module}" for module in modules)
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 

@@ -16,7 +16,7 @@ def test_engines_are_listed_with_why_not_and_the_automatic_one_is_what_auto_open
     assert set(found) == {"openvino", "onnxruntime", "tensorrt"}
     network = write_threshold_network(tmp_path / "tiny.onnx", size=8)
     [automatic] = [entry for entry in found.values() if entry.automatic]
-    assert open_engine(network, threads=1).name == f"{automatic.name} {automatic.version}"
+    assert open_engine(network, threads=1).name == f"{automatic.name} {automatic.version} float32"
     for entry in found.values():
         assert (entry.why_not is None) == (entry.version is not None)
         if entry.why_not is not None:
