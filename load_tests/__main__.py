@@ -32,7 +32,6 @@ BENCHES = (
     "capacity",
     "loop",
     "active-learning",
-    "active-learning",
 )
 # Orthanc and storescp listen on every address whatever they are told: there, only each other's loopback exists.
 _ISOLATED = ("intake",)

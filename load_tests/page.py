@@ -20,7 +20,6 @@ _TITLES = {
     "capacity": "The capacity model against that run",
     "loop": "From corrections to a better version",
     "active-learning": "Which studies to correct next",
-    "active-learning": "Which studies to correct next",
     "intake": "Intake",
     "ich": "A head CT, step by step",
     "serving": "What serving costs",
