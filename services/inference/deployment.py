@@ -16,6 +16,7 @@ import ray
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentResponse
 
 from models.calibration import ModelCalibration
 from models.card import Card
@@ -38,6 +39,12 @@ PATIENCE = 0.25
 RECYCLE_S = 0.5
 END_S = 5.0
 """A Ray of our own ends with this process, and nobody is left who waits for what its replicas are at."""
+
+QUEUE = 8
+"""Analyses that may wait for one replica, its own included: as many as the inference part has places.
+
+To stand in that line is no failed try. What hangs once it runs ends with its replica, by the health check.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,17 +221,30 @@ class ModelServer:
             Retry: the replica died, hung or refused; another may answer.
         """
         try:
-            response = self._handles[model].analyse.remote(dict(inputs), priority)
-            answer: Answer = response.result(timeout_s=self._settings.timeout_s)
+            answer = self._wait(model, self._handles[model].analyse.remote(dict(inputs), priority))
         except EngineFailure as error:
             raise Retry(_sentence(error)) from error
         except ModelError as error:
             raise Reject(_sentence(error)) from error
-        except TimeoutError as error:
-            raise Retry(f"The model {model} did not answer within {self._settings.timeout_s:g} s.") from error
         except (RayError, RayServeException) as error:
             raise Retry(f"The replica of {model} failed ({type(error).__name__}).") from error
         return answer
+
+    def _wait(self, model: str, response: DeploymentResponse[Answer]) -> Answer:
+        """The answer, also to one that others are before.
+
+        Raises:
+            Retry: it has not come in QUEUE times the time an analysis may take, or Serve is not well; it is taken back.
+        """
+        for waits in range(1, QUEUE + 1):
+            try:
+                return response.result(timeout_s=self._settings.timeout_s)
+            except TimeoutError as error:
+                if waits == QUEUE or not self.healthy():
+                    response.cancel()
+                    waited_s = waits * self._settings.timeout_s
+                    raise Retry(f"The model {model} did not answer within {waited_s:g} s.") from error
+        raise AssertionError("QUEUE is at least 1")
 
 
 def _sentence(error: ModelError) -> str:
