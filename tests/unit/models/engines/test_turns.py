@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from models.engines.turns import Turns, step_aside
+from models.engines.turns import Turns, _Place, step_aside
 
 LONG_S = 60.0
 
@@ -55,8 +56,30 @@ def test_the_urgent_request_goes_first_whoever_came_first(turns: Turns) -> None:
     assert routine.started.wait(LONG_S)
     run(routine, Tiles(turns, log, "ich", 40))
     assert log == ["ich"] * 3 + ["enhance"] * 3
-    assert routine.waited_s > 0
     assert list(turns.folder.iterdir()) == []
+
+
+@dataclass(frozen=True)
+class Watched(Turns):
+    """Says when a request has found a more urgent one before it."""
+
+    found: threading.Event = field(default_factory=threading.Event)
+
+    def before(self, place: _Place, own: str) -> int:
+        needs = super().before(place, own)
+        if needs:
+            self.found.set()
+        return needs
+
+
+def test_how_long_a_request_has_made_way_is_known(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, room=2, patience_s=LONG_S)
+    with watched.take(40, 2):
+        routine = Tiles(watched, [], "enhance", 10)
+        routine.may_start.set()
+        assert watched.found.wait(LONG_S)
+    routine.thread.join(LONG_S)
+    assert routine.waited_s > 0
 
 
 def test_of_two_alike_the_earlier_goes_first(turns: Turns) -> None:
