@@ -1,5 +1,10 @@
-"""Shared fixtures, and property tests that a busy machine cannot fail: hypothesis measures no time here."""
+"""Shared fixtures, and property tests that a busy machine cannot fail: hypothesis measures no time here.
 
+Where `CI` is set, their examples are the same in every run, so that no change is refused for another one's bad draw;
+everywhere else they are drawn anew.
+"""
+
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +13,12 @@ from pynetdicom import _config
 
 pytest_plugins = ["support.ledger"]
 
-settings.register_profile("nightjar", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "nightjar",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("nightjar")
 
 
