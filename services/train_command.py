@@ -2,7 +2,7 @@
 
 from getpass import getuser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,6 +10,9 @@ from rich.table import Table
 from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import SettingsError
 from services.lifecycle_commands import inference_settings
+
+if TYPE_CHECKING:
+    from services.review.next_cases import Choice
 
 train_app = typer.Typer(help="Training on accepted labels.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -128,7 +131,8 @@ def choose_cases(
 ) -> None:
     """Make workitems of the studies worth correcting next. Example: nightjar train select --task ich --count 20
 
-    One study a patient, at most a half from one scanner, none whose images a reader found too poor.
+    One study a patient, at most a half from one scanner; none whose images a reader found too poor, and none without
+    consent to its release or with a hold (nightjar dataset consent). Exit code 1 when none was found.
     """
     from services.datasets.choosing import Strategy
     from services.parts import open_context
@@ -152,11 +156,18 @@ def choose_cases(
                 ],
             }
         )
-        return
-    table = Table("Workitem", "Why", title_justify="left")
-    for item, why in zip(choice.workitems, choice.why, strict=True):
-        table.add_row("–" if item is None else str(item), why.removeprefix("Chosen to learn from: ").capitalize())
-    out.print(table)
+    else:
+        _show_choice(choice)
+    if not choice.chosen:
+        raise typer.Exit(1)
+
+
+def _show_choice(choice: "Choice") -> None:
+    if choice.chosen:
+        table = Table("Workitem", "Why", title_justify="left")
+        for item, why in zip(choice.workitems, choice.why, strict=True):
+            table.add_row("–" if item is None else str(item), why.removeprefix("Chosen to learn from: ").capitalize())
+        out.print(table)
     out.print(f"{len(choice.chosen)} of {choice.candidates} studies that nobody corrects yet.", highlight=False)
     for reason, number in choice.unfit.items():
         out.print(f"Left out: {number}: {reason}", highlight=False, markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ docs/performance.md for our own comparison.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,11 +49,21 @@ class Candidate:
     unfit: str | None = None
 
 
-def choose(candidates: Sequence[Candidate], strategy: Strategy, count: int, *, seed: int = 0) -> list[Candidate]:
+def choose(
+    candidates: Sequence[Candidate],
+    strategy: Strategy,
+    count: int,
+    *,
+    seed: int = 0,
+    may: Callable[[Candidate], bool] = lambda _: True,
+) -> list[Candidate]:
     """At most `count` candidates, the first to be looked at first.
 
     Quality: none that is unfit. Diversity: one study a patient, and no more than a half from one scanner while others
     have any left.
+
+    Args:
+        may: asked of a candidate whose turn it is, and once alone: what takes too long to find out of every one.
     """
     fit = [each for each in candidates if each.unfit is None]
     ordered = _ordered(fit, strategy, np.random.default_rng(seed))
@@ -61,9 +71,13 @@ def choose(candidates: Sequence[Candidate], strategy: Strategy, count: int, *, s
     chosen: list[Candidate] = []
     scanners: Counter[str] = Counter()
     patients: set[str] = set()
+    refused: set[int] = set()
     for limit in (most, count):
         for each in ordered:
             if len(chosen) < count and each.patient not in patients and scanners[each.scanner] < limit:
+                if each.analysis_id in refused or not may(each):
+                    refused.add(each.analysis_id)
+                    continue
                 chosen.append(each)
                 patients.add(each.patient)
                 scanners[each.scanner] += 1

@@ -11,6 +11,7 @@ class CandidateFacts:
     """An answer of a model that stands and has no workitem of a task.
 
     Attributes:
+        inputs: the series it answered, by role.
         patient: a key of the patient's.
         overlaps: by label, Dice with the version in shadow that answered last; None where none did.
         worst_grade: of the study's images by any reader; None: not graded.
@@ -18,6 +19,8 @@ class CandidateFacts:
     """
 
     analysis_id: int
+    study_uid: str
+    inputs: dict[str, str]
     patient: str
     scanner: str
     marks: bool
@@ -30,7 +33,7 @@ class CandidateFacts:
 def read_candidates(connection: Connection, model: str, task: str, grid: str) -> list[CandidateFacts]:
     """Answers of `model` on a series in the role `grid` whose study has no workitem of `task`, the oldest first."""
     rows = connection.execute(
-        """SELECT a.id, md5(coalesce(t.patient_id, a.study_uid)) AS patient, a.slice_probabilities,
+        """SELECT a.id, a.study_uid, a.inputs, md5(coalesce(t.patient_id, a.study_uid)) AS patient, a.slice_probabilities,
                   concat_ws(' ', s.attributes ->> 'Manufacturer', s.attributes ->> 'ManufacturerModelName') AS scanner,
                   EXISTS (SELECT FROM finding f WHERE f.analysis_id = a.id) AS marks,
                   (SELECT h.labels FROM shadow_answer h WHERE h.analysis_id = a.id AND h.failure IS NULL
@@ -50,6 +53,8 @@ def read_candidates(connection: Connection, model: str, task: str, grid: str) ->
     return [
         CandidateFacts(
             analysis_id=row["id"],
+            study_uid=row["study_uid"],
+            inputs=row["inputs"],
             patient=row["patient"],
             scanner=row["scanner"].strip(),
             marks=row["marks"],

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from pydicom.dataset import Dataset
 from support.images import analyse, receive
 from support.scanned import SHAPE, scanned_ct
 from support.triage import add_account
@@ -12,9 +13,12 @@ from support.triage import add_account
 from models.prediction import Finding, Urgency
 from services.context import Context
 from services.datasets.choosing import Strategy
+from services.datasets.release.consent import MISSING, ON_HOLD, WITHDRAWN
 from services.errors import Reject
-from services.ledger import courses, workitems
+from services.ledger import consent, courses, workitems
 from services.ledger.accounts import Role, find_account
+from services.ledger.analyses import instance_keys
+from services.ledger.consent import Consent, ConsentEntry
 from services.ledger.experts import Corrected, read_corrected
 from services.ledger.workitems import State
 from services.operations.metrics import LedgerCollector
@@ -29,11 +33,29 @@ TASK = find_task(load_tasks(), "ich")
 
 
 def observe(
-    context: Context, number: int, *, marked: bool = True, scanner: str = "Kranich 5", patient: str | None = None
+    context: Context,
+    number: int,
+    *,
+    marked: bool = True,
+    scanner: str = "Kranich 5",
+    patient: str | None = None,
+    decision: Consent | None = Consent.GRANTED,
+    flag: str | None = None,
 ) -> int:
-    """A head CT with an answer that marks IPH in three slices, or nothing; its analysis."""
+    """A head CT with an answer that marks IPH in three slices, or nothing; its analysis.
+
+    Args:
+        decision: of the study, as the trial office records it; flag: what its last image says of consent.
+    """
     datasets = scanned_ct(number, scanner, patient=patient)
+    if flag is not None:
+        said = Dataset()
+        said.ConsentForDistributionFlag = flag
+        datasets[-1].ConsentForClinicalTrialUseSequence = [said]
     study_uid, series_uid = receive(context, datasets)
+    if decision is not None:
+        with context.pool.connection() as connection:
+            consent.record(connection, [ConsentEntry(decision, "form 7", study_uid=study_uid)], by="trial office")
     labels = np.zeros(SHAPE, np.uint8)
     if marked:
         labels[1:4, 8:16, 8:16] = 1
@@ -134,6 +156,31 @@ def test_chosen_studies_become_workitems_once_and_say_why(context: Context) -> N
     assert len(make(context, Strategy.RANDOM, 5)) == 1
     with pytest.raises(Reject, match="Every answer of ich has a workitem"):
         choose_next(context, TASK, Strategy.RANDOM, 5, by="cy")
+
+
+def test_nobody_without_consent_or_on_hold_is_ever_chosen(context: Context) -> None:
+    kept = observe(context, 1)
+    observe(context, 2, decision=None)
+    observe(context, 3, decision=Consent.WITHDRAWN)
+    observe(context, 4, decision=Consent.HOLD)
+    observe(context, 5, flag="NO")
+    observe(context, 6, decision=None, flag="YES")  # one image of several says so
+    gone = observe(context, 7)
+    with context.pool.connection() as connection:
+        row = connection.execute("SELECT inputs ->> 'NCCT' AS uid FROM analysis WHERE id = %s", [gone]).fetchone()
+        assert row is not None
+        assert context.store.discard(instance_keys(connection, row["uid"])[0], context.now() + timedelta(days=1))
+    for strategy in (Strategy.RANDOM, Strategy.ENTROPY):
+        for seed in range(4):
+            choice = choose_next(context, TASK, strategy, 7, seed=seed, by="cy", make=False)
+            assert [each.analysis_id for each in choice.chosen] == [kept]
+    assert choice.unfit == {
+        MISSING: 2,
+        WITHDRAWN: 1,
+        ON_HOLD: 1,
+        "Its headers say NO of consent to distribution.": 1,
+        "The bytes of its images are no longer in the store.": 1,
+    }
 
 
 def test_versions_that_differ_come_first_and_poor_images_never(context: Context) -> None:

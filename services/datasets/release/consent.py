@@ -13,6 +13,8 @@ WITHDRAWN = "Consent to its release was withdrawn."
 ON_HOLD = "A hold lies on its patient or its study. Lift it when it may leave: nightjar dataset consent LIST.csv."
 _REFUSED = "Its headers say {flag} of consent to distribution."
 _YES = "YES"
+CONSENT_TAG = "ConsentForClinicalTrialUseSequence"
+"""The attribute of an image that `why_headers_refuse` looks at."""
 
 
 def why_not_released(standing: Standing) -> str | None:
@@ -38,5 +40,5 @@ def _flags(dataset: Dataset) -> set[str]:
         flag
         if (flag := str(item.get("ConsentForDistributionFlag") or "")) in (_YES, "NO", "WITHDRAWN", "")
         else "UNKNOWN"
-        for item in dataset.get("ConsentForClinicalTrialUseSequence") or ()
+        for item in dataset.get(CONSENT_TAG) or ()
     }

@@ -45,6 +45,23 @@ def test_none_that_is_unfit_one_a_patient_and_as_many_as_there_are(
     assert chosen == choose(found, strategy, count, seed=seed)
 
 
+@given(candidates, st.sampled_from(list(Strategy)), st.integers(1, 12), st.integers(0, 10))
+def test_who_may_not_makes_room_for_the_next_and_is_asked_once(
+    found: list[Candidate], strategy: Strategy, count: int, banned: int
+) -> None:
+    asked: list[int] = []
+
+    def may(candidate: Candidate) -> bool:
+        asked.append(candidate.analysis_id)
+        return candidate.analysis_id % 11 != banned
+
+    chosen = choose(found, strategy, count, may=may)
+    assert len(asked) == len(set(asked))
+    allowed = [each for each in found if each.analysis_id % 11 != banned]
+    assert len(chosen) == len(choose(allowed, strategy, count))
+    assert {each.analysis_id for each in chosen} <= {each.analysis_id for each in allowed}
+
+
 def many(number: int) -> list[Candidate]:
     """Of one scanner and as many patients; the later, the more uncertain."""
     return [
