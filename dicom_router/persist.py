@@ -62,7 +62,8 @@ def persist(
 
 def _check_room(context: Context) -> None:
     mark_mb = context.settings.router.low_disk_mb
-    if context.store.free_bytes() < mark_mb * 1_000_000:
+    free = context.store.free_bytes()
+    if free is not None and free < mark_mb * 1_000_000:
         raise LowDisk(f"Less than router.low_disk_mb = {mark_mb} MB is free; free some space and send again.")
 
 

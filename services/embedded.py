@@ -26,7 +26,7 @@ from services.operations.heartbeat import FRESH_S
 from services.parts import EVERY_PART, PARTS, SUPERVISED, Part
 from services.processes import family
 from services.settings import Settings
-from services.storage.local import LocalStore
+from services.storage import open_store
 from services.supervision import SILENT_S, Pulse
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Embedded:
                 (directory / sub).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"data_dir = {directory}: {error.strerror}.") from error
-        LocalStore(self.settings.store_path)
+        open_store(self.settings)
         _check_port("router.port", self.settings.router.host, self.settings.router.port)
         _check_port("web.port", self.settings.web.host, self.settings.web.port)
         if self.settings.metrics.port is not None:

@@ -3,7 +3,9 @@
 NightjarError
 |-- SettingsError    the configuration is wrong: fix it and start again (exit code 2)
 |-- Retry            the same work may succeed later
-|   `-- Interrupted  the part that did it was asked to end
+|   |-- Interrupted  the part that did it was asked to end
+|   `-- StoreAway    the byte store does not answer
+|       `-- StoreRefuses  it answers, and does not let us
 `-- Reject           it never will: the work ends in its named failed or parked state
 """
 
@@ -22,6 +24,14 @@ class Retry(NightjarError):
 
 class Reject(NightjarError):
     """This work can never succeed; trying again would not help."""
+
+
+class StoreAway(Retry):
+    """The byte store does not answer: the site's trouble and no study's, so work is never given up for it."""
+
+
+class StoreRefuses(StoreAway):
+    """The byte store answers, and will not: somebody has to set it right, here or there."""
 
 
 class Interrupted(Retry):

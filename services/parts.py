@@ -32,7 +32,7 @@ from services.operations.probes import Health, serve_probes
 from services.results import encode
 from services.review import arriving, correct, selection
 from services.settings import Settings
-from services.storage.local import LocalStore
+from services.storage import open_store
 
 Part = Literal["router", "worker", "inference", "web", "metrics"]
 EVERY_PART: tuple[Part, ...] = get_args(Part)
@@ -65,7 +65,7 @@ def open_context(settings: Settings, *, pool_size: int = 4) -> Iterator[Context]
     migrate(settings.database_url)
     pool = open_pool(settings.database_url, size=pool_size)
     try:
-        yield Context(settings, pool, LocalStore(settings.store_path))
+        yield Context(settings, pool, open_store(settings))
     finally:
         pool.close()
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from services.errors import SettingsError
 from services.notification_settings import Notification
+from services.storage_settings import S3Connection, S3Settings
 
 AETitle = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
@@ -70,6 +71,19 @@ class RouterSettings(Section):
 
 class StorageSettings(Section):
     path: Path | None = Field(None, description="Directory of instance bytes. Without one, data_dir/store.")
+    s3: S3Settings | None = Field(None, description="Bucket of instance bytes instead of a directory.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "StorageSettings":
+        if self.path is not None and self.s3 is not None:
+            raise ValueError("bytes go to a path or to s3, not to both")
+        return self
+
+
+class BackupSettings(Section):
+    s3: S3Connection = Field(
+        S3Connection(), description="Object store that `nightjar backup s3://BUCKET/...` means; often another one."
+    )
 
 
 class RetentionSettings(Section):
@@ -296,6 +310,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     router: RouterSettings = RouterSettings()
     storage: StorageSettings = StorageSettings()
+    backup: BackupSettings = BackupSettings()
     retention: RetentionSettings = RetentionSettings()
     inference: InferenceSettings = InferenceSettings()
     promotion: PromotionSettings = PromotionSettings()

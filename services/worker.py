@@ -18,7 +18,7 @@ from procrastinate.jobs import DeleteJobCondition, Job, Status
 from psycopg_pool import PoolTimeout
 
 from services.context import Context
-from services.errors import Interrupted, NightjarError, Reject, Retry
+from services.errors import Interrupted, NightjarError, Reject, Retry, StoreAway
 from services.ledger.database import NOTICE_SOON
 from services.ledger.history import pseudonym_of_job
 from services.ledger.jobs import QUEUES, URGENT_QUEUE, Stage
@@ -31,7 +31,7 @@ LONGEST_WAIT_S = 3600.0
 OTHER_THREADS = 4
 """For the sweep and the like, beside a thread for each place."""
 LONGEST_WAIT_FOR_SITE_S = 15.0
-"""Between tries that fail for want of the ledger or of room: what waits goes on soon after they are back."""
+"""Between tries that fail for want of the ledger, the store or room: what waits goes on soon after they are back."""
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,8 @@ def _run(context: Context, stage: Stage, identifier: Any, attempt: int) -> None:
         stage.give_up(context, identifier, str(error))
     except Exception as error:
         if _is_the_sites(error):
-            logger.warning("The disk is full; %s is tried again.", stage.task)
+            what = str(error) if isinstance(error, StoreAway) else "The disk is full."
+            logger.warning("%s %s is tried again.", what, stage.task.capitalize())
             raise
         if attempt < stage.attempts:
             if not isinstance(error, Retry):
@@ -145,10 +146,10 @@ def _run(context: Context, stage: Stage, identifier: Any, attempt: int) -> None:
 
 
 def _is_the_sites(error: BaseException) -> bool:
-    """Whether a try failed for want of the ledger or of room on a disk: no fault of the study's, so never its end."""
+    """Whether a try failed for want of the ledger, the store or room on a disk: no study's fault, so never its end."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, psycopg.OperationalError | PoolTimeout)
+    return isinstance(error, psycopg.OperationalError | PoolTimeout | StoreAway)
 
 
 def _end(stage: Stage, attempts: int, error: Exception) -> str:

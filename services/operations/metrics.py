@@ -189,9 +189,10 @@ class LedgerCollector(Collector):
 
     def _disk(self) -> Iterator[Metric]:
         try:
-            free: dict[Any, float] = {(): self._context.store.free_bytes()}
+            room = self._context.store.free_bytes()
         except OSError:  # the volume is away; the ledger's figures are not
-            free = {}
+            room = None
+        free: dict[Any, float] = {} if room is None else {(): room}
         yield _gauge("nightjar_disk_free_bytes", "Room left where instance bytes go.", [], free)
         yield _gauge("nightjar_disk_watermark_bytes", "Below so much room new instances are refused.", [],
                      {(): self._context.settings.router.low_disk_mb * 1_000_000})  # fmt: skip

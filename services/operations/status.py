@@ -21,7 +21,7 @@ class Status:
         jobs: counts by task and status.
         parts: parts with a fresh heartbeat, and how many of each.
         models: models whose replicas answer, with version and whether they are loaded.
-        disk_free_mb: room left where instance bytes go, megabytes.
+        disk_free_mb: room left where instance bytes go, megabytes; None of a bucket.
     """
 
     instances: int
@@ -36,7 +36,7 @@ class Status:
     jobs: dict[str, dict[str, int]]
     parts: dict[str, int]
     models: list[dict[str, Any]]
-    disk_free_mb: int
+    disk_free_mb: int | None
     at: datetime
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,6 +83,7 @@ def collect_status(context: Context) -> Status:
             for row in connection.execute("SELECT name, version FROM model ORDER BY name").fetchall()
         ]
         parts = [beat["part"] for beat in beats]
+        room = context.store.free_bytes()
         return Status(
             **counts,
             studies=by_state("study"),
@@ -93,7 +94,7 @@ def collect_status(context: Context) -> Status:
             jobs=jobs,
             parts={part: parts.count(part) for part in sorted(set(parts))},
             models=models,
-            disk_free_mb=context.store.free_bytes() // 2**20,
+            disk_free_mb=None if room is None else room // 2**20,
             at=context.now(),
         )
 
@@ -121,7 +122,7 @@ def render_status(status: Status) -> RenderableType:
         ", ".join(f"{m['name']} {m['version']} ({'loaded' if m['loaded'] else 'not loaded'})" for m in status.models)
         or "none",
     )
-    table.add_row("Disk", f"{status.disk_free_mb} MB free")
+    table.add_row("Disk", "a bucket" if status.disk_free_mb is None else f"{status.disk_free_mb} MB free")
     return Group(table)
 
 

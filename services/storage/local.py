@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.errors import SettingsError
-
-_KEY = re.compile(r"[0-9a-f]{64}")
+from services.storage.keys import is_key, place_of
 
 
 class LocalStore:
@@ -89,7 +87,7 @@ class LocalStore:
     def every_key(self) -> Iterator[str]:
         for shard in sorted(self._root.iterdir()):
             if shard.is_dir():
-                yield from (path.name for path in shard.iterdir() if _KEY.fullmatch(path.name))
+                yield from sorted(path.name for path in shard.iterdir() if is_key(path.name))
 
     def open(self, key: str) -> BinaryIO:
         try:
@@ -101,9 +99,7 @@ class LocalStore:
         return shutil.disk_usage(self._root).free
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError("a storage key is 64 lower-case hex digits")
-        return self._root / key[:2] / key
+        return self._root / place_of(key)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

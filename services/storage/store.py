@@ -6,7 +6,7 @@ from typing import BinaryIO, Protocol
 
 
 class Store(Protocol):
-    """Keeps immutable bytes. What `put` returned for is durable."""
+    """Keeps immutable bytes. What `put` returned for is durable. One in a bucket raises StoreAway from every method."""
 
     def put(self, data: bytes, key: str | None = None) -> str:
         """Write bytes under `key` (64 hex digits; the SHA-256 of `data` unless given) and return the key.
@@ -24,10 +24,10 @@ class Store(Protocol):
         """Remove the bytes under `key` unless they were put since `before`; whether some were removed."""
 
     def every_key(self) -> Iterator[str]:
-        """Every key there is, in no order."""
+        """Every key there is, in order."""
 
     def open(self, key: str) -> BinaryIO:
         """The bytes under `key` as a file to read and seek in; KeyError when there are none."""
 
-    def free_bytes(self) -> int:
-        """Room left, in bytes."""
+    def free_bytes(self) -> int | None:
+        """Room left, in bytes; None where nobody can say."""
