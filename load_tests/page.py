@@ -1,6 +1,7 @@
 """docs/performance.md, from bench-results: `python -m load_tests.page > docs/performance.md`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ _TITLES = {
     "capacity": "The capacity model against that run",
     "loop": "From corrections to a better version",
     "active-learning": "Which studies to correct next",
+    "chaos": "What breaks, and what is lost",
     "intake": "Intake",
     "ich": "A head CT, step by step",
     "serving": "What serving costs",
+    "parity": "The same answers on every engine",
     "worklist": "From a flag's commit to the worklist",
     "viewer": "The quick viewer",
     "editor": "Drawing in the editor",
@@ -49,11 +52,22 @@ def _section(result: dict[str, Any]) -> str:
             "|---|---:|---|",
             *rows,
             "",
+            *_table(result.get("data", {}).get("rows", [])),
             f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']:g} GiB, {machine['system']}; load "
             f"average {machine['load_average'][0]:g} at the end. {', '.join(f'{k} {v}' for k, v in versions.items())}.",
             "",
         ]
     )
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What a bench did one by one; columns as the first row names them."""
+    if not rows:
+        return []
+    names = list(rows[0])
+    said = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
+    heads = [name.removesuffix("_s") + ", s" if name.endswith("_s") else name for name in names]
+    return [f"| {' | '.join(heads)} |", f"|{'---|' * len(names)}", *(f"| {' | '.join(row)} |" for row in said), ""]
 
 
 if __name__ == "__main__":

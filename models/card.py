@@ -174,6 +174,9 @@ class Card(_Part):
     """How a network runs that has no code of its own."""
     batch: int = Field(8, ge=1)
     tolerance: float = Field(1e-3, gt=0)
+    """How far an engine's answer may be from ONNX Runtime's, both in float32."""
+    half_tolerance: float | None = Field(None, gt=0)
+    """Likewise of the network in float16, as GPUs with TensorRT then run it; None: they run it in float32."""
     weights: Weights
     baselines: dict[str, Weights] = {}
     """Other methods than the network that the model can answer by, and what each decides by."""
