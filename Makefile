@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench load train-ich evaluate-ich train-ais evaluate-ais train-tumour evaluate-tumour train-enhance evaluate-enhance chart messages images lock clean
+.PHONY: help demo test check lint types imports unit bench load chaos train-ich evaluate-ich train-ais evaluate-ais train-tumour evaluate-tumour train-enhance evaluate-enhance chart messages images lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
@@ -17,6 +17,7 @@ help:
 	@echo "make check   lint, types, import rules and unit tests"
 	@echo "make bench   measurements into bench-results/ (BENCH=name for one)"
 	@echo "make load    ten simulated minutes of a hospital, and the capacity model against them"
+	@echo "make chaos   every process killed, paused, cut off, slowed; a full disk, a clock that jumps (root)"
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@echo "Installing Nightjar into $(VENV)"
@@ -64,6 +65,11 @@ bench: $(VENV)/.train
 # Ten simulated minutes of a hospital's busiest hour, and the capacity model held against them.
 load: $(VENV)/.train
 	$(BIN)/python -m load_tests load capacity
+
+# Every process killed, paused, cut off and slowed in turn; root, and half an hour.
+chaos: $(VENV)/.train
+	tests/install-debian-packages
+	$(BIN)/python -m load_tests chaos
 
 train-ich: $(VENV)/.train
 	@test -n "$(LABELMAPS)" || { echo "Name the folder of label maps: make train-ich LABELMAPS=DIR"; exit 2; }

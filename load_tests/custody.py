@@ -20,6 +20,7 @@ class Custody:
         without_bytes: acknowledged, and the store does not hold its bytes.
         without_end: studies that neither ended nor said why.
         otherwise: studies that ended in another state than such a study should.
+        without_result: studies that count as analysed, and an answer or its results are missing.
         undelivered: results that are not at their destination, by the ledger or by the destination itself.
         twice: studies whose answer was committed more than once for the same input.
     """
@@ -30,15 +31,19 @@ class Custody:
     without_bytes: tuple[str, ...]
     without_end: tuple[str, ...]
     otherwise: tuple[str, ...]
+    without_result: tuple[str, ...]
     undelivered: tuple[str, ...]
     twice: tuple[str, ...]
 
     @property
     def losses(self) -> int:
         """Accepted work that did not end as it should."""
-        return sum(
-            map(len, (self.lost, self.without_bytes, self.without_end, self.otherwise, self.undelivered, self.twice))
-        )
+        return sum(map(len, self.wrong.values()))
+
+    @property
+    def wrong(self) -> dict[str, tuple[str, ...]]:
+        """What is not as it should be, by kind."""
+        return {name: uids for name, uids in vars(self).items() if isinstance(uids, tuple) and uids}
 
 
 def settled(connection: Connection, sent: Sequence[Sent]) -> bool:
@@ -93,6 +98,7 @@ def judge(
         otherwise=tuple(
             sorted(uid for uid, e in whole.items() if states.get(uid) in END_STATES and states[uid] != e.study.expected)
         ),
+        without_result=_without_result(connection, list(whole)),
         undelivered=tuple(
             sorted(
                 row["sop_instance_uid"]
@@ -115,6 +121,17 @@ def _results(connection: Connection, studies: Sequence[str]) -> list[dict[str, A
            WHERE a.study_uid = ANY(%s) AND r.superseded_at IS NULL AND a.state = 'analysed'""",
         [studies],
     ).fetchall()
+
+
+def _without_result(connection: Connection, studies: Sequence[str]) -> tuple[str, ...]:
+    rows = connection.execute(
+        """SELECT s.study_uid FROM study s LEFT JOIN analysis a ON a.study_uid = s.study_uid AND a.state = 'analysed'
+           WHERE s.study_uid = ANY(%s) AND s.state = 'analysed' AND NOT EXISTS
+               (SELECT FROM result r WHERE r.analysis_id = a.id AND r.superseded_at IS NULL)
+           GROUP BY s.study_uid ORDER BY s.study_uid""",
+        [studies],
+    ).fetchall()
+    return tuple(row["study_uid"] for row in rows)
 
 
 def _twice(connection: Connection, studies: Sequence[str]) -> tuple[str, ...]:

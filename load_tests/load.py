@@ -108,7 +108,7 @@ def run(plan: Plan, templates: dict[str, Template], target: Target) -> Measured:
     took_s = time.monotonic() - began
     passages, custody = _outcome(target, sent)
     if custody.losses:
-        raise RuntimeError(f"Accepted work was lost: {asdict(custody)}")
+        raise RuntimeError(f"Accepted work was lost: {custody.wrong}")
     cpu_s = {name: taken - busy[1].get(name, 0.0) for name, taken in _cpu_s(target).items()}
     free = _free_cores(machine_busy_s() - busy[0], sum(cpu_s.values()), took_s)
     answered = sorted({passage.model for passage in passages})
