@@ -3,7 +3,6 @@
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -64,53 +63,54 @@ def _span(text: str, option: str = "--since") -> timedelta:
 
 
 def backup(
-    directory: Annotated[Path, typer.Argument(metavar="DIR")],
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://BUCKET/PATH")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the ledger and all bytes while the service runs; again into the same folder copies what is new.
+    """Copy the ledger and all bytes while the service runs; again to the same place copies what is new.
 
     Example: nightjar backup /mnt/backup/nightjar
     """
     from services.operations.backup import back_up
-    from services.storage import LocalStore
+    from services.operations.backup_places import open_place
+    from services.storage import open_store
 
     settings = running_settings(config)
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("Copying", total=None)
         made = back_up(
             settings.database_url,
-            LocalStore(settings.store_path),
-            directory,
+            open_store(settings),
+            open_place(place, settings.backup, write=True),
             lambda done: progress.update(task, completed=done),
         )
     if as_json:
         print_json(asdict(made))
     else:
         out.print(
-            f"{directory}: the ledger (schema {made.schema}) and {made.objects} byte objects, {made.copied} of them "
-            "new.",
+            f"{place}: the ledger (schema {made.schema}) and {made.objects} byte objects, {made.copied} of them new.",
             highlight=False,
         )
 
 
 def restore(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://BUCKET/PATH")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup back into an empty database and a store. Example: nightjar restore /mnt/backup/nightjar"""
     from services.embedded import database_of
     from services.operations.backup import restore as bring_back
-    from services.storage import LocalStore
+    from services.operations.backup_places import open_place
+    from services.storage import open_store
 
     settings = load_settings(config)
     with database_of(settings) as database_url, Progress(console=err, transient=True) as progress:
         task = progress.add_task("Copying", total=None)
         restored = bring_back(
             database_url,
-            LocalStore(settings.store_path),
-            directory,
+            open_store(settings),
+            open_place(place, settings.backup, write=False),
             lambda done: progress.update(task, completed=done),
         )
     if as_json:

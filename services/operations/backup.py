@@ -8,20 +8,27 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 
-from services.errors import NightjarError, SettingsError
+from services.errors import NightjarError
 from services.ledger import custody
 from services.ledger.database import SCHEMA_VERSION, Connection, connect
-from services.storage import LocalStore, Store
+from services.operations.backup_places import Place
+from services.storage import Store
 
-DUMP, MANIFEST, STORE = "ledger.dump", "backup.json", "store"
+MANIFEST = "backup.json"
+AT_ONCE = 8
+"""Objects copied side by side."""
+BATCH = 256
 
 Progress = Callable[[int], None]
 
@@ -32,13 +39,14 @@ class BackupError(NightjarError):
 
 @dataclass(frozen=True)
 class Backup:
-    """What lies in a backup's folder.
+    """What a backup's manifest says.
 
     Attributes:
         schema: of the ledger.
-        dump_sha256: digest of ledger.dump.
+        dump_sha256: digest of the ledger's dump.
         objects: byte objects in the store when the copy was made.
         copied: those of them that this run had to copy.
+        dump: name of the ledger's dump.
     """
 
     at: str
@@ -46,78 +54,116 @@ class Backup:
     dump_sha256: str
     objects: int
     copied: int
+    dump: str = "ledger.dump"
 
 
-def back_up(database_url: str, store: Store, out: Path, progress: Progress = lambda _: None) -> Backup:
-    """Write the ledger and the bytes below `out`; a second run into the same folder copies only what is new.
+def back_up(database_url: str, store: Store, place: Place, progress: Progress = lambda _: None) -> Backup:
+    """Write the ledger and the bytes to `place`; a second run copies only what is new.
+
+    Until the manifest is replaced, which is done last and at once, the backup before stays whole.
 
     Raises:
-        BackupError: the database's tools failed, or the folder cannot be written.
+        BackupError: the database's tools failed.
+        StoreAway: a bucket does not answer.
     """
-    try:
-        copy = LocalStore(out / STORE)
-    except SettingsError as error:
-        raise BackupError(f"{out}: cannot write there. Name a folder this user may write to.") from error
     with connect(database_url) as connection:
         schema = _schema(connection)
-    part = out / f"{DUMP}.part"
-    _run("pg_dump", database_url, "--format=custom", "--no-owner", "--no-privileges", f"--file={part}")
-    objects = copied = 0
-    for key in store.every_key():
-        objects += 1
-        if not copy.holds(key):
-            copy.put(store.get(key), key)
-            copied += 1
-        progress(objects)
-    backup = Backup(datetime.now(UTC).isoformat(timespec="seconds"), schema, _sha256(part), objects, copied)
-    # The manifest last, and first away: a folder with one holds a whole backup.
-    (out / MANIFEST).unlink(missing_ok=True)
-    part.rename(out / DUMP)
-    _write(out / MANIFEST, json.dumps(asdict(backup), indent=2).encode())
+    before = _manifest(place)
+    with TemporaryDirectory(dir=place.scratch, prefix=".making-") as scratch:
+        dump = Path(scratch) / "dump"
+        _run("pg_dump", database_url, "--format=custom", "--no-owner", "--no-privileges", f"--file={dump}")
+        digest = _sha256(dump)
+        copied = _copy(store, place.store, progress)
+        objects = sum(1 for _ in store.every_key())
+        name = f"ledger-{digest[:16]}.dump"
+        place.write(name, dump)
+        backup = Backup(datetime.now(UTC).isoformat(timespec="seconds"), schema, digest, objects, copied, name)
+        manifest = Path(scratch) / MANIFEST
+        manifest.write_text(json.dumps(asdict(backup), indent=2), encoding="utf-8")
+        place.write(MANIFEST, manifest)
+    if before is not None and before.dump != name:
+        place.remove(before.dump)
     return backup
 
 
-def restore(database_url: str, store: Store, source: Path, progress: Progress = lambda _: None) -> Backup:
+def restore(database_url: str, store: Store, place: Place, progress: Progress = lambda _: None) -> Backup:
     """Bring a backup back into an empty database and a store; bytes that are there already stay.
 
     Raises:
-        BackupError: the folder holds no whole backup, it is of a newer Nightjar, or the database is not empty.
+        BackupError: there is no whole backup, it is of a newer Nightjar, or the database is not empty.
+        StoreAway: a bucket does not answer.
     """
-    backup = _read_manifest(source)
-    dump = source / DUMP
-    if _sha256(dump) != backup.dump_sha256:
-        raise BackupError(f"{dump} is not what was written (its SHA-256 differs from {MANIFEST}). Use another backup.")
+    backup = _manifest(place)
+    if backup is None:
+        raise BackupError(f"{place} holds no whole backup: {MANIFEST} is missing.")
     if backup.schema > SCHEMA_VERSION:
         raise BackupError(
-            f"{source}: the ledger in it has schema {backup.schema}; this Nightjar knows {SCHEMA_VERSION}. Restore "
+            f"{place}: the ledger in it has schema {backup.schema}; this Nightjar knows {SCHEMA_VERSION}. Restore "
             "with the Nightjar that made it, or a newer one."
         )
     with connect(database_url) as connection:
         if connection.execute("SELECT to_regclass('ledger_schema') AS name").fetchall()[0]["name"] is not None:
             raise BackupError("The database holds a ledger already. Restore into an empty one; nothing was changed.")
-    copy = LocalStore(source / STORE)
-    for number, key in enumerate(copy.every_key(), start=1):
-        if not store.holds(key):
-            store.put(copy.get(key), key)
-        progress(number)
-    _run("pg_restore", database_url, "--single-transaction", "--no-owner", "--no-privileges", str(dump))
+    try:
+        with place.local(backup.dump) as dump:
+            if _sha256(dump) != backup.dump_sha256:
+                raise BackupError(
+                    f"{backup.dump} in {place} is not what was written (its SHA-256 differs from {MANIFEST}). Use "
+                    "another backup."
+                )
+            _copy(place.store, store, progress)
+            _run("pg_restore", database_url, "--single-transaction", "--no-owner", "--no-privileges", str(dump))
+    except KeyError:
+        raise BackupError(f"{place} holds no whole backup: {backup.dump} is missing.") from None
     with connect(database_url) as connection:
-        missing = sum(not store.holds(row["digest"]) for row in custody.keys_since(connection, None))
+        spoken_of = sorted(row["digest"] for row in custody.keys_since(connection, None))
+    missing = sum(1 for _ in _without(spoken_of, store.every_key()))
     if missing:
         raise BackupError(
-            f"{missing} instances of the restored ledger have no bytes in {source / STORE}: the copy is not whole. The "
-            "ledger is restored; `nightjar reconcile --pull` asks the PACS for them."
+            f"{missing} instances of the restored ledger have no bytes in {place}: the copy is not whole. The ledger "
+            "is restored; `nightjar reconcile --pull` asks the PACS for them."
         )
     return backup
 
 
-def _read_manifest(source: Path) -> Backup:
+def _copy(source: Store, target: Store, progress: Progress) -> int:
+    """Bring what `target` lacks; how many objects that were. Bytes that retention removes meanwhile are left out."""
+
+    def bring(key: str) -> int:
+        try:
+            target.put(source.get(key), key)
+        except KeyError:
+            return 0
+        return 1
+
+    copied = 0
+    lacking = _without(source.every_key(), target.every_key())
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while batch := list(islice(lacking, BATCH)):
+            copied += sum(pool.map(bring, batch))
+            progress(copied)
+    return copied
+
+
+def _without(keys: Iterable[str], others: Iterable[str]) -> Iterator[str]:
+    """Those of `keys` that are not among `others`; both in order."""
+    rest = iter(others)
+    other = next(rest, None)
+    for key in keys:
+        while other is not None and other < key:
+            other = next(rest, None)
+        if key != other:
+            yield key
+
+
+def _manifest(place: Place) -> Backup | None:
     try:
-        return Backup(**json.loads((source / MANIFEST).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BackupError(f"{source} holds no whole backup: {MANIFEST} is missing.") from None
+        with place.local(MANIFEST) as file:
+            return Backup(**json.loads(file.read_text(encoding="utf-8")))
+    except KeyError:
+        return None
     except (ValueError, TypeError):
-        raise BackupError(f"{source / MANIFEST} cannot be read as a backup's manifest.") from None
+        raise BackupError(f"{MANIFEST} in {place} cannot be read as a backup's manifest.") from None
 
 
 def _schema(connection: Connection) -> int:
@@ -155,17 +201,5 @@ def _environment(database_url: str) -> dict[str, str]:
 
 
 def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise BackupError(f"{path} is missing; this is no whole backup.") from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

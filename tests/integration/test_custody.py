@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from support.dcmqrscp import AE_TITLE, run_dcmqrscp
 from support.deliveries import queue_deliveries
 from support.instances import ct, encoded, write
+from support.object_store import object_store_server, s3, s3_store  # noqa: F401
 from support.ports import free_ports
 from support.triage import add_analysis, finish_analysis, park_delivery, run_analysis
 from typer.testing import CliRunner
@@ -31,17 +33,18 @@ from services.ledger.intake import Sender
 from services.operations import retention
 from services.operations.archive import Archive, ArchiveError
 from services.operations.backup import BackupError, back_up, restore
+from services.operations.backup_places import Folder, open_place
 from services.operations.reconcile import Difference, reconcile
-from services.settings import ArchiveSettings
-from services.storage import LocalStore
+from services.settings import ArchiveSettings, BackupSettings
+from services.storage_settings import S3Connection, S3Settings
 
 TODAY = f"{datetime.now(UTC):%Y%m%d}"
 HEAD, OTHER = "1.2.826.0.1.3680043.10.543.1", "1.2.826.0.1.3680043.10.543.2"
 
 
 @pytest.fixture
-def site(context: Context, tmp_path: Path) -> Iterator[Context]:
-    """A listener of ours and DCMTK's PACS, each knowing the other; ten minutes from now, when all is quiet."""
+def lone_site(context: Context, tmp_path: Path) -> Iterator[Context]:
+    """DCMTK's PACS and a site of ours, each knowing the other; ten minutes from now, when all is quiet."""
     port, archive_port = free_ports(1)[0], free_ports(1)[0]
     archive = ArchiveSettings(
         ae_title=AE_TITLE, host="127.0.0.1", port=archive_port, modalities=("CT",), destination=None, timeout_s=20
@@ -49,11 +52,23 @@ def site(context: Context, tmp_path: Path) -> Iterator[Context]:
     router = context.settings.router.model_copy(update={"port": port, "low_disk_mb": 0})
     settings = context.settings.model_copy(update={"router": router, "archive": archive})
     context = replace(context, settings=settings)
-    listener = Listener(context)
+    with run_dcmqrscp(tmp_path / "pacs", archive_port, knows=(router.ae_title, port)):
+        yield replace(context, now=lambda: datetime.now(UTC) + timedelta(minutes=10))
+
+
+@pytest.fixture
+def site(lone_site: Context) -> Iterator[Context]:
+    """The same, listening."""
+    with _listening(lone_site):
+        yield lone_site
+
+
+@contextmanager
+def _listening(context: Context) -> Iterator[None]:
+    listener = Listener(replace(context, now=lambda: datetime.now(UTC)))
     listener.start()
     try:
-        with run_dcmqrscp(tmp_path / "pacs", archive_port, knows=(router.ae_title, port)):
-            yield replace(context, now=lambda: datetime.now(UTC) + timedelta(minutes=10))
+        yield
     finally:
         listener.stop()
 
@@ -162,58 +177,95 @@ def _instances(pool: Pool) -> list[str]:
     return [row["sop_instance_uid"] for row in rows]
 
 
-def test_after_a_restore_the_pacs_sends_what_came_since(site: Context, tmp_path: Path, empty_database: str) -> None:
+def test_disaster_drill(
+    lone_site: Context,
+    tmp_path: Path,
+    empty_database: str,
+    s3: S3Settings,  # noqa: F811
+) -> None:
+    """The machine and its bucket are lost: the last backup, then what came since from the PACS, and nothing differs."""
+    site = replace(lone_site, store=s3_store(s3))
     assert site.settings.archive is not None
     head, other = _slices(tmp_path / "in", 1, 4), _slices(tmp_path / "in", 2, 2)
     title, port = site.settings.router.ae_title, site.settings.router.port
     _send(site.settings.archive.port, AE_TITLE, head + other)
-    _send(port, title, head[:3])
-    backup = tmp_path / "backup"
-    first = back_up(site.settings.database_url, site.store, backup)
-    _send(port, title, head[3:])
-    second = back_up(site.settings.database_url, site.store, backup)
+    connection = S3Connection.model_validate(s3.model_dump(exclude={"bucket", "prefix"}))
+    place = open_place(f"s3://{s3.bucket}/{s3.prefix}backup", BackupSettings(s3=connection), write=True)
+    with _listening(site):
+        _send(port, title, head[:3])
+        first = back_up(site.settings.database_url, site.store, place)
+        _send(port, title, head[3:])
+        second = back_up(site.settings.database_url, site.store, place)
+        _send(port, title, other)  # after the last backup: lost with the machine
     assert (first.objects, first.copied, second.objects, second.copied) == (3, 3, 4, 1)
-    _send(port, title, other)  # after the last backup: lost with the machine
 
-    store = LocalStore(tmp_path / "new-store")
-    assert restore(empty_database, store, backup) == second
+    store = s3_store(s3.model_copy(update={"prefix": f"{s3.prefix}new/"}))
+    assert restore(empty_database, store, place) == second
     pool = open_pool(empty_database)
+    database = site.settings.database.model_copy(update={"url": empty_database})
+    new = replace(site, settings=site.settings.model_copy(update={"database": database}), pool=pool, store=store)
     try:
         assert _instances(pool) == [f"{HEAD}.1.{k + 1}" for k in range(4)]
-        settings = site.settings.model_copy(
-            update={"database": site.settings.database.model_copy(update={"url": empty_database})}
-        )
-        # The listener that the PACS sends to is the old site's; what it asks for is what the new one lacks.
-        found = reconcile(
-            replace(site, settings=settings, pool=pool, store=store),
-            _archive(site),
-            since=datetime.now(UTC) - timedelta(days=1),
-            pull=True,
-        )
-        assert [entry.study_uid for entry in found.differences if entry.kind == "missing here"] == [OTHER]
-        assert found.pulled == 1
+        with _listening(new):
+            assert _compare(new, pull=True) == {
+                ("missing here", OTHER): 2,
+                ("no end state", HEAD): 0,
+            }
+        with pool.connection() as cursor:  # as the workers and models that do not run here would have ended them
+            cursor.execute("UPDATE study SET state = 'parked'")
+        assert _compare(new) == {}
+        assert len(_instances(pool)) == 6
     finally:
         pool.close()
+
+
+def test_until_a_backup_is_whole_the_one_before_is(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Folder(tmp_path / "backup")
+    context.store.put(b"bytes")
+    made = back_up(context.settings.database_url, context.store, place)
+    with context.pool.connection() as connection:
+        connection.execute("INSERT INTO account (name, password_hash, roles) VALUES ('ana', 'x', '{}')")
+    write = Folder.write
+
+    def full(folder: Folder, name: str, file: Path) -> None:
+        if name == "backup.json":
+            raise OSError(28, "No space left on device")
+        write(folder, name, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            back_up(context.settings.database_url, context.store, place)
+    with place.local("backup.json") as manifest:
+        assert json.loads(manifest.read_text())["dump_sha256"] == made.dump_sha256
+    again = back_up(context.settings.database_url, context.store, place)
+    names = {path.name for path in (tmp_path / "backup").iterdir()}
+    assert names >= {"backup.json", "store", again.dump}
+    assert made.dump not in names
 
 
 def test_a_backup_that_is_not_whole_is_refused(context: Context, tmp_path: Path, empty_database: str) -> None:
     context.store.put(b"bytes")
     backup = tmp_path / "backup"
-    back_up(context.settings.database_url, context.store, backup)
+    place = Folder(backup)
+    made = back_up(context.settings.database_url, context.store, place)
     with pytest.raises(BackupError, match="holds a ledger already"):
-        restore(context.settings.database_url, context.store, backup)
-    dump = backup / "ledger.dump"
+        restore(context.settings.database_url, context.store, place)
+    dump = backup / made.dump
     dump.write_bytes(dump.read_bytes()[:-1])
     with pytest.raises(BackupError, match="SHA-256 differs"):
-        restore(empty_database, context.store, backup)
-    (backup / "backup.json").unlink()
-    with pytest.raises(BackupError, match="no whole backup"):
-        restore(empty_database, context.store, backup)
+        restore(empty_database, context.store, place)
+    for missing in (made.dump, "backup.json"):
+        (backup / missing).unlink()
+        with pytest.raises(BackupError, match=f"no whole backup: {missing} is missing"):
+            restore(empty_database, context.store, place)
 
 
 def test_without_a_ledger_there_is_nothing_to_back_up(empty_database: str, tmp_path: Path, context: Context) -> None:
     with pytest.raises(BackupError, match="no ledger yet"):
-        back_up(empty_database, context.store, tmp_path / "backup")
+        back_up(empty_database, context.store, Folder(tmp_path / "backup"))
     assert not (tmp_path / "backup" / "backup.json").exists()
 
 
