@@ -60,7 +60,7 @@ class Plan:
     minutes: float = 10.0
     compression: float = 2.5
     from_h: float = BUSIEST_HOUR
-    seed: int = 15
+    seed: int = 76
     matrix: int = 512
     mix: tuple[Kind, ...] = MIX
 

@@ -38,10 +38,11 @@ MIX: tuple[Kind, ...] = (
     Kind("iph-ivh", 0.10, "CT", "ich"),
     Kind("abdomen", 0.20, "CT", ""),
     Kind("missing-slices", 0.02, "CT", ""),
-    Kind("stroke", 0.10, "MR", "ais"),
-    Kind("short-protocol", 0.08, "MR", "enhance"),
+    Kind("stroke", 0.09, "MR", "ais"),
+    Kind("short-protocol", 0.06, "MR", "enhance"),
+    Kind("tumour", 0.03, "MR", "tumour"),
 )
-"""What an emergency department's CT and MR forward: heads above all, some of everything else."""
+"""What an emergency department's CT and MR forward: heads above all, some of everything else, for every model."""
 
 
 @dataclass(frozen=True)
