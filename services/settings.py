@@ -173,6 +173,11 @@ class WebSettings(Section):
     host: str = Field("127.0.0.1", description="Address the pages bind to.")
     port: Port = Field(8080, description="Port of the pages.")
     session_hours: float = Field(12.0, gt=0, description="A sign-in lasts so long, hours.")
+    session_key_file: Path | None = Field(
+        None,
+        description="Secret that signs sign-ins, 32 characters at least; several web parts without a directory in common "
+        "need one. Without it, data_dir keeps one of its own.",
+    )
     secure_cookies: bool = Field(False, description="Send the session cookie over HTTPS only.")
     maximum_wait_minutes: float = Field(
         60.0, gt=0, description="A study waiting longer is promoted above its priority, minutes."

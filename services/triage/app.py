@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from services.context import Context
-from services.errors import SettingsError
+from services.errors import SettingsError, StoreAway
 from services.languages import gettext, mark
 from services.languages.speaking import look_up
 from services.operations.heartbeat import Heartbeat
@@ -61,7 +61,7 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
     """
     site = Site(
         context=context,
-        sessions=Sessions(load_key(context.settings.data_dir), timedelta(hours=context.settings.web.session_hours)),
+        sessions=Sessions(load_key(context.settings), timedelta(hours=context.settings.web.session_hours)),
         brake=FailureBrake(context.now),
         feed=LiveFeed(context.pool),
         templates=make_templates(*(each.templates for each in extensions if each.templates is not None)),
@@ -132,6 +132,14 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
                 503,
                 gettext("The ledger does not answer"),
                 gettext("Nothing can be shown until the database is back. Read studies in PACS."),
+            )
+        if isinstance(error, StoreAway):
+            return error_response(
+                site,
+                request,
+                503,
+                gettext("The image store does not answer"),
+                gettext("The worklist goes on; images cannot be shown until it is back. Read studies in PACS."),
             )
         log_failure(error)
         return error_response(

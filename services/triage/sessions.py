@@ -13,9 +13,11 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from services.errors import SettingsError
 from services.ledger.accounts import Account
+from services.settings import Settings
 
 COOKIE = "nightjar_session"
 KEY_FILE = "session.key"
+SHORTEST_KEY = 32
 FAILURES_ALLOWED = 5
 # By account from anywhere, and by address under any name: many people may share an address behind a proxy, and
 # nobody should be able to lock a colleague out with a handful of wrong guesses.
@@ -44,12 +46,16 @@ class Sessions:
         return str(name), str(stamp)
 
 
-def load_key(data_dir: Path) -> str:
-    """The signing key of this installation, made at the first start and readable by its owner only.
+def load_key(settings: Settings) -> str:
+    """The signing key of this installation: the site's own, or one made at the first start, for its owner's eyes only.
 
     Raises:
-        SettingsError: the directory cannot be written to.
+        SettingsError: the file cannot be read or is too short, or the directory cannot be written to.
     """
+    given = settings.web.session_key_file
+    if given is not None:
+        return _read_key(given)
+    data_dir = settings.data_dir
     path = data_dir / KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -71,6 +77,19 @@ def load_key(data_dir: Path) -> str:
             f"data_dir = {data_dir}: cannot keep the sign-in key there ({error.strerror}). "
             "Name a directory this user may write to."
         ) from error
+
+
+def _read_key(path: Path) -> str:
+    named = f"web.session_key_file = {path}"
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{named}: cannot be read ({getattr(error, 'strerror', None) or 'no text'}).") from error
+    if len(key) < SHORTEST_KEY:
+        raise SettingsError(
+            f"{named}: a key has {SHORTEST_KEY} characters at least, such as `openssl rand -hex 32` gives."
+        )
+    return key
 
 
 @dataclass

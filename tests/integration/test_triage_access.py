@@ -9,7 +9,7 @@ from starlette.routing import Route
 from support.triage import PASSWORD, ServedPages, add_account, add_study, flag_study, served
 
 from services.context import Context
-from services.errors import Reject, SettingsError
+from services.errors import Reject, SettingsError, StoreAway
 from services.ledger.accounts import Role, create_account, ensure_first_account, verify
 from services.settings import Settings
 from services.triage.app import bind, create_app, run
@@ -223,6 +223,23 @@ def test_without_the_ledger_pages_say_so(context: Context, browser: Client) -> N
     assert "The ledger does not answer" in response.text
     assert browser.get("/readyz").status_code == 503
     assert browser.get("/healthz").status_code == 200
+
+
+def test_without_the_image_store_pictures_say_so_and_the_list_goes_on(
+    context: Context, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_account(context, "ana")
+    sign_in(browser, "ana")
+    _, analysis_id = flag_study(context, 1, {"IPH": 12.0})
+
+    def away(key: str) -> bytes:
+        raise StoreAway("s3://nightjar does not answer.")
+
+    monkeypatch.setattr(context.store, "get", away)
+    response = browser.get(f"/previews/{analysis_id}")
+    assert response.status_code == 503
+    assert "The image store does not answer" in response.text
+    assert browser.get("/").status_code == 200
 
 
 def test_the_first_account_is_made_once(context: Context) -> None:

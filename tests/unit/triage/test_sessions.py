@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 
 from services.errors import SettingsError
 from services.ledger.accounts import Account, Role
+from services.settings import Settings, WebSettings
 from services.triage.guard import is_same_origin
 from services.triage.sessions import (
     FAILURES_ALLOWED,
@@ -34,8 +35,9 @@ def test_nonsense_is_no_session(cookie: str | None) -> None:
 
 
 def test_the_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
-    key = load_key(tmp_path / "data")
-    assert load_key(tmp_path / "data") == key
+    settings = Settings(data_dir=tmp_path / "data")
+    key = load_key(settings)
+    assert load_key(settings) == key
     assert len(key) >= 48
     assert stat.S_IMODE((tmp_path / "data" / KEY_FILE).stat().st_mode) == 0o600
     assert [path.name for path in (tmp_path / "data").iterdir()] == [KEY_FILE]
@@ -44,7 +46,20 @@ def test_the_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
 def test_an_unusable_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"data_dir = .*/file/data"):
-        load_key(tmp_path / "file" / "data")
+        load_key(Settings(data_dir=tmp_path / "file" / "data"))
+
+
+def test_a_key_of_the_sites_own_needs_no_directory_and_is_long_enough(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    settings = Settings(data_dir=tmp_path / "data", web=WebSettings(session_key_file=file))
+    with pytest.raises(SettingsError, match=r"web\.session_key_file = .*key: cannot be read \(No such file"):
+        load_key(settings)
+    file.write_text("short\n")
+    with pytest.raises(SettingsError, match="32 characters at least"):
+        load_key(settings)
+    file.write_text("k" * 64 + "\n")
+    assert load_key(settings) == "k" * 64
+    assert not (tmp_path / "data").exists()
 
 
 class Clock:
