@@ -10,7 +10,8 @@ import numpy as np
 
 from models.card import Card, read_card
 from models.engines import open_engine
-from models.engines.onnx_runtime import Shapes, tensor_shapes
+from models.engines.onnx_runtime import tensor_shapes
+from models.engines.plans import Shapes
 from models.errors import EngineFailure, InvalidCard, UnwritableOutput
 from models.registry import load_shipped
 from models.shelf import Shelf, Standing

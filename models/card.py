@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError, model_validator
 
+from models.engines import Terms
 from models.errors import InvalidCard
 from models.prediction import Urgency
 from models.sliding.settings import Sliding
@@ -177,6 +178,8 @@ class Card(_Part):
     """How far an engine's answer may be from ONNX Runtime's, both in float32."""
     half_tolerance: float | None = Field(None, gt=0)
     """Likewise of the network in float16, as GPUs with TensorRT then run it; None: they run it in float32."""
+    free_axes: tuple[tuple[PositiveInt, PositiveInt, PositiveInt], ...] = ()
+    """Smallest, usual and largest size of the last axes, for those that the network leaves free: GPUs want to know."""
     weights: Weights
     baselines: dict[str, Weights] = {}
     """Other methods than the network that the model can answer by, and what each decides by."""
@@ -213,6 +216,12 @@ class Card(_Part):
                 raise ValueError(f"two {what} are the same")
         return self
 
+    @model_validator(mode="after")
+    def _axes_grow(self) -> Self:
+        if any(sorted(axis) != list(axis) for axis in self.free_axes):
+            raise ValueError("free_axes: smallest, usual and largest size of each, in this order")
+        return self
+
     @property
     def preprocess(self) -> Preprocess:
         """How images become the network's input.
@@ -223,6 +232,13 @@ class Card(_Part):
         if self.network_input is None:
             raise InvalidCard(f"The card of {self.name} lacks preprocess, which its network needs.")
         return self.network_input
+
+    @property
+    def terms(self) -> Terms:
+        """What engines on a GPU are told of the network."""
+        patch = () if self.sliding is None else self.sliding.patch
+        axes = self.free_axes or tuple((size, size, size) for size in patch)
+        return Terms(self.batch, self.tolerance, self.half_tolerance, axes)
 
     def using(self, method: str) -> "Card":
         """The card of a method; a baseline's version says so ("0.2.0+adc620"): other answers are other results.

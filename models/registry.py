@@ -132,9 +132,7 @@ def load_model(
         raise InvalidCard(f"{weights.name} is not the file its card describes (SHA-256 differs). Install {name} again.")
     decides: Engine | Path = weights
     if weights.suffix == ".onnx":
-        open_with = partial(
-            open_engine, weights, threads=threads, batch=card.batch, tolerance=card.tolerance, folder=engine_cache
-        )
+        open_with = partial(open_engine, weights, threads=threads, terms=card.terms, folder=engine_cache)
         decides = open_with(engine=engine) if attend is None else attend(open_with, card, weights)
     code = "models.sliding.model" if card.sliding is not None else f"models.{name}.model"
     model: Model = import_module(code).create(card, decides)

@@ -28,6 +28,7 @@ def engines(
     as_json: AsJson = False,
 ) -> None:
     """Say what can run networks here, and why the rest cannot. Example: nightjar engines --measure ich"""
+    from models.engines import GPU_ENGINES
     from models.engines.available import list_engines, time_engines
     from models.registry import load_card, weights_of
 
@@ -41,8 +42,7 @@ def engines(
             timings = time_engines(
                 weights_of(card),
                 threads=settings.threads,
-                batch=card.batch,
-                tolerance=card.tolerance,
+                terms=card.terms,
                 folder=settings.engine_cache,
             )
     found = list_engines()
@@ -51,7 +51,8 @@ def engines(
         return
     table = Table("Engine", "Version", "On", "Usable", title_justify="left")
     for entry in found:
-        usable = entry.why_not or ("yes, engine: auto" if entry.automatic else "yes")
+        chosen = "gpu" if entry.name in GPU_ENGINES else "auto"
+        usable = entry.why_not or (f"yes, engine: {chosen}" if entry.automatic else "yes")
         table.add_row(entry.name, entry.version or "–", entry.device or "–", usable)
     out.print(table)
     if timings:

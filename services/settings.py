@@ -107,13 +107,17 @@ class InferenceSettings(Section):
         description="A Ray cluster may grow a model to so many replicas under load. Without one, it does not.",
     )
     threads: int = Field(2, ge=1, description="CPU threads of a replica's engine.")
-    engine: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = Field(
-        "auto", description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime."
+    engine: Literal["auto", "onnxruntime", "openvino", "gpu", "tensorrt", "cuda"] = Field(
+        "auto",
+        description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime; gpu is TensorRT "
+        "where it can be used, else ONNX Runtime on CUDA (cuda).",
     )
     gpus: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
         {}, description="Share of a GPU for each replica of a model, by its name; models not named run on CPUs."
     )
-    gpu_engine: Literal["tensorrt"] = Field("tensorrt", description="What runs the networks of models with a GPU.")
+    gpu_engine: Literal["gpu", "tensorrt", "cuda"] = Field(
+        "gpu", description="What runs the networks of models with a GPU; gpu as above."
+    )
     engine_cache: Path | None = Field(
         None, description="Folder where TensorRT keeps what it builds; without one, every replica builds anew."
     )

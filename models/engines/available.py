@@ -3,17 +3,17 @@
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from models.engines import EngineChoice, open_engine
+from models.engines import EngineChoice, Terms, open_engine
 from models.errors import MissingEngine, ModelError
 
-ENGINES: tuple[EngineChoice, ...] = ("openvino", "onnxruntime", "tensorrt")
 RUNS = 5
+Looks = dict[EngineChoice, Callable[[], tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Availability:
         version: None when it is not there.
         device: what it runs on.
         why_not: a sentence when it cannot be used.
-        automatic: whether `engine: auto` is this one.
+        automatic: whether `auto`, or for a GPU `gpu`, is this one.
     """
 
     name: EngineChoice
@@ -51,28 +51,31 @@ class Timing:
 
 
 def list_engines() -> list[Availability]:
-    """Every engine Nightjar knows, the automatic one first."""
-    found = [_look("openvino", _openvino), _look("onnxruntime", _onnxruntime)]
-    best = next((entry.name for entry in found if entry.why_not is None), None)
-    found = [
-        Availability(entry.name, entry.version, entry.device, entry.why_not, automatic=entry.name == best)
-        for entry in found
-    ]
-    return sorted([*found, _look("tensorrt", _tensorrt)], key=lambda entry: not entry.automatic)
+    """Every engine Nightjar knows, those for the CPU and then those for a GPU, the automatic one of each first."""
+    on_cpu: Looks = {"openvino": _openvino, "onnxruntime": _onnxruntime}
+    on_gpu: Looks = {"tensorrt": _tensorrt, "cuda": _cuda}
+    found = []
+    for group in (on_cpu, on_gpu):
+        entries = [_look(name, look) for name, look in group.items()]
+        best = next((entry for entry in entries if entry.why_not is None), None)
+        entries = [replace(entry, automatic=entry is best) for entry in entries]
+        found += sorted(entries, key=lambda entry: not entry.automatic)
+    return found
 
 
-def time_engines(weights: Path, *, threads: int, batch: int, tolerance: float, folder: Path | None) -> list[Timing]:
+def time_engines(weights: Path, *, threads: int, terms: Terms, folder: Path | None) -> list[Timing]:
     """Run a network on every engine that is available here, with the same random batch.
 
     Raises:
         InvalidCard: an engine cannot read the network.
     """
     from models.engines.onnx_runtime import tensor_shapes
+    from models.engines.plans import profiles_of
 
     random = np.random.default_rng(0)
     inputs = {
-        name: random.normal(size=(batch, *(size or 1 for size in shape[1:]))).astype(np.float32)
-        for name, shape in tensor_shapes(weights)[0].items()
+        name: random.normal(size=profile.usual).astype(np.float32)
+        for name, profile in profiles_of(tensor_shapes(weights)[0], terms).items()
     }
     expected = open_engine(weights, threads=threads, engine="onnxruntime").run(inputs)
     timings = []
@@ -80,9 +83,7 @@ def time_engines(weights: Path, *, threads: int, batch: int, tolerance: float, f
         if entry.why_not is not None:
             continue
         started = time.monotonic()
-        engine = open_engine(
-            weights, threads=threads, engine=entry.name, batch=batch, tolerance=tolerance, folder=folder
-        )
+        engine = open_engine(weights, threads=threads, engine=entry.name, terms=terms, folder=folder)
         opened = time.monotonic()
         given = engine.run(inputs)
         taken = []
@@ -122,4 +123,12 @@ def _tensorrt() -> tuple[str, str]:
 
     version = tensorrt.version()
     gpu = cuda.device()
+    return version, f"{gpu.name}, compute capability {gpu.capability}"
+
+
+def _cuda() -> tuple[str, str]:
+    version, _ = _onnxruntime()
+    from models.engines import onnx_runtime
+
+    gpu = onnx_runtime.cuda_device()
     return version, f"{gpu.name}, compute capability {gpu.capability}"

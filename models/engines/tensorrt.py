@@ -1,13 +1,14 @@
 """TensorRT on an NVIDIA GPU; the only module that imports it. TensorRT for RTX has the same interface and will do.
 
-A plan is built from the ONNX file when a model is first opened, in float32 without TF32, and kept (`plans`). Before an
-engine is used it answers one input beside ONNX Runtime; one that differs by more than the card's tolerance is refused.
+A plan is built from the ONNX file when a model is first opened and kept (`plans`): in float16 where the card says how
+far answers may then differ, else in float32 without TF32. The network is strongly typed, and written in float16 for it
+(`half`). Before an engine is used it answers one input beside ONNX Runtime (`beside`).
 """
 
 import hashlib
 import logging
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -16,12 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines import Tensors, cuda
-from models.engines.plans import PlanCache, PlanKey, Profile
+from models.engines import Tensors, Terms, cuda
+from models.engines.beside import check_beside
+from models.engines.half import in_half
+from models.engines.plans import PlanCache, PlanKey, Profile, Tell, profiles_of
 from models.errors import EngineFailure, InvalidCard, MissingEngine, OutOfMemory
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
-PRECISION = "fp32"
+TIMED = "tensorrt"
+"""The package whose builds measure on the GPU; TensorRT for RTX leaves that to the first run."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +52,22 @@ def version() -> str:
     return f"{library().__name__} {library().__version__}"
 
 
-def build_plan(onnx: bytes, profiles: Mapping[str, Profile], capability: str | None = None) -> bytes:
-    """Compile a network.
+def build_plan(
+    onnx: bytes,
+    profiles: Mapping[str, Profile],
+    capability: str | None = None,
+    *,
+    tell: Tell | None = None,
+    timings: bytes = b"",
+    keep: Callable[[bytes], None] | None = None,
+) -> bytes:
+    """Compile a network, in the types that it has.
 
     Args:
         profiles: by name of the network's input.
         capability: build for another GPU than this machine's, such as "8.9" (TensorRT for RTX only; needs no GPU).
+        tell: hears how far the build is.
+        timings, keep: what an earlier build measured on this kind of GPU, and who keeps what this one did.
 
     Raises:
         InvalidCard: TensorRT cannot read or compile the network.
@@ -62,7 +76,7 @@ def build_plan(onnx: bytes, profiles: Mapping[str, Profile], capability: str | N
     trt = library()
     log = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(log)
-    network = builder.create_network(0)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(onnx):
         raise InvalidCard(f"TensorRT cannot read the network: {parser.get_error(0).desc() or 'no reason given'}.")
@@ -78,34 +92,57 @@ def build_plan(onnx: bytes, profiles: Mapping[str, Profile], capability: str | N
             raise MissingEngine(f"{version()} builds nothing ahead of time for compute capability {capability}.")
         config.num_compute_capabilities = 1
         config.set_compute_capability(target, 0)
+    if tell is not None:
+        config.progress_monitor = monitor = _monitor(trt, tell)  # noqa: F841 - it must outlive the build
+    timed = trt.__name__ == TIMED and keep is not None
+    if timed:
+        _recall(config, timings)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise InvalidCard("TensorRT could not compile the network; its own words are on standard error.")
+    if timed and keep is not None:
+        keep(bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
-def profiles_of(shapes: Mapping[str, tuple[int | None, ...]], batch: int) -> dict[str, Profile]:
-    """Shapes from 1 to `batch` in the first axis; `shapes` by the network's inputs, None where an axis is free.
+def _recall(config: Any, timings: bytes) -> None:
+    """Give a build what was measured before; what this library or GPU does not take is measured anew."""
+    found = config.create_timing_cache(timings)
+    if found is None or not config.set_timing_cache(found, False):
+        logger.warning("TensorRT does not take its timing cache; it measures anew.")
+        config.set_timing_cache(config.create_timing_cache(b""), False)
 
-    Raises:
-        InvalidCard: an axis other than the first is free.
-    """
-    for name, shape in shapes.items():
-        if any(size is None for size in shape[1:]):
-            raise InvalidCard(f"TensorRT needs fixed sizes; the network's input {name} leaves some free.")
-    return {
-        name: Profile((1, *sizes), (batch, *sizes), (batch, *sizes))
-        for name, shape in shapes.items()
-        for sizes in [tuple(int(size or 0) for size in shape[1:])]
-    }
+
+def _monitor(trt: Any, tell: Tell) -> Any:
+    """What TensorRT reports its progress to; only its outermost phases are told."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self._steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            if parent_phase is None:
+                self._steps[phase_name] = max(1, num_steps)
+                tell(phase_name, 0.0)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if phase_name in self._steps:
+                tell(phase_name, min(1.0, (step + 1) / self._steps[phase_name]))
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            if self._steps.pop(phase_name, None) is not None:
+                tell(phase_name, 1.0)
+
+    return Monitor()
 
 
 class TensorRTEngine:
     """An ONNX file in TensorRT.
 
     Args:
-        batch: the largest first axis that will be asked for.
-        tolerance: largest difference from ONNX Runtime's answer.
+        terms: of the card.
         folder: where plans are kept.
 
     Raises:
@@ -113,16 +150,24 @@ class TensorRTEngine:
         InvalidCard: TensorRT cannot read or compile the network.
     """
 
-    def __init__(self, weights: Path, *, batch: int, tolerance: float, folder: Path) -> None:
+    def __init__(self, weights: Path, terms: Terms, folder: Path) -> None:
         from models.engines.onnx_runtime import OnnxRuntimeEngine, tensor_shapes
 
         trt, gpu = library(), cuda.device()
         onnx = weights.read_bytes()
-        profiles = profiles_of(tensor_shapes(weights)[0], batch)
-        key = PlanKey(hashlib.sha256(onnx).hexdigest(), version(), gpu.capability, PRECISION, profiles)
+        profiles = profiles_of(tensor_shapes(weights)[0], terms)
+        self._precision = "fp32" if terms.half_tolerance is None else "fp16"
+        key = PlanKey(hashlib.sha256(onnx).hexdigest(), version(), gpu.capability, self._precision, profiles)
+        plans = PlanCache(folder)
+
+        def build(tell: Tell) -> bytes:
+            network = onnx if terms.half_tolerance is None else in_half(onnx)
+            keep = partial(plans.keep_timings, key)
+            return build_plan(network, profiles, tell=tell, timings=plans.timings(key), keep=keep)
+
         cuda.enter()
         runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-        self._engine = open_plan(PlanCache(folder), key, lambda: build_plan(onnx, profiles), runtime)
+        self._engine = open_plan(plans, key, build, runtime)
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise OutOfMemory("TensorRT had not enough memory on the GPU to open the network.")
@@ -130,11 +175,11 @@ class TensorRTEngine:
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         self._outputs = [name for name in names if name not in profiles]
         self._profiles = profiles
-        _compare(self, OnnxRuntimeEngine(weights, 1), profiles, tolerance)
+        check_beside(self, OnnxRuntimeEngine(weights, 1), profiles, terms.half_tolerance or terms.tolerance)
 
     @property
     def name(self) -> str:
-        return f"{version()} {PRECISION}"
+        return f"{version()} {self._precision}"
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         if inputs.keys() != self._profiles.keys() or not all(
@@ -163,7 +208,7 @@ class TensorRTEngine:
         return memory
 
 
-def open_plan(cache_: PlanCache, key: PlanKey, build: Any, runtime: Any) -> Any:
+def open_plan(cache_: PlanCache, key: PlanKey, build: Callable[[Tell], bytes], runtime: Any) -> Any:
     """The engine of a cached plan; one that the library does not take is built anew, once.
 
     Raises:
@@ -182,15 +227,3 @@ def _fits(shape: tuple[int, ...], profile: Profile) -> bool:
     return len(shape) == len(profile.largest) and all(
         low <= size <= high for low, size, high in zip(profile.smallest, shape, profile.largest, strict=True)
     )
-
-
-def _compare(engine: TensorRTEngine, reference: Any, profiles: Mapping[str, Profile], tolerance: float) -> None:
-    random = np.random.default_rng(0)
-    inputs = {name: random.normal(size=profile.smallest).astype(np.float32) for name, profile in profiles.items()}
-    given, expected = engine.run(inputs), reference.run(inputs)
-    worst = max(float(np.abs(given[name] - values).max()) for name, values in expected.items())
-    if not worst <= tolerance:
-        raise MissingEngine(
-            f"TensorRT's answer differs from ONNX Runtime's by {worst:.2g}, and the card allows {tolerance:g}. Choose "
-            "the engine onnxruntime or openvino."
-        )

@@ -27,7 +27,7 @@ def test_models_with_a_share_of_a_gpu_run_on_it_and_the_others_on_cpus() -> None
     found = {entry["name"]: entry for entry in serve_config(settings)["applications"]}
     assert found["ich"]["deployments"][0]["ray_actor_options"] == {"num_cpus": 2, "num_gpus": 0.5}
     assert found["enhance"]["deployments"][0]["ray_actor_options"] == {"num_cpus": 2}
-    assert [found[name]["args"]["engine"] for name in ("ich", "enhance")] == ["tensorrt", "auto"]
+    assert [found[name]["args"]["engine"] for name in ("ich", "enhance")] == ["gpu", "auto"]
     with pytest.raises(ValidationError, match="not served: enhance"):
         InferenceSettings.model_validate({"models": ["ich"], "gpus": {"enhance": 1}})
 
