@@ -84,6 +84,9 @@ def _properties() -> Json:
     group = _object({**parts, "maxReplicas": number, "nodeSelector": words, "tolerations": tolerations})
     access = {"enum": ["ReadWriteMany", "ReadWriteOnce"]}
     names = {"type": "array", "items": name}
+    digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    identity = _object({"version": name, "weights": digest}, required=["version", "weights"])
+    by_name = {"type": "object", "additionalProperties": identity}
 
     def autoscaling(**targets: Json) -> Json:
         return _object({"enabled": flag, "minReplicas": number, "maxReplicas": number, **targets})
@@ -114,6 +117,17 @@ def _properties() -> Json:
                 "size": quantity,
                 "storageClass": text,
                 "accessMode": access,
+            }
+        ),
+        "ownModels": _object(
+            {
+                "enabled": flag,
+                "existingClaim": text,
+                "size": quantity,
+                "storageClass": text,
+                "accessMode": access,
+                "served": by_name,
+                "shadows": by_name,
             }
         ),
         "router": _object(
@@ -162,6 +176,7 @@ def _properties() -> Json:
                 "models": names,
                 "engine": _choice(inference["engine"]),
                 "timeoutSeconds": number,
+                "http": _object({"enabled": flag, "url": text, "tokenSecret": name}),
                 "autoscaling": autoscaling(analysesPerReplica=number, urgentSeconds=number),
             }
         ),
@@ -238,6 +253,7 @@ def _properties() -> Json:
             {
                 "enabled": flag,
                 "dicomSources": {"type": "array", "minItems": 1, "items": cidr},
+                "gateSources": {"type": "array", "items": cidr},
                 "destinations": peers,
                 "others": peers,
                 "database": peers,

@@ -6,6 +6,7 @@
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
@@ -133,6 +134,37 @@ class InferenceSettings(Section):
         description="Ray cluster (host:port) that serves the models; see `nightjar model serve-config`. Without one, a "
         "local Ray is started and serves them.",
     )
+    serve_url: str | None = Field(
+        None,
+        description="Address at which a Ray cluster that this machine is no part of serves the models, as "
+        "https://models.example/nightjar; instead of ray_address.",
+    )
+    serve_token: str | None = Field(
+        None,
+        repr=False,
+        min_length=32,
+        description="What the models behind serve_url ask for, 32 characters at least; better given by environment.",
+    )
+
+    @field_validator("serve_url")
+    @classmethod
+    def _private_way(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        near = "." not in host or host.endswith((".svc", ".svc.cluster.local")) or host == "127.0.0.1"
+        if not host or parts.scheme not in ("http", "https"):
+            raise ValueError("the address begins with https:// or http:// and names a host")
+        if parts.scheme == "http" and not near:
+            raise ValueError("images leave the cluster: the address must begin with https://")
+        return address.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "InferenceSettings":
+        if self.serve_url is not None and self.ray_address is not None:
+            raise ValueError("ray_address and serve_url are two ways to the same models; set one")
+        return self
 
     @model_validator(mode="after")
     def _known_gpus(self) -> "InferenceSettings":
@@ -144,8 +176,8 @@ class InferenceSettings(Section):
     def _growth(self) -> "InferenceSettings":
         if self.maximum_replicas is None:
             return self
-        if self.ray_address is None:
-            raise ValueError("maximum_replicas is for a Ray cluster; set ray_address too")
+        if self.ray_address is None and self.serve_url is None:
+            raise ValueError("maximum_replicas is for a Ray cluster; set ray_address or serve_url too")
         if self.maximum_replicas < self.replicas:
             raise ValueError("maximum_replicas is below replicas")
         return self
@@ -404,7 +436,7 @@ def _describe(problem: Any) -> str:
         return f"{name}: missing."
     shown = (
         "(hidden)"
-        if name.endswith(("password", "secret")) or not isinstance(problem["input"], str | int | float | bool)
+        if name.endswith(("password", "secret", "token")) or not isinstance(problem["input"], str | int | float | bool)
         else problem["input"]
     )
     return f"{name} = {shown}: {problem['msg']}."

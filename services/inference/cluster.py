@@ -1,32 +1,41 @@
-"""Models that a Ray cluster serves for us: join it, wait for them, and never count a try while they are away."""
+"""Models that a Ray cluster serves for us: reach it, wait for them, and never count a try while they are away."""
 
 import logging
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Mapping
-from pathlib import Path
-
-import ray
-from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
+from collections.abc import Mapping, Set
+from typing import Protocol
 
 from models.volume import Volume
 from services.errors import Interrupted, Retry
-from services.inference.deployment import OBJECT_STORE_BYTES, Answer, ModelServer
+from services.inference.joined import Joined
+from services.inference.messages import Answer
+from services.inference.outside import Outside
 from services.settings import InferenceSettings
 
 POLL_S = 1.0
 JOIN_POLL_S = 5.0
-JOIN_TIMEOUT_S = 60.0
 
 logger = logging.getLogger(__name__)
 
 
-class ClusterModels(ModelServer):
-    """Calls into the Serve applications at `inference.ray_address`; who runs the cluster deploys them.
+class Way(Protocol):
+    """How this process reaches the applications of a Ray cluster."""
+
+    def open(self) -> bool:
+        """Whether the cluster answers."""
+
+    def close(self) -> None: ...
+
+    def running(self) -> Set[str]:
+        """Applications that are served; none when the cluster does not answer."""
+
+    def ask(self, model: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
+        """See `ModelServer.ask`."""
+
+
+class ClusterModels:
+    """Calls into the Serve applications of a cluster, joined or from outside; who runs it deploys them.
 
     `nightjar model serve-config` prints what to deploy.
 
@@ -35,23 +44,31 @@ class ClusterModels(ModelServer):
     """
 
     def __init__(self, settings: InferenceSettings, ending: threading.Event) -> None:
-        super().__init__(settings)
-        self._address, self._ending = str(settings.ray_address), ending
+        self._settings, self._ending = settings, ending
+        self._way: Way = Joined(settings) if settings.serve_url is None else Outside(settings)
 
     def start(self) -> None:
-        """Join the cluster, and return once every model is served there, however long that takes."""
+        """Reach the cluster, and return once every model is served there, however long that takes.
+
+        Raises:
+            SettingsError: the cluster does not take our token.
+        """
         said = False
-        while not _join(self._address):
+        while not self._way.open():
             if not said:
-                logger.warning("The Ray cluster at %s does not answer; it is tried again.", self._address)
+                where = self._settings.serve_url or self._settings.ray_address
+                logger.warning("The Ray cluster at %s does not answer; it is tried again.", where)
                 said = True
             time.sleep(JOIN_POLL_S)
         for model in self._settings.models:
             self._wait_for(model)
-            self._handles[model] = serve.get_app_handle(model)
 
     def stop(self) -> None:
-        ray.shutdown()
+        self._way.close()
+
+    def healthy(self) -> bool:
+        """Whether every model is served."""
+        return self._way.running() >= set(self._settings.models)
 
     def analyse(self, model: str, inputs: Mapping[str, Volume]) -> Answer:
         """Run one analysis; waits while the model is not served, for that is no fault of the study's.
@@ -62,9 +79,9 @@ class ClusterModels(ModelServer):
         while True:
             self._wait_for(model)
             try:
-                return self.ask(model, inputs)
+                return self._way.ask(model, inputs)
             except Retry:
-                if self._served(model):
+                if model in self._way.running():
                     raise
 
     def ask(self, model: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
@@ -76,57 +93,15 @@ class ClusterModels(ModelServer):
         Raises:
             Retry: it is not served, or failed.
         """
-        if not self._served(model):
+        if model not in self._way.running():
             raise Retry(f"{model} is not served.")
-        if model not in self._handles:
-            self._handles[model] = serve.get_app_handle(model)
-        return super().ask(model, inputs, priority)
-
-    def _served(self, model: str) -> bool:
-        try:
-            applications = serve.status().applications
-        except (RayError, RayServeException):
-            return False
-        return model in applications and applications[model].status == "RUNNING"
+        return self._way.ask(model, inputs, priority)
 
     def _wait_for(self, model: str) -> None:
         said = False
-        while not self._served(model):
+        while model not in self._way.running():
             if not said:
                 logger.warning("The model %s is not served; analyses wait for it.", model)
                 said = True
             if self._ending.wait(POLL_S):
                 raise Interrupted(f"The model {model} was not served, and this part was asked to end.")
-
-
-def _join(address: str) -> bool:
-    """Connect to the Ray of this machine, which joins the cluster first as a node that runs nothing.
-
-    Never without one here: Ray would take the head's for its own, and end this process when it finds no socket.
-    """
-    if not _has_node():
-        command = [
-            str(Path(sys.executable).with_name("ray")), "start", f"--address={address}", "--num-cpus=0", "--num-gpus=0",
-            f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats",
-        ]  # fmt: skip
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=JOIN_TIMEOUT_S)
-        except subprocess.SubprocessError:
-            return False
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError):
-        ray.shutdown()
-        return False
-    return True
-
-
-def _has_node() -> bool:
-    """Whether a node of Ray's runs among the processes seen here; a container sees its own."""
-    for process in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if process.read_text().strip() == "raylet":
-                return True
-        except OSError:  # it ended meanwhile
-            continue
-    return False

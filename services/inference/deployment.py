@@ -4,8 +4,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,14 @@ from models.card import Card
 from models.engines import GPU_ENGINES, Engine, EngineChoice, turns
 from models.engines.steady import SteadyEngine, smallest_tile
 from models.errors import EngineFailure, ModelError, OutOfMemory
-from models.prediction import Prediction
 from models.preview import render_preview
 from models.registry import load_card, load_model, use_shelf
 from models.volume import Volume
 from services.errors import Reject, Retry
 from services.inference.calibrations import read_calibrations
+from services.inference.messages import Answer
 from services.inference.planned import plans
-from services.inference.serve_config import deployment_options, engine_of
+from services.inference.serve_config import QUEUE, deployment_options, engine_of
 from services.settings import InferenceSettings
 
 OBJECT_STORE_BYTES = 512 * 2**20
@@ -39,20 +40,6 @@ PATIENCE = 0.25
 RECYCLE_S = 0.5
 END_S = 5.0
 """A Ray of our own ends with this process, and nobody is left who waits for what its replicas are at."""
-
-QUEUE = 8
-"""Analyses that may wait for one replica, its own included: as many as the inference part has places.
-
-To stand in that line is no failed try. What hangs once it runs ends with its replica, by the health check.
-"""
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a replica sends back: the prediction and its worklist picture (PNG)."""
-
-    prediction: Prediction
-    preview: bytes
 
 
 class Replica:
@@ -220,15 +207,8 @@ class ModelServer:
             Reject: the input can never be analysed by this model.
             Retry: the replica died, hung or refused; another may answer.
         """
-        try:
-            answer = self._wait(model, self._handles[model].analyse.remote(dict(inputs), priority))
-        except EngineFailure as error:
-            raise Retry(_sentence(error)) from error
-        except ModelError as error:
-            raise Reject(_sentence(error)) from error
-        except (RayError, RayServeException) as error:
-            raise Retry(f"The replica of {model} failed ({type(error).__name__}).") from error
-        return answer
+        with verdicts(model):
+            return self._wait(model, self._handles[model].analyse.remote(dict(inputs), priority))
 
     def _wait(self, model: str, response: DeploymentResponse[Answer]) -> Answer:
         """The answer, also to one that others are before.
@@ -245,6 +225,24 @@ class ModelServer:
                     waited_s = waits * self._settings.timeout_s
                     raise Retry(f"The model {model} did not answer within {waited_s:g} s.") from error
         raise AssertionError("QUEUE is at least 1")
+
+
+@contextmanager
+def verdicts(application: str) -> Iterator[None]:
+    """What goes wrong in a call of an application, as a verdict.
+
+    Raises:
+        Reject: the input can never be analysed by this model.
+        Retry: the replica died, hung or refused; another may answer.
+    """
+    try:
+        yield
+    except EngineFailure as error:
+        raise Retry(_sentence(error)) from error
+    except ModelError as error:
+        raise Reject(_sentence(error)) from error
+    except (RayError, RayServeException) as error:
+        raise Retry(f"The replica of {application} failed ({type(error).__name__}).") from error
 
 
 def _sentence(error: ModelError) -> str:

@@ -23,7 +23,8 @@ def run(context: Context, health: Health) -> None:
     """Deploy the models or find them in the cluster, then work until SIGTERM or SIGINT."""
     settings = context.settings.inference
     planned = plans(settings)
-    server = ModelServer(settings) if settings.ray_address is None else ClusterModels(settings, health.ending)
+    ours = settings.ray_address is None and settings.serve_url is None
+    server = ModelServer(settings) if ours else ClusterModels(settings, health.ending)
     server.start()
     with context.pool.connection() as connection:
         # Only now, for from here on studies are routed to them.

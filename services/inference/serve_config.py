@@ -17,6 +17,17 @@ HEALTH_CHECK_TIMEOUT_S = 2.5
 ONGOING = 2
 """Requests a replica takes at once: a more urgent one overtakes, its like waits with its images ready."""
 
+QUEUE = 8
+"""Analyses that may wait for one replica, its own included: as many as the inference part has places.
+
+To stand in that line is no failed try. What hangs once it runs ends with its replica, by the health check.
+"""
+GATE = "nightjar-gate"
+ROUTE = "/nightjar"
+GATE_ONGOING = 32
+VERDICT, REJECTED, FAILED = "x-nightjar-verdict", "reject", "retry"
+"""What the gate says of a request that failed, beside the sentence in the body."""
+
 
 def serve_config(settings: InferenceSettings) -> dict[str, Any]:
     """What `serve deploy` and a RayService's serveConfigV2 take: one application a model.
@@ -33,8 +44,10 @@ def serve_config(settings: InferenceSettings) -> dict[str, Any]:
         _application(settings, plan.application, plan.card, {"num_replicas": 1}, None)
         for plan in plans(settings).values()
     ]
+    if settings.serve_url is not None:
+        applications.append(_gate([application["name"] for application in applications]))
     return {
-        "proxy_location": "EveryNode",  # nothing has a route; what watches the cluster asks the proxies how they are
+        "proxy_location": "EveryNode",  # also where nothing has a route: what watches the cluster asks how they are
         "http_options": {"host": "0.0.0.0", "port": PORT},  # noqa: S104 - a pod's own address
         "logging_config": {"log_level": "WARNING", "enable_access_log": False},
         "applications": applications,
@@ -93,6 +106,23 @@ def _application(
         "import_path": "services.inference.application:build",
         "args": arguments,
         "deployments": [{"name": name, **size, **deployment_options(settings, card.name)}],
+    }
+
+
+def _gate(applications: list[str]) -> dict[str, Any]:
+    return {
+        "name": GATE,
+        "route_prefix": ROUTE,
+        "import_path": "services.inference.gate:build",
+        "args": {"applications": applications},
+        "deployments": [
+            {
+                "name": GATE,
+                "num_replicas": 1,
+                "max_ongoing_requests": GATE_ONGOING,
+                "ray_actor_options": {"num_cpus": 0},
+            }
+        ],
     }
 
 

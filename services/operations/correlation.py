@@ -110,12 +110,22 @@ def of_study(pseudonym: UUID | None, stage: str, **attributes: str | int) -> Ite
         _study.reset(token)
 
 
+def trace_headers() -> dict[str, str]:
+    """The study at work as another process is told it (W3C Trace Context); empty where no study is."""
+    study = _study.get()
+    return {} if study is None else {"traceparent": f"00-{study.hex}-{_root_span(study):016x}-01"}
+
+
+def _root_span(pseudonym: UUID) -> int:
+    """Every stage is a child of the study itself, which nobody measures: an identifier made of the same pseudonym."""
+    return pseudonym.int >> 64 or 1
+
+
 def _span(provider: "TracerProvider", pseudonym: UUID, stage: str, attributes: dict[str, Any]) -> Iterator[None]:
     from opentelemetry import trace
     from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
 
-    # Every stage is a child of the study itself, which nobody measures: a span identifier made of the same pseudonym.
-    study = SpanContext(pseudonym.int, pseudonym.int >> 64 or 1, is_remote=True, trace_flags=TraceFlags(1))
+    study = SpanContext(pseudonym.int, _root_span(pseudonym), is_remote=True, trace_flags=TraceFlags(1))
     span = provider.get_tracer("nightjar").start_span(
         stage, trace.set_span_in_context(NonRecordingSpan(study)), attributes=attributes
     )

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.heads import small_head
+from support.heads import small_head, stacked
+from support.processes import cpu_s, replicas_of
 
 from models.registry import load_model
 from models.volume import Volume
@@ -51,31 +52,7 @@ def head() -> dict[str, Volume]:
 
 def replicas() -> list[int]:
     """Process ids of this session's replicas of `ich`, among the descendants of this process."""
-    return [pid for pid in _descendants(os.getpid()) if "ServeReplica" in _title(pid) and "ich" in _title(pid)]
-
-
-def _descendants(pid: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                stat = (process / "stat").read_text()
-            except OSError:
-                continue
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(process.name))
-    found, todo = [], [pid]
-    while todo:
-        children = parents.get(todo.pop(), [])
-        found += children
-        todo += children
-    return found
-
-
-def _title(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
+    return replicas_of(os.getpid(), "ich")
 
 
 def until(reached: Callable[[], bool]) -> None:
@@ -135,11 +112,11 @@ def test_a_replica_killed_before_a_call_comes_back(server: ModelServer) -> None:
 def test_a_replica_killed_during_a_call_is_a_retry_and_comes_back(server: ModelServer) -> None:
     analyse_until_answered(server)
     [pid] = replicas()
-    before = _cpu_s(pid)
-    large = _stacked(head()["NCCT"], 8)
+    before = cpu_s(pid)
+    large = stacked(head()["NCCT"], 8, wide=4)
 
     def kill_at_work() -> None:
-        until(lambda: _cpu_s(pid) > before + 0.5)
+        until(lambda: cpu_s(pid) > before + 0.5)
         os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_at_work)
@@ -170,24 +147,6 @@ def test_a_replica_out_of_memory_ends_itself_and_another_takes_its_place(server:
     limit = pages * resource.getpagesize() + 64 * 2**20
     resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     with pytest.raises(Retry, match="not enough memory"):
-        server.analyse("ich", {"NCCT": _stacked(head()["NCCT"], 8)})
+        server.analyse("ich", {"NCCT": stacked(head()["NCCT"], 8, wide=4)})
     until(lambda: pid not in replicas())
     analyse_until_answered(server)
-
-
-def _stacked(volume: Volume, times: int) -> Volume:
-    """The same slices again and again, upwards, each four times as large: seconds of work."""
-    height = np.ptp(volume.offsets_mm) + 10.0
-    return replace(
-        volume,
-        voxels=np.tile(volume.voxels, (times, 4, 4)),
-        positions_mm=np.concatenate([volume.positions_mm + volume.normal * height * n for n in range(times)]),
-    )
-
-
-def _cpu_s(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

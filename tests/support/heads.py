@@ -1,11 +1,14 @@
 """Synthetic heads as DICOM, small enough for tests and with enough anatomy for the model."""
 
+from dataclasses import replace
 from functools import cache
 
+import numpy as np
 from pydicom.dataset import Dataset
 from support.instances import ct
 
 from models.synthesis import Acquisition, Bleed, SyntheticHead, synthesize_head
+from models.volume import Volume
 
 
 @cache
@@ -37,3 +40,13 @@ def head_instances(head: SyntheticHead, *, study: int = 1) -> list[Dataset]:
         )
         for index, (voxels, position) in enumerate(zip(volume.voxels, volume.positions_mm, strict=True))
     ]
+
+
+def stacked(volume: Volume, times: int, *, wide: int = 1) -> Volume:
+    """The same slices again and again, upwards, each repeated along both axes: seconds of work."""
+    height = np.ptp(volume.offsets_mm) + 10.0
+    return replace(
+        volume,
+        voxels=np.tile(volume.voxels, (times, wide, wide)),
+        positions_mm=np.concatenate([volume.positions_mm + volume.normal * height * n for n in range(times)]),
+    )

@@ -31,9 +31,22 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ .Values.storage.existingClaim | default (printf "%s-store" (include "nightjar.name" .)) }}
 {{- end }}
 
-{{/* The models to serve, as JSON: those named, or every one that ships. */}}
-{{- define "nightjar.models" -}}
+{{- define "nightjar.modelsClaim" -}}
+{{ .Values.ownModels.existingClaim | default (printf "%s-models" (include "nightjar.name" .)) }}
+{{- end }}
+
+{{/* Name, version and weights of every model by its name, as JSON: those that ship, and a site's own. */}}
+{{- define "nightjar.cards" -}}
 {{- $cards := .Files.Get "files/models.yaml" | fromYaml }}
+{{- if .Values.ownModels.enabled }}
+{{- range $model, $own := .Values.ownModels.served }}{{ $_ := set $cards $model (merge (dict "model" $model) $own) }}{{ end }}
+{{- end }}
+{{- $cards | toJson }}
+{{- end }}
+
+{{/* The models to serve, as JSON: those named, or every one that there is. */}}
+{{- define "nightjar.models" -}}
+{{- $cards := include "nightjar.cards" . | fromJson }}
 {{- range .Values.inference.models }}
 {{- if not (hasKey $cards .) }}{{ fail (printf "inference.models: there is no model %s; there are %s" . (keys $cards | sortAlpha | join ", ")) }}{{ end }}
 {{- end }}
@@ -55,6 +68,12 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 
 {{- define "nightjar.cacheClaim" -}}
 {{ .Values.ray.gpu.cache.existingClaim | default (printf "%s-engines" (include "nightjar.name" .)) }}
+{{- end }}
+
+{{/* Port of the gate of another release, from its address. */}}
+{{- define "nightjar.gatePort" -}}
+{{- $address := urlParse .Values.inference.http.url }}
+{{- regexFind ":[0-9]+$" $address.host | trimPrefix ":" | default (ternary "443" "80" (eq $address.scheme "https")) }}
 {{- end }}
 
 {{- define "nightjar.redisAddress" -}}
@@ -108,7 +127,13 @@ seccompProfile: {type: RuntimeDefault}
 
 {{/* The settings file that every part reads: what the chart decides over what the site wrote. */}}
 {{- define "nightjar.settings" -}}
-{{- $inference := dict "models" (include "nightjar.models" . | fromJsonArray) "engine" .Values.inference.engine "timeout_s" .Values.inference.timeoutSeconds "threads" .Values.ray.threads "replicas" .Values.ray.replicas "ray_address" (printf "%s-head-svc:6379" (include "nightjar.rayName" .)) }}
+{{- $inference := dict "models" (include "nightjar.models" . | fromJsonArray) "engine" .Values.inference.engine "timeout_s" .Values.inference.timeoutSeconds "threads" .Values.ray.threads "replicas" .Values.ray.replicas }}
+{{- if .Values.inference.http.enabled }}
+{{- $_ := set $inference "serve_url" (.Values.inference.http.url | default (printf "http://%s-gate:8000/nightjar" (include "nightjar.name" .))) }}
+{{- else }}
+{{- $_ := set $inference "ray_address" (printf "%s-head-svc:6379" (include "nightjar.rayName" .)) }}
+{{- end }}
+{{- if .Values.ownModels.enabled }}{{ $_ := set $inference "models_dir" "/var/lib/nightjar-models" }}{{ end }}
 {{- with .Values.ray.maximumReplicas }}{{ $_ := set $inference "maximum_replicas" . }}{{ end }}
 {{- $gpuModels := include "nightjar.gpuModels" . | fromJsonArray }}
 {{- if $gpuModels }}
@@ -252,6 +277,9 @@ spec:
             - {name: configuration, mountPath: /etc/nightjar, readOnly: true}
             - {name: store, mountPath: /var/lib/nightjar}
             - {name: tmp, mountPath: /tmp}
+            {{- if $root.Values.ownModels.enabled }}
+            - {name: models, mountPath: /var/lib/nightjar-models, readOnly: {{ ne .part "inference" }}}
+            {{- end }}
             {{- range .secrets }}
             - {name: {{ .name }}, mountPath: {{ .path }}, readOnly: true}
             {{- end }}
@@ -265,6 +293,10 @@ spec:
           persistentVolumeClaim: {claimName: {{ include "nightjar.claim" $root }}}
         - name: tmp
           emptyDir: {sizeLimit: 2Gi}
+        {{- if $root.Values.ownModels.enabled }}
+        - name: models
+          persistentVolumeClaim: {claimName: {{ include "nightjar.modelsClaim" $root }}}
+        {{- end }}
         {{- range .secrets }}
         - name: {{ .name }}
           secret: {secretName: {{ .secret }}}

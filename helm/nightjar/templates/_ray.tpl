@@ -80,6 +80,12 @@ workerGroupSpecs:
 - {name: HOME, value: /tmp}
 {{- end }}
 
+{{- define "nightjar.serveToken" -}}
+- name: NIGHTJAR_INFERENCE__SERVE_TOKEN
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.inference.http.tokenSecret }}, key: token}
+{{- end }}
+
 {{- define "nightjar.rayPod" -}}
 {{- $root := .root -}}
 metadata:
@@ -113,6 +119,9 @@ spec:
       env:
         - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
         - {name: HOME, value: /tmp}
+        {{- if $root.Values.inference.http.enabled }}
+        {{- include "nightjar.serveToken" $root | nindent 8 }}
+        {{- end }}
       ports:
         {{- range $name, $number := .ports }}
         - {name: {{ $name }}, containerPort: {{ $number }}}
@@ -137,6 +146,9 @@ spec:
         {{- if .cache }}
         - {name: engines, mountPath: /var/cache/nightjar}
         {{- end }}
+        {{- if $root.Values.ownModels.enabled }}
+        - {name: models, mountPath: /var/lib/nightjar-models, readOnly: true}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 8Gi}
@@ -144,28 +156,60 @@ spec:
     - name: engines
       persistentVolumeClaim: {claimName: {{ include "nightjar.cacheClaim" $root }}}
     {{- end }}
+    {{- if $root.Values.ownModels.enabled }}
+    - name: models
+      persistentVolumeClaim: {claimName: {{ include "nightjar.modelsClaim" $root }}}
+    {{- end }}
     - name: shm
       emptyDir: {medium: Memory, sizeLimit: 1Gi}
 {{- end }}
 
 {{/* What Serve runs, the same as `nightjar model serve-config` prints for these settings. */}}
 {{- define "nightjar.serveConfig" -}}
-{{- $cards := .Files.Get "files/models.yaml" | fromYaml }}
+{{- $cards := include "nightjar.cards" . | fromJson }}
 {{- $applications := list }}
-{{- $gpuModels := include "nightjar.gpuModels" . | fromJsonArray }}
-{{- range $model := include "nightjar.models" . | fromJsonArray }}
-{{- $onGpu := has $model $gpuModels }}
-{{- $arguments := mergeOverwrite (deepCopy (get $cards $model)) (dict "threads" $.Values.ray.threads "engine" (ternary $.Values.ray.gpu.engine $.Values.inference.engine $onGpu) "timeout_s" $.Values.inference.timeoutSeconds) }}
-{{- if $gpuModels }}{{ $_ := set $arguments "engine_cache" "/var/cache/nightjar" }}{{ end }}
-{{- $actor := dict "num_cpus" $.Values.ray.threads }}
-{{- if $onGpu }}{{ $_ := set $actor "num_gpus" (include "nightjar.gpuShare" $ | float64) }}{{ end }}
-{{- with get $.Values.calibrations $model }}{{ $_ := set $arguments "calibration" . }}{{ end }}
-{{- $size := dict "num_replicas" $.Values.ray.replicas }}
-{{- if $.Values.ray.maximumReplicas }}
-{{- $size = dict "autoscaling_config" (dict "min_replicas" $.Values.ray.replicas "max_replicas" $.Values.ray.maximumReplicas "target_ongoing_requests" 1 "upscale_delay_s" 5) }}
+{{- $names := list }}
+{{- $size := dict "num_replicas" .Values.ray.replicas }}
+{{- if .Values.ray.maximumReplicas }}
+{{- $size = dict "autoscaling_config" (dict "min_replicas" .Values.ray.replicas "max_replicas" .Values.ray.maximumReplicas "target_ongoing_requests" 1 "upscale_delay_s" 5) }}
 {{- end }}
-{{- $deployment := merge (dict "name" $model "max_ongoing_requests" 2 "health_check_period_s" 1.5 "health_check_timeout_s" 2.5 "graceful_shutdown_timeout_s" $.Values.inference.timeoutSeconds "ray_actor_options" $actor) $size }}
-{{- $applications = append $applications (dict "name" $model "route_prefix" nil "import_path" "services.inference.application:build" "args" $arguments "deployments" (list $deployment)) }}
+{{- range $model := include "nightjar.models" . | fromJsonArray }}
+{{- $calibration := dict }}
+{{- with get $.Values.calibrations $model }}{{ $_ := set $calibration "calibration" . }}{{ end }}
+{{- $names = append $names $model }}
+{{- $applications = append $applications (include "nightjar.application" (dict "root" $ "name" $model "model" $model "arguments" (merge $calibration (get $cards $model)) "size" $size) | fromJson) }}
+{{- end }}
+{{- range $model, $shadow := include "nightjar.shadows" . | fromJson }}
+{{- $name := printf "%s-shadow" $model }}
+{{- $names = append $names $name }}
+{{- $applications = append $applications (include "nightjar.application" (dict "root" $ "name" $name "model" $model "arguments" (merge (dict "model" $model "application" $name) $shadow) "size" (dict "num_replicas" 1)) | fromJson) }}
+{{- end }}
+{{- if .Values.inference.http.enabled }}
+{{- $gate := dict "name" "nightjar-gate" "num_replicas" 1 "max_ongoing_requests" 32 "ray_actor_options" (dict "num_cpus" 0) }}
+{{- $applications = append $applications (dict "name" "nightjar-gate" "route_prefix" "/nightjar" "import_path" "services.inference.gate:build" "args" (dict "applications" $names) "deployments" (list $gate)) }}
 {{- end }}
 {{- dict "proxy_location" "EveryNode" "http_options" (dict "host" "0.0.0.0" "port" 8000) "logging_config" (dict "log_level" "WARNING" "enable_access_log" false) "applications" $applications | toYaml }}
+{{- end }}
+
+{{/* The shadows of models that are served, as JSON. */}}
+{{- define "nightjar.shadows" -}}
+{{- $served := include "nightjar.models" . | fromJsonArray }}
+{{- range $model, $shadow := .Values.ownModels.shadows }}
+{{- if not (has $model $served) }}{{ fail (printf "ownModels.shadows: %s is not among the models that are served: %s" $model (join ", " $served)) }}{{ end }}
+{{- end }}
+{{- ternary .Values.ownModels.shadows dict .Values.ownModels.enabled | toJson }}
+{{- end }}
+
+{{/* One application as JSON: (dict "root" . "name" "ich" "model" "ich" "arguments" (dict ...) "size" (dict ...)). */}}
+{{- define "nightjar.application" -}}
+{{- $values := .root.Values }}
+{{- $gpuModels := include "nightjar.gpuModels" .root | fromJsonArray }}
+{{- $onGpu := has .model $gpuModels }}
+{{- $arguments := mergeOverwrite (deepCopy .arguments) (dict "threads" $values.ray.threads "engine" (ternary $values.ray.gpu.engine $values.inference.engine $onGpu) "timeout_s" $values.inference.timeoutSeconds) }}
+{{- if $gpuModels }}{{ $_ := set $arguments "engine_cache" "/var/cache/nightjar" }}{{ end }}
+{{- if $values.ownModels.enabled }}{{ $_ := set $arguments "models_dir" "/var/lib/nightjar-models" }}{{ end }}
+{{- $actor := dict "num_cpus" $values.ray.threads }}
+{{- if $onGpu }}{{ $_ := set $actor "num_gpus" (include "nightjar.gpuShare" .root | float64) }}{{ end }}
+{{- $deployment := merge (dict "name" .name "max_ongoing_requests" 2 "health_check_period_s" 1.5 "health_check_timeout_s" 2.5 "graceful_shutdown_timeout_s" $values.inference.timeoutSeconds "ray_actor_options" $actor) .size }}
+{{- dict "name" .name "route_prefix" nil "import_path" "services.inference.application:build" "args" $arguments "deployments" (list $deployment) | toJson }}
 {{- end }}

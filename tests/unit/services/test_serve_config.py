@@ -44,7 +44,7 @@ def test_growth_is_between_replicas_and_maximum_replicas() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"maximum_replicas": 3}, "set ray_address too"),
+        ({"maximum_replicas": 3}, "set ray_address or serve_url too"),
         ({"maximum_replicas": 1, "replicas": 2, "ray_address": "ray:6379"}, "below replicas"),
     ],
 )

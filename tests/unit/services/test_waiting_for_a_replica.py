@@ -11,7 +11,8 @@ from services.settings import InferenceSettings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Ray's own use of what it imports
-    from services.inference.deployment import QUEUE, ModelServer
+    from services.inference.deployment import ModelServer
+    from services.inference.serve_config import QUEUE
 
 
 class Waiting:
