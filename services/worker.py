@@ -171,14 +171,21 @@ class _Backoff(BaseRetryStrategy):
 async def _recover(app: procrastinate.App, stalled_s: float) -> None:
     """Queue the jobs of workers that fell silent again; stages are idempotent, so running twice is safe."""
     while True:
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_s):
-            logger.warning("A worker fell silent during %s; the job runs again.", job.task_name)
-            try:
-                await app.job_manager.retry_job(job)
-            except procrastinate.exceptions.UniqueViolation:
-                # It was asked for again meanwhile: the one in the queue does it, and waits only for this one to end.
-                await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+        try:
+            for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_s):
+                await _run_again(app, job)
+        except procrastinate.exceptions.ConnectorException:
+            logger.warning("Jobs of silent workers could not be taken over; they are looked at again soon.")
         await asyncio.sleep(min(stalled_s / 2, 5.0))
+
+
+async def _run_again(app: procrastinate.App, job: Job) -> None:
+    logger.warning("A worker fell silent during %s; the job runs again.", job.task_name)
+    try:
+        await app.job_manager.retry_job(job)
+    except procrastinate.exceptions.UniqueViolation:
+        # It was asked for again meanwhile: the one in the queue does it, and waits only for this one to end.
+        await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 
 
 async def _beat(health: Health) -> None:

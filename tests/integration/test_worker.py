@@ -152,6 +152,33 @@ def test_the_job_of_a_killed_worker_runs_again(context: Context, database_url: s
     assert recorder.finished
 
 
+def test_a_worker_outlives_a_takeover_in_which_another_was_first(context: Context, database_url: str) -> None:
+    """Each part looks for the jobs of silent workers: who comes second is told that there is no such job to take."""
+    queue(context, "1")
+    dead = subprocess.run(
+        [sys.executable, "-c", DYING_WORKER, database_url], check=False, capture_output=True, timeout=60
+    )
+    assert dead.returncode == -9, dead.stderr
+    with connect(database_url) as connection:
+        connection.execute("CREATE SEQUENCE takeover")
+        connection.execute(
+            """CREATE FUNCTION come_second_once() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN
+                   IF nextval('takeover') = 1 THEN RAISE 'Job was not found or has an invalid status to retry'; END IF;
+                   RETURN NEW;
+               END $$"""
+        )
+        connection.execute(
+            """CREATE TRIGGER come_second_once BEFORE UPDATE ON procrastinate_jobs FOR EACH ROW
+               WHEN (OLD.status = 'doing' AND NEW.status = 'todo') EXECUTE FUNCTION come_second_once()"""
+        )
+    recorder = Recorder()
+    quick = context.settings.worker.model_copy(update={"stalled_s": 1.0, "heartbeat_s": 0.3})
+    patient = Context(context.settings.model_copy(update={"worker": quick}), context.pool, context.store)
+    run_until(patient, recorder.stage(), recorder.done)
+    assert recorder.finished
+
+
 def test_urgent_analyses_have_places_that_routine_ones_cannot_take(context: Context) -> None:
     """Four places are taken by work that ends only once the urgent analysis, queued last, is done."""
     urgent_done = threading.Event()
