@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "nightjar"
 MODELS, SCHEMA = CHART / "files" / "models.yaml", CHART / "values.schema.json"
 RENDERED = ROOT / "k8s" / "nightjar" / "rendered.yaml"
-WRITTEN_BY_THE_CHART = {"data_dir", "database", "storage", "retention", "inference", "metrics"}
+WRITTEN_BY_THE_CHART = {"backup", "data_dir", "database", "storage", "retention", "inference", "metrics"}
 
 Json = dict[str, Any]
 
@@ -85,6 +85,8 @@ def _properties() -> Json:
     access = {"enum": ["ReadWriteMany", "ReadWriteOnce"]}
     names = {"type": "array", "items": name}
     digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    bucket = {"endpoint": text, "region": name, "pathStyle": flag, "credentialsSecret": text, "authoritySecret": text}
+    bucket["timeoutSeconds"] = number
     identity = _object({"version": name, "weights": digest}, required=["version", "weights"])
     by_name = {"type": "object", "additionalProperties": identity}
 
@@ -117,6 +119,7 @@ def _properties() -> Json:
                 "size": quantity,
                 "storageClass": text,
                 "accessMode": access,
+                "s3": _object({**bucket, "enabled": flag, "bucket": text, "prefix": text, "sessionSecret": name}),
             }
         ),
         "ownModels": _object(
@@ -243,6 +246,14 @@ def _properties() -> Json:
                 "dashboard": _object({"enabled": flag, "labels": words}),
             }
         ),
+        "backup": _object(
+            {
+                "to": {"type": "string", "pattern": "^(s3://[A-Za-z0-9./_-]+)?$"},
+                "schedule": name,
+                "s3": _object(bucket),
+                "resources": resources,
+            }
+        ),
         "retention": _object(
             {"imagesDays": {"type": ["integer", "null"], "minimum": 7}, "schedule": name},
         ),
@@ -256,6 +267,7 @@ def _properties() -> Json:
                 "gateSources": {"type": "array", "items": cidr},
                 "destinations": peers,
                 "others": peers,
+                "objectStore": peers,
                 "database": peers,
                 "ingressNamespace": name,
                 "monitoringNamespace": name,

@@ -21,12 +21,12 @@ def studies_unanswered(connection: Connection) -> list[dict[str, Any]]:
 
 
 def analyses_waiting(connection: Connection) -> list[dict[str, Any]]:
-    """By served model: priority, how many are queued and running, and how long the oldest has waited, seconds.
+    """By served model: weights, priority, how many are queued and running, and how long the oldest has waited, seconds.
 
     The wait counts from the study's last instance, as its reader would.
     """
     return connection.execute(
-        """SELECT m.name AS model, m.version, m.priority,
+        """SELECT m.name AS model, m.version, m.weights_digest, m.priority,
                   count(a.id) FILTER (WHERE a.state = 'queued') AS queued,
                   count(a.id) FILTER (WHERE a.state = 'running') AS running,
                   coalesce(extract(epoch FROM clock_timestamp() - min(s.last_instance_at)), 0)::float8 AS oldest_s

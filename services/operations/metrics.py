@@ -19,6 +19,7 @@ from services.context import Context
 from services.ledger import custody, measures
 from services.ledger.database import Connection
 from services.ledger.jobs import URGENT_PRIORITY
+from services.operations.engine_metrics import engine_metrics
 from services.operations.expert_metrics import expert_metrics
 from services.operations.heartbeat import FRESH_S
 
@@ -68,6 +69,7 @@ class LedgerCollector(Collector):
     def __init__(self, context: Context, parts: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._context, self._parts, self._clock = context, parts, clock
         self._lock = threading.Lock()
+        self._weights: dict[str, str] = {}
         self._instances = Tally("instance", _by("outcome"))
         self._rejects = Tally("quarantine", _by_reason)
         self._studies = Tally("study", _by("state"))
@@ -95,6 +97,7 @@ class LedgerCollector(Collector):
         yield up
         yield from families
         yield from self._disk()
+        yield from engine_metrics(self._context.settings.inference.engine_cache, self._weights)
 
     def _waiting(self, connection: Connection) -> Iterator[Metric]:
         studies = {row["state"]: row for row in measures.studies_unanswered(connection)}
@@ -111,6 +114,7 @@ class LedgerCollector(Collector):
             "nightjar_model_info", "Models this installation serves.", ["model", "version"],
             {(row["model"], row["version"]): 1 for row in models},
         )  # fmt: skip
+        self._weights = {row["weights_digest"]: row["model"] for row in models}
         yield _gauge(
             "nightjar_analyses_waiting", "Analyses queued and running.", ["model", "urgency", "state"],
             {(row["model"], _urgency(row), state): row[state] for row in models for state in ("queued", "running")},

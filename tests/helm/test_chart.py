@@ -43,6 +43,7 @@ from models.registry import list_models
 from services import cli
 from services.inference.serve_config import serve_config as serve_config_of
 from services.settings import Settings, load_settings
+from services.storage_settings import S3Settings
 
 KUBERNETES = ("1.30", "1.37")
 CRD = ROOT.parent / "shared" / "data" / "k8s" / "rayservice-crd.yaml"
@@ -126,7 +127,7 @@ def test_every_manifest_is_what_its_api_takes(values: Path | None) -> None:
 def test_every_pod_keeps_the_rules(values: Path | None) -> None:
     manifests = render(values)
     # router, worker, web, inference, metrics, migrate, Ray's head and one group; by the example's own switches, others.
-    more = {"single-node-gpu": 1, "department": 3, "region": 1}
+    more = {"single-node-gpu": 1, "department": 4, "region": 2}
     assert len(list(pods(manifests))) == 8 + more.get(values.stem if values else "", 0)
     assert broken_rules(manifests) == []
 
@@ -386,12 +387,16 @@ def test_every_command_port_and_variable_exists(values: Path | None) -> None:
         assert command in commands
         if command == "reconcile":
             options = options[2:]  # --since 1d
+        if command == "backup":
+            options = options[1:]  # where to
         assert options in ([], ["--config", "/etc/nightjar/nightjar.yaml"])
         for port in container.get("ports", []):
             assert ports[port["name"]] == port["containerPort"]
         for variable in container["env"]:
             section, _, key = variable["name"].removeprefix("NIGHTJAR_").lower().partition("__")
-            if variable["name"].startswith("NIGHTJAR_"):
+            if key.startswith("s3__"):
+                assert key.removeprefix("s3__") in S3Settings.model_fields
+            elif variable["name"].startswith("NIGHTJAR_"):
                 assert key in Settings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
 
 
@@ -492,7 +497,7 @@ def known_metrics() -> set[str]:
     """Names that Nightjar serves, as its own code spells them, and those of others the chart may ask for."""
     source = "".join(
         (ROOT / "services" / "operations" / name).read_text(encoding="utf-8")
-        for name in ("metrics.py", "instruments.py")
+        for name in ("metrics.py", "engine_metrics.py", "instruments.py")
     )
     gauges = set(re.findall(r'"(nightjar_[a-z_]+)"', source))
     counters = {f"{name}_total" for name in gauges}
@@ -500,7 +505,45 @@ def known_metrics() -> set[str]:
     return gauges | counters | histogram | {
         "process_resident_memory_bytes", "process_cpu_seconds_total", "kube_pod_container_status_restarts_total",
         "certmanager_certificate_expiration_timestamp_seconds", "nightjar_part",
+        "kube_cronjob_status_last_successful_time",
     }  # fmt: skip
+
+
+def test_with_a_bucket_no_pod_shares_a_volume_and_no_key_stands_in_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    region = CHART / "examples" / "region.yaml"
+    manifests = render(region)
+    claims = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for _, pod in pods(manifests)
+        for volume in pod["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    assert claims == {"nightjar-engines"}
+    assert not any(e["kind"] == "PersistentVolumeClaim" and "store" in e["metadata"]["name"] for e in manifests)
+    file = tmp_path / "nightjar.yaml"
+    file.write_text(settings_text(manifests), encoding="utf-8")
+    for name, value in (("STORAGE", "ours"), ("BACKUP", "theirs")):
+        monkeypatch.setenv(f"NIGHTJAR_{name}__S3__ACCESS_KEY", value)
+        monkeypatch.setenv(f"NIGHTJAR_{name}__S3__SECRET", f"{value}-secret")
+    settings = load_settings(file)
+    assert settings.storage.s3 is not None
+    assert (settings.storage.s3.bucket, settings.storage.s3.access_key) == ("nightjar", "ours")
+    assert settings.storage.s3.authorities == Path("/etc/nightjar-store/ca.crt")
+    assert (settings.backup.s3.secret, settings.backup.s3.endpoint) == ("theirs-secret", "https://s3.elsewhere.example")
+    assert settings.web.session_key_file == Path("/etc/nightjar-session/key")
+    files = {
+        mount["mountPath"]
+        for _, pod in pods([one(manifests, "Deployment", "-web"), one(manifests, "CronJob", "-backup")])
+        for mount in pod["containers"][0]["volumeMounts"]
+    }
+    assert {"/etc/nightjar-store", "/etc/nightjar-session", "/etc/nightjar-backup"} <= files
+    environment = {entry["name"] for _, pod in pods([one(manifests, "CronJob", "-backup")])
+                   for entry in pod["containers"][0]["env"]}  # fmt: skip
+    assert {"NIGHTJAR_STORAGE__S3__SECRET", "NIGHTJAR_BACKUP__S3__SECRET", "NIGHTJAR_DATABASE__URL"} == {
+        name for name in environment if not name.endswith("ACCESS_KEY")
+    }
 
 
 def alerts(values: str = "department") -> list[Manifest]:

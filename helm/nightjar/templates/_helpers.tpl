@@ -97,6 +97,54 @@ key: {{ .Values.database.key }}
       {{- include "nightjar.databaseSecret" . | nindent 6 }}
 {{- end }}
 
+{{/* An access key from a Secret: (dict "section" "STORAGE" "secret" "nightjar-s3"). */}}
+{{- define "nightjar.accessKey" -}}
+- name: NIGHTJAR_{{ .section }}__S3__ACCESS_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ .secret }}, key: access_key}
+- name: NIGHTJAR_{{ .section }}__S3__SECRET
+  valueFrom:
+    secretKeyRef: {name: {{ .secret }}, key: secret}
+{{- end }}
+
+{{/* That of the bucket of bytes, where one is named; a job's and a part's alike. */}}
+{{- define "nightjar.storeEnvironment" -}}
+{{- with .Values.storage.s3 }}
+{{- if and .enabled .credentialsSecret }}
+{{- include "nightjar.accessKey" (dict "section" "STORAGE" "secret" .credentialsSecret) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How an object store is reached, as settings: (dict "s3" values "folder" where its authority is mounted). */}}
+{{- define "nightjar.s3" -}}
+{{- $s3 := dict "region" .s3.region "path_style" .s3.pathStyle "timeout_s" .s3.timeoutSeconds }}
+{{- with .s3.endpoint }}{{ $_ := set $s3 "endpoint" . }}{{ end }}
+{{- if .s3.authoritySecret }}{{ $_ := set $s3 "authorities" (printf "%s/ca.crt" .folder) }}{{ end }}
+{{- $s3 | toJson }}
+{{- end }}
+
+{{/* Where a pod keeps bytes: the volume, or with a bucket a directory of its own that nothing must survive in. */}}
+{{- define "nightjar.storeVolumes" -}}
+- name: store
+  {{- if .Values.storage.s3.enabled }}
+  emptyDir: {sizeLimit: 1Gi}
+  {{- else }}
+  persistentVolumeClaim: {claimName: {{ include "nightjar.claim" . }}}
+  {{- end }}
+{{- if and .Values.storage.s3.enabled .Values.storage.s3.authoritySecret }}
+- name: store-authority
+  secret: {secretName: {{ .Values.storage.s3.authoritySecret }}}
+{{- end }}
+{{- end }}
+
+{{- define "nightjar.storeMounts" -}}
+- {name: store, mountPath: /var/lib/nightjar}
+{{- if and .Values.storage.s3.enabled .Values.storage.s3.authoritySecret }}
+- {name: store-authority, mountPath: /etc/nightjar-store, readOnly: true}
+{{- end }}
+{{- end }}
+
 {{- define "nightjar.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
@@ -155,9 +203,22 @@ seccompProfile: {type: RuntimeDefault}
 {{- $_ := set $router "tls" $tls }}
 {{- end }}
 {{- end }}
-{{- $own := dict "data_dir" "/var/lib/nightjar" "router" $router "inference" $inference
-  "web" (dict "host" "0.0.0.0" "port" 8080 "secure_cookies" .Values.web.ingress.enabled)
-  "metrics" (dict "host" "0.0.0.0" "port" 9100) }}
+{{- $web := dict "host" "0.0.0.0" "port" 8080 "secure_cookies" .Values.web.ingress.enabled }}
+{{- $storage := dict }}
+{{- with .Values.storage.s3 }}
+{{- if .enabled }}
+{{- if not .bucket }}{{ fail "storage.s3.bucket: name the bucket" }}{{ end }}
+{{- $s3 := include "nightjar.s3" (dict "s3" . "folder" "/etc/nightjar-store") | fromJson }}
+{{- $_ := set $storage "storage" (dict "s3" (merge (dict "bucket" .bucket "prefix" .prefix) $s3)) }}
+{{- $_ := set $web "session_key_file" "/etc/nightjar-session/key" }}
+{{- end }}
+{{- end }}
+{{- if .Values.backup.to }}
+{{- $_ := set $storage "backup" (dict "s3" (include "nightjar.s3" (dict "s3" .Values.backup.s3 "folder" "/etc/nightjar-backup") | fromJson)) }}
+{{- end }}
+{{- $own := merge $storage (dict "data_dir" "/var/lib/nightjar" "router" $router "inference" $inference
+  "web" $web
+  "metrics" (dict "host" "0.0.0.0" "port" 9100)) }}
 {{- range $section, $values := $own }}
 {{- if and (kindIs "map" $values) (hasKey $.Values.settings $section) }}
 {{- range $key := keys $values }}
@@ -241,6 +302,9 @@ spec:
           args: [{{ .part }}, --config, /etc/nightjar/nightjar.yaml]
           env:
             {{- include "nightjar.databaseEnvironment" $root | nindent 12 }}
+            {{- with include "nightjar.storeEnvironment" $root }}
+            {{- . | nindent 12 }}
+            {{- end }}
             {{- with .environment }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -275,8 +339,11 @@ spec:
             {{- include "nightjar.containerSecurity" . | nindent 12 }}
           volumeMounts:
             - {name: configuration, mountPath: /etc/nightjar, readOnly: true}
-            - {name: store, mountPath: /var/lib/nightjar}
+            {{- include "nightjar.storeMounts" $root | nindent 12 }}
             - {name: tmp, mountPath: /tmp}
+            {{- range .claims }}
+            - {name: {{ .name }}, mountPath: {{ .path }}, readOnly: true}
+            {{- end }}
             {{- if $root.Values.ownModels.enabled }}
             - {name: models, mountPath: /var/lib/nightjar-models, readOnly: {{ ne .part "inference" }}}
             {{- end }}
@@ -289,10 +356,13 @@ spec:
       volumes:
         - name: configuration
           configMap: {name: {{ include "nightjar.name" $root }}}
-        - name: store
-          persistentVolumeClaim: {claimName: {{ include "nightjar.claim" $root }}}
+        {{- include "nightjar.storeVolumes" $root | nindent 8 }}
         - name: tmp
           emptyDir: {sizeLimit: 2Gi}
+        {{- range .claims }}
+        - name: {{ .name }}
+          persistentVolumeClaim: {claimName: {{ .claim }}, readOnly: true}
+        {{- end }}
         {{- if $root.Values.ownModels.enabled }}
         - name: models
           persistentVolumeClaim: {claimName: {{ include "nightjar.modelsClaim" $root }}}
@@ -339,7 +409,7 @@ spec:
   jobTemplate:
     spec:
       backoffLimit: 0
-      activeDeadlineSeconds: 3000
+      activeDeadlineSeconds: {{ .deadlineSeconds | default 3000 }}
       template:
         metadata:
           labels:
@@ -355,23 +425,37 @@ spec:
           {{- end }}
           containers:
             - name: {{ .part }}
-              image: {{ include "nightjar.image" (dict "root" .root "image" .root.Values.image) }}
-              imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+              {{- $image := .image | default .root.Values.image }}
+              image: {{ include "nightjar.image" (dict "root" .root "image" $image) }}
+              imagePullPolicy: {{ $image.pullPolicy }}
               args: {{ concat .arguments (list "--config" "/etc/nightjar/nightjar.yaml") | toJson }}
               env:
                 {{- include "nightjar.databaseEnvironment" .root | nindent 16 }}
-              resources: {requests: {cpu: 100m, memory: 256Mi}, limits: {memory: 512Mi}}
+                {{- with include "nightjar.storeEnvironment" .root }}
+                {{- . | nindent 16 }}
+                {{- end }}
+                {{- with .environment }}
+                {{- . | nindent 16 }}
+                {{- end }}
+              {{- $resources := .resources | default (dict "requests" (dict "cpu" "100m" "memory" "256Mi") "limits" (dict "memory" "512Mi")) }}
+              resources: {{ toYaml $resources | nindent 16 }}
               securityContext:
                 {{- include "nightjar.containerSecurity" .root | nindent 16 }}
               volumeMounts:
                 - {name: configuration, mountPath: /etc/nightjar, readOnly: true}
-                - {name: store, mountPath: /var/lib/nightjar}
+                {{- include "nightjar.storeMounts" .root | nindent 16 }}
                 - {name: tmp, mountPath: /tmp}
+                {{- range .secrets }}
+                - {name: {{ .name }}, mountPath: {{ .path }}, readOnly: true}
+                {{- end }}
           volumes:
             - name: configuration
               configMap: {name: {{ include "nightjar.name" .root }}}
-            - name: store
-              persistentVolumeClaim: {claimName: {{ include "nightjar.claim" .root }}}
+            {{- include "nightjar.storeVolumes" .root | nindent 12 }}
+            {{- range .secrets }}
+            - name: {{ .name }}
+              secret: {secretName: {{ .secret }}}
+            {{- end }}
             - name: tmp
               emptyDir: {}
 {{- end }}
