@@ -40,7 +40,8 @@ def run(context: Context, study_uid: str) -> None:
             raise Retry("No model is registered yet.")
         decision = decide(routing.series_of(connection, study_uid), rules, models)
         for series_uid, found in decision.roles.items():
-            routing.write_role(connection, series_uid, found.role, decision.reasons[series_uid])
+            score = None if found.role is None else found.score
+            routing.write_role(connection, series_uid, found.role, decision.reasons[series_uid], score)
         outcomes = [
             routing.ensure_analysis(
                 connection,

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from services.console import AsJson, Config, out, print_json, running_settings
-from services.errors import SettingsError
+from services.errors import Reject, SettingsError
 from services.settings import InferenceSettings, load_settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from models.shelf import Shelf
     from services.context import Context
     from services.lifecycle.evidence import Evidence
+    from services.lifecycle.reference import Watched
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +28,8 @@ def register(app: typer.Typer) -> None:
     app.command("canary")(model_canary)
     app.command("promote")(model_promote)
     app.command("rollback")(model_rollback)
+    app.command("reference")(model_reference)
+    app.command("drift")(model_drift)
 
 
 def inference_settings(config: Path | None) -> InferenceSettings:
@@ -126,6 +129,67 @@ def model_rollback(
         else f"{name} {card.version} serves once the service is restarted.",
         highlight=False,
     )
+
+
+def model_reference(name: str, config: Config = None) -> None:
+    """Hold later studies against those answered so far. Example: nightjar model reference ich"""
+    from models.registry import load_card
+    from services.lifecycle.drift import FEWEST
+    from services.lifecycle.reference import record
+
+    inference_settings(config)
+    card = load_card(name)
+    with _ledger(config) as context, context.pool.connection() as connection:
+        studies = record(connection, card, account=getuser())
+    if studies < FEWEST:
+        raise Reject(f"{name} {card.version} has answered {studies} studies; a reference needs {FEWEST}.")
+    out.print(f"Later studies of {name} {card.version} are held against {studies}.", highlight=False)
+
+
+def model_drift(
+    name: Annotated[str | None, typer.Argument(help="Which; without one, all that serve.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether images and answers are still what they were. Example: nightjar model drift ich"""
+    from services.ledger.served_models import served_models
+    from services.lifecycle.reference import watch
+
+    with _ledger(config) as context, context.pool.connection() as connection:
+        served = {model.name: model for model in served_models(connection)}
+        if name is not None and name not in served:
+            raise Reject(f"{name} is not served; there are {', '.join(served)}.")
+        found = [
+            watch(connection, model.name, model.version, model.weights_digest)
+            for model in served.values()
+            if name in (None, model.name)
+        ]
+    if as_json:
+        print_json([asdict(each) | {"drifted": [d.figure for d in each.drifts if d.drifted]} for each in found])
+    else:
+        for each in found:
+            _show_drift(each)
+    if any(drift.drifted for each in found for drift in each.drifts):
+        raise typer.Exit(1)
+
+
+def _show_drift(watched: "Watched") -> None:
+    who = f"{watched.model} {watched.version}"
+    if watched.reference is None:
+        sentence = f"{who}: no reference. nightjar model reference {watched.model} records what there is now."
+    else:
+        since = f"{watched.reference.studies} studies until {watched.reference.at:%Y-%m-%d %H:%M}"
+        sentence = f"{who}: {watched.studies} newest studies against {since}."
+    out.print(sentence, highlight=False, soft_wrap=True)
+    if watched.reference is not None and not watched.drifts:
+        out.print("That is too few to tell anything.", highlight=False)
+    if watched.drifts:
+        table = Table("Figure", "Index", "Limit", "Before", "Now", "", title_justify="left")
+        for drift in watched.drifts:
+            before, now = (value if isinstance(value, str) else f"{value:.3g}" for value in (drift.before, drift.now))
+            mark = "drifted" if drift.drifted else ""
+            table.add_row(drift.figure, f"{drift.index:.2f}", f"{drift.limit:.2f}", before, now, mark)
+        out.print(table)
 
 
 def _ledger(config: Path | None) -> "AbstractContextManager[Context]":

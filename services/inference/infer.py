@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from models.describe import describe
 from models.prediction import Prediction
 from models.volume import Volume
 from services.context import Context
@@ -80,6 +81,7 @@ class Infer:
                 segmentation_key=segmentation_key,
                 preview_key=preview_key,
                 image_key=image_key,
+                figures={role: describe(volume) for role, volume in inputs.items()},
             )
             if finished:
                 defer(connection, "encode", analysis.id, priority=10 - int(prediction.urgency))

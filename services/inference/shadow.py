@@ -82,7 +82,7 @@ class Shadowing:
         spoke = prediction.model
         unseen = shadows.Side(spoke.version, spoke.weights_digest, bool(prediction.findings), seconds, key)
         with context.pool.connection() as connection:
-            shadows.save(connection, shown, unseen, labels, canary=canary)
+            shadows.save(connection, shown, unseen, labels, probabilities=prediction.probabilities, canary=canary)
 
     def give_up(self, context: Context, analysis_id: int, reason: str) -> None:
         """Count the failure against the shadow; the study is not touched."""

@@ -1,6 +1,6 @@
 """Rows of the infer stage: an analysis starts, ends, and says what it found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,13 @@ def finish(
     segmentation_key: str,
     preview_key: str,
     image_key: str | None = None,
+    figures: Mapping[str, Mapping[str, float]] | None = None,
 ) -> bool:
-    """Commit an answer and raise the study's urgency; False when the analysis was superseded meanwhile."""
+    """Commit an answer and raise the study's urgency; False when the analysis was superseded meanwhile.
+
+    Args:
+        figures: of the images, by role and name.
+    """
     _lock_study(connection, analysis.study_uid)
     row = connection.execute("SELECT state FROM analysis WHERE id = %s FOR UPDATE", [analysis.id]).fetchone()
     if row is None or row["state"] != "running":
@@ -104,7 +109,7 @@ def finish(
     connection.execute(
         """UPDATE analysis SET state = 'analysed', reason = NULL, urgency = %s, probabilities = %s,
                slice_probabilities = %s, measurements = %s, parameters = %s, segmentation_key = %s, preview_key = %s,
-               image_key = %s, analysed_at = clock_timestamp()
+               image_key = %s, figures = %s, analysed_at = clock_timestamp()
            WHERE id = %s""",
         [
             urgency,
@@ -115,6 +120,7 @@ def finish(
             segmentation_key,
             preview_key,
             image_key,
+            Jsonb({role: dict(values) for role, values in (figures or {}).items()}),
             analysis.id,
         ],
     )

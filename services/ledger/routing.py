@@ -134,13 +134,14 @@ def series_of(connection: Connection, study_uid: str) -> list[SeriesRow]:
     ]
 
 
-def write_role(connection: Connection, series_uid: str, role: str | None, reason: str) -> None:
+def write_role(connection: Connection, series_uid: str, role: str | None, reason: str, score: int | None) -> None:
     connection.execute(
         """
-        UPDATE series SET role = %(role)s, role_reason = %(reason)s
-        WHERE series_uid = %(series)s AND (role, role_reason) IS DISTINCT FROM (%(role)s, %(reason)s)
+        UPDATE series SET role = %(role)s, role_reason = %(reason)s, role_score = %(score)s
+        WHERE series_uid = %(series)s
+          AND (role, role_reason, role_score) IS DISTINCT FROM (%(role)s, %(reason)s, %(score)s)
         """,
-        {"role": role, "reason": reason, "series": series_uid},
+        {"role": role, "reason": reason, "score": score, "series": series_uid},
     )
 
 

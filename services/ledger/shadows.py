@@ -77,19 +77,20 @@ def load_live(connection: Connection, analysis_id: int) -> LiveAnswer | None:
 
 def save(
     connection: Connection, shown: LiveAnswer, unseen: Side, labels: Mapping[str, Mapping[str, float | None]], *,
-    canary: bool,
+    probabilities: Mapping[str, float], canary: bool,
 ) -> None:  # fmt: skip
     """Keep both answers to an input; what is there already stays.
 
     Args:
         labels: as the table holds them, the new version's volume first.
+        probabilities: the unseen version's.
         canary: it is the new version's that readers see.
     """
     new, live = (shown.side, unseen) if canary else (unseen, shown.side)
     connection.execute(
         """INSERT INTO shadow_answer (analysis_id, model, version, weights_digest, live_version, live_weights_digest,
-               flag, live_flag, labels, seconds, live_seconds, segmentation_key, live_segmentation_key)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+               flag, live_flag, labels, seconds, live_seconds, segmentation_key, live_segmentation_key,
+               probabilities) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
         [
             shown.analysis_id,
             shown.model,
@@ -104,6 +105,7 @@ def save(
             live.seconds,
             new.segmentation_key,
             live.segmentation_key if canary else None,
+            Jsonb(dict(probabilities)),
         ],
     )
 

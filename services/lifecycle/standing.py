@@ -13,6 +13,7 @@ from services.ledger import served_models, shadows
 from services.ledger.arrays import unpack_array
 from services.ledger.shadows import Pair
 from services.lifecycle.evidence import Evidence, judge, weigh
+from services.lifecycle.reference import record
 from services.review.masks import decode, dice
 
 
@@ -70,7 +71,8 @@ def gather(context: Context, model: str, version: str) -> Evidence:
 
 
 def promote(context: Context, shelf: Shelf, model: str, version: str, *, account: str) -> Evidence:
-    """Have a version serve from the next start on, if its evidence meets the policy.
+    """Have a version serve from the next start on, if its evidence meets the policy. What its images and answers were
+    like becomes what later ones are held against, where enough studies were answered.
 
     Raises:
         InvalidCard: there is no such version.
@@ -84,6 +86,8 @@ def promote(context: Context, shelf: Shelf, model: str, version: str, *, account
     if unmet:
         raise Refused("\n".join([f"{model} {version} is not promoted:", *unmet]))
     standing = shelf.standing(model)
+    with context.pool.connection() as connection:
+        record(connection, new, account=account, unseen=True)
     _move(
         context, shelf, new, live, "promotion", account=account, evidence=evidence,
         standing=Standing(live=_entry(new), earlier=(*standing.earlier, standing.live)),

@@ -19,6 +19,7 @@ from services.context import Context
 from services.ledger import custody, measures
 from services.ledger.database import Connection
 from services.ledger.jobs import URGENT_PRIORITY
+from services.operations.drift_metrics import drift_metrics
 from services.operations.engine_metrics import engine_metrics
 from services.operations.expert_metrics import expert_metrics
 from services.operations.heartbeat import FRESH_S
@@ -157,6 +158,7 @@ class LedgerCollector(Collector):
         yield _gauge("nightjar_inference_healthy", "Inference processes whose models all answer.", [],
                      {(): alive["inference"]["healthy"] if "inference" in alive else 0})  # fmt: skip
         yield from expert_metrics(connection, self._context.now())
+        yield from drift_metrics(connection)
 
     def _happened(self, connection: Connection) -> Iterator[Metric]:
         """Counters, from zero where a label can be foreseen: an increase from nothing at all is none to Prometheus."""

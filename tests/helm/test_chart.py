@@ -497,7 +497,7 @@ def known_metrics() -> set[str]:
     """Names that Nightjar serves, as its own code spells them, and those of others the chart may ask for."""
     source = "".join(
         (ROOT / "services" / "operations" / name).read_text(encoding="utf-8")
-        for name in ("metrics.py", "engine_metrics.py", "instruments.py")
+        for name in ("metrics.py", "engine_metrics.py", "drift_metrics.py", "instruments.py")
     )
     gauges = set(re.findall(r'"(nightjar_[a-z_]+)"', source))
     counters = {f"{name}_total" for name in gauges}

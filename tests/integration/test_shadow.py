@@ -21,7 +21,9 @@ from services.errors import Retry, SettingsError
 from services.inference.planned import Plan, plans
 from services.inference.shadow import Shadowing, ask_for
 from services.ledger.arrays import pack_array
+from services.ledger.drift import reference_of
 from services.ledger.served_models import for_study, register_canaries
+from services.lifecycle.drift import FEWEST
 from services.lifecycle.standing import Refused, begin_canary, gather, promote, put_in_shadow, roll_back
 from services.review.masks import Grid, Mask, encode
 from services.settings import PromotionSettings
@@ -334,3 +336,22 @@ def test_what_the_live_version_fails_at_is_not_counted_against_a_canary(site: Si
         connection.execute("UPDATE analysis SET weights_digest = %s WHERE id = %s", [digest, identifier])
     site.shadowing.give_up(site.context, identifier, "The replica of brought failed.")
     assert site.rows("SELECT FROM shadow_answer") == []
+
+
+def test_what_a_shadow_saw_and_said_is_what_later_studies_are_held_against_once_it_serves(site: Site) -> None:
+    for number in range(FEWEST):
+        identifier = site.answer(number)
+        site.models.columns = 3 if number % 2 else 0
+        site.shadowing.run(site.context, identifier)
+    lenient = PromotionSettings(studies=2, flags_lost=1.0, dice=0.0)
+    settings = site.context.settings.model_copy(update={"promotion": lenient})
+    promote(replace(site.context, settings=settings), site.shelf, "brought", "2.0.0", account="ana")
+    with site.context.pool.connection() as connection:
+        reference = reference_of(connection, "brought", site.models.weights)
+    assert reference is not None
+    assert (reference.version, reference.studies) == ("2.0.0", FEWEST)
+    # Its own answers, not those that readers saw: every other study is flagged, all with the same suspicion.
+    flag = reference.spreads["flag"]
+    assert (flag["names"], flag["counts"]) == (["no", "yes", "others"], [25, 25, 0])
+    assert reference.spreads["lesion mL"]["counts"] == [25, 25, 0]
+    assert reference.spreads["entropy"]["middle"] == pytest.approx(0.469, abs=1e-3)
