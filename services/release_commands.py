@@ -12,12 +12,13 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from services.console import AsJson, Config, Key, err, out, print_json, running_settings
+from services.console import AsJson, Config, Key, err, out, print_json, read_peer, running_settings
 from services.errors import Reject, SettingsError
 from services.settings import Settings
 
 if TYPE_CHECKING:
     from services.datasets.importing.tree import Tree
+    from services.delivery.store_scu import Peer
 
 
 def register(app: typer.Typer) -> None:
@@ -172,13 +173,17 @@ def bring(
     out_dir: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="A new folder.")] = None,
     task: Annotated[str, typer.Option(help="As workitems of this task, into the running service.")] = "",
     name: Annotated[str, typer.Option(help="What the dataset is called here.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", metavar="AE@HOST:PORT", help="The service's intake; else as its settings have it.")
+    ] = "",
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Read a BIDS or ISLES'24 dataset. Example: nightjar dataset import isles24/train --model ais --out isles-eval
 
     With --model and --out: folders that nightjar evaluate reads. With --task: its images go through intake, and each
-    of its masks is handed in as the first reading of a workitem.
+    of its masks is handed in as the first reading of a workitem. Exit code 1 when a case was not taken; the import
+    run again takes the rest.
     """
     from services.datasets.importing.tree import read_tree
 
@@ -190,28 +195,47 @@ def bring(
         from models.registry import load_card
         from services.datasets.importing.evaluating import write_evaluation
 
+        refused: list[str] = []
         made: Sequence[str | int] = write_evaluation(tree, load_card(model), out_dir)
         told = (
             f"{len(made)} studies written to {out_dir}. Next: nightjar evaluate --task {model} "
             f"--images {out_dir}/images --truth {out_dir}/truth --out evaluation"
         )
     else:
-        made = _as_workitems(tree, called, task, running_settings(config))
-        told = f"{len(made)} masks of {called} are readings of workitems now: {', '.join(map(str, made[:10]))}" + (
-            " ..." if len(made) > 10 else "."
-        )
+        settings = running_settings(config)
+        made, refused = _as_workitems(tree, called, task, settings, read_peer(to) if to else _own_intake(settings))
+        numbers = ", ".join(map(str, made[:10])) + (" ..." if len(made) > 10 else "")
+        told = f"{len(made)} masks of {called} are readings of workitems now{f': {numbers}' if made else ''}."
     if as_json:
-        print_json({"made": list(made), "notes": tree.notes})
-        return
-    for sentence in (told, *tree.notes):
-        out.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        print_json({"made": list(made), "refused": refused, "notes": tree.notes})
+    else:
+        for sentence in (told, *(f"Not taken: {each}" for each in refused), *tree.notes):
+            out.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    if refused:
+        raise typer.Exit(1)
 
 
-def _as_workitems(tree: "Tree", called: str, task: str, settings: Settings) -> list[int]:
-    """Send each case's images to the service as a scanner would, then hand its mask in."""
+def _own_intake(settings: Settings) -> "Peer":
+    from services.delivery.store_scu import Peer
+
+    router = settings.router
+    if router.tls is not None and router.tls.only:
+        raise SettingsError("The router takes TLS alone (router.tls.only). Name another intake: --to AE@HOST:PORT.")
+    return Peer(router.ae_title, "127.0.0.1" if router.host == "0.0.0.0" else router.host, router.port)  # noqa: S104
+
+
+def _as_workitems(
+    tree: "Tree", called: str, task: str, settings: Settings, peer: "Peer"
+) -> tuple[list[int], list[str]]:
+    """Send each case's images to the service as a scanner would, then hand its mask in; workitems, and refusals.
+
+    Raises:
+        Reject: the intake does not take images.
+    """
+    from models.errors import InvalidVolume
     from services.datasets.importing.objects import write_objects
     from services.datasets.importing.workitems import hand_in
-    from services.delivery.store_scu import Peer, send_directory
+    from services.delivery.store_scu import send_directory
     from services.parts import open_context
     from services.review.tasks import find_task, load_tasks
 
@@ -220,14 +244,23 @@ def _as_workitems(tree: "Tree", called: str, task: str, settings: Settings) -> l
         raise SettingsError(
             f"{len(lacking)} cases have no {found.grid}, on which {task} is drawn, such as {lacking[0]}."
         )
-    router, made = settings.router, []
-    peer = Peer(router.ae_title, "127.0.0.1" if router.host == "0.0.0.0" else str(router.host), router.port)  # noqa: S104
+    made, refused = [], []
     with open_context(settings) as context, Progress(console=err, transient=True) as progress:
         for case in progress.track(tree.cases, description="Importing"):
             with TemporaryDirectory() as scratch:
-                series = write_objects(case, called, Path(scratch))
+                try:
+                    series = write_objects(case, called, Path(scratch))
+                except InvalidVolume as error:
+                    refused.append(f"{case.name}: {error}")
+                    continue
                 sent = send_directory(Path(scratch), peer, calling_ae="NIGHTJAR-IMPORT")
             if sent.failures:
-                raise Reject(f"{case.name}: {len(sent.failures)} images were not taken: {sent.failures[0][1]}")
-            made.append(hand_in(context, case, called, series[found.grid], found))
-    return made
+                raise Reject(
+                    f"{case.name}: {peer} did not take {len(sent.failures)} of its images: {sent.failures[0][1]}. "
+                    f"Taken before it: {len(made)} cases. Run the import again for the rest."
+                )
+            try:
+                made.append(hand_in(context, case, called, series[found.grid], found))
+            except Reject as error:
+                refused.append(f"{case.name}: {error}")
+    return made, refused

@@ -1,20 +1,16 @@
 """Commands that need no running service: push, make and analyse studies, try rules."""
 
-import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.progress import Progress
 from rich.table import Table
 
 from models.card import SIGN
-from services.console import AsJson, Config, err, out, print_json
+from services.console import AsJson, Config, err, out, print_json, read_peer
 from services.errors import SettingsError
-
-if TYPE_CHECKING:
-    from services.delivery.store_scu import Peer
 
 rules_app = typer.Typer(help="Routing rules.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,7 +35,7 @@ def send(
         task = progress.add_task("Sending", total=None)
         summary = send_directory(
             directory,
-            _peer(peer),
+            read_peer(peer),
             calling_ae=calling,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
@@ -55,15 +51,6 @@ def send(
             )
     if summary.failures or not summary.sent:
         raise typer.Exit(1)
-
-
-def _peer(text: str) -> "Peer":
-    from services.delivery.store_scu import Peer
-
-    found = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
-    if found is None or not 0 < int(found[3]) < 65536:
-        raise SettingsError(f"{text}: write the receiver as AE@host:port, such as NIGHTJAR@127.0.0.1:11112.")
-    return Peer(found[1], found[2], int(found[3]))
 
 
 def phantom(

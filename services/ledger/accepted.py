@@ -34,7 +34,8 @@ class AcceptedLabel:
     """The label that stands for an accepted workitem.
 
     Attributes:
-        series_uid: images it lies on; `inputs` has the others by role, as the model saw them.
+        series_uid: images it lies on; `inputs` has the others by role, as the model saw them: the one that was
+            corrected, else the task's on the same images.
         mask_digest: storage key of the mask (services.review.masks).
         tool: what drew it; "majority vote" and "STAPLE" are of the readings.
         unchanged: exactly as the AI drew it.
@@ -68,21 +69,28 @@ class AcceptedLabel:
 
 
 def list_accepted(
-    connection: Connection, task: str | None = None, since: datetime | None = None
+    connection: Connection, task: str | None = None, since: datetime | None = None, *, model: str | None = None
 ) -> list[AcceptedLabel]:
-    """Labels of workitems that are accepted now, in the order in which they were; tests and training left out."""
+    """Labels of workitems that are accepted now, in the order in which they were; tests and training left out.
+
+    Args:
+        model: what it took beside the images of a label that corrects no answer goes with that label.
+    """
     rows = connection.execute(
         """SELECT w.id, w.task, w.study_uid, w.series_uid, w.round, n.mask_digest, n.tool, n.labels,
                   n.mask_digest = w.ai_digest AS unchanged, d.at, d.account, a.model, a.model_version, a.weights_digest,
-                  coalesce(a.inputs, '{}') AS inputs, c.lines
+                  coalesce(a.inputs, beside.inputs, '{}') AS inputs, c.lines
            FROM workitem w JOIN annotation n ON n.id = w.standing_id
            JOIN LATERAL (SELECT at, account FROM decision WHERE workitem_id = w.id AND target = 'accepted'
                          ORDER BY id DESC LIMIT 1) d ON true
            LEFT JOIN analysis a ON a.id = w.analysis_id LEFT JOIN conformance c ON c.workitem_id = w.id
+           LEFT JOIN LATERAL (SELECT b.inputs FROM analysis b WHERE b.study_uid = w.study_uid AND b.model = %(model)s
+                                AND EXISTS (SELECT FROM jsonb_each_text(b.inputs) role WHERE role.value = w.series_uid)
+                              ORDER BY b.id DESC LIMIT 1) beside ON w.analysis_id IS NULL
            WHERE w.state = 'accepted' AND w.purpose = 'work' AND (%(task)s::text IS NULL OR w.task = %(task)s)
              AND (%(since)s::timestamptz IS NULL OR d.at > %(since)s)
            ORDER BY d.at, w.id""",
-        {"task": task, "since": since},
+        {"task": task, "since": since, "model": model},
     ).fetchall()
     identifiers = [row["id"] for row in rows]
     people = _grouped(

@@ -33,7 +33,8 @@ class CandidateFacts:
 def read_candidates(connection: Connection, model: str, task: str, grid: str) -> list[CandidateFacts]:
     """Answers of `model` on a series in the role `grid` whose study has no workitem of `task`, the oldest first."""
     rows = connection.execute(
-        """SELECT a.id, a.study_uid, a.inputs, md5(coalesce(t.patient_id, a.study_uid)) AS patient, a.slice_probabilities,
+        """SELECT a.id, a.study_uid, a.inputs, a.slice_probabilities,
+                  md5(coalesce(t.patient_id, a.study_uid)) AS patient,
                   concat_ws(' ', s.attributes ->> 'Manufacturer', s.attributes ->> 'ManufacturerModelName') AS scanner,
                   EXISTS (SELECT FROM finding f WHERE f.analysis_id = a.id) AS marks,
                   (SELECT h.labels FROM shadow_answer h WHERE h.analysis_id = a.id AND h.failure IS NULL

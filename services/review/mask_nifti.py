@@ -37,12 +37,13 @@ def write_nifti(mask: Mask) -> bytes:
     return gzip.compress(image.to_bytes(), compresslevel=5, mtime=0)
 
 
-def read_nifti_mask(data: bytes, grid: Grid, *, resampled: bool = False) -> Incoming:
+def read_nifti_mask(data: bytes, grid: Grid, *, resampled: bool = False, empty: bool = False) -> Incoming:
     """What a NIfTI marks, on the images' grid.
 
     Args:
         data: .nii or .nii.gz.
         resampled: take one on another grid too, each voxel the nearest of the file's.
+        empty: take one that marks nothing too.
 
     Raises:
         OtherGrid: it lies on another grid and `resampled` is false.
@@ -65,7 +66,7 @@ def read_nifti_mask(data: bytes, grid: Grid, *, resampled: bool = False) -> Inco
         notes.append("Resampled: each voxel has the number of the nearest one in the file.")
     else:
         raise OtherGrid(_unlike(affine, numbers.shape, grid))
-    if not segments.any():
+    if not (empty or segments.any()):
         raise InvalidMask("The mask marks nothing on these images: every voxel is 0.")
     return Incoming(segments=segments, names={}, grid=grid, notes=tuple(notes), resampled=found is None)
 

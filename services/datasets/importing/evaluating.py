@@ -59,7 +59,7 @@ def _write(case: ImportedCase, card: Card, folder: Path) -> None:
     table = label_values(case, {label.name: label.value for label in card.labels})
     strange = sorted({float(value) for value in np.unique(mask.voxels)} - {0.0, *map(float, table)})
     if strange:
-        raise ValueError(f"its mask holds the value {strange[0]:g}; known are 0, {', '.join(map(str, table))}.")
+        raise ValueError(f"Its mask holds the value {strange[0]:g}; known are 0, {', '.join(map(str, table))}.")
     labels = np.zeros(mask.voxels.shape, np.uint8)
     for value, ours in table.items():
         labels[mask.voxels == value] = ours

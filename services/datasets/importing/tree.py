@@ -119,7 +119,7 @@ def label_values(case: ImportedCase, labels: Mapping[str, int]) -> dict[int, int
     known = {name.casefold(): value for name, value in labels.items()}
     named = {value: name.casefold() for value, name in case.names.items() if value}
     if strange := sorted(set(named.values()) - set(known)):
-        raise ValueError(f"its mask has the label {strange[0]}; there are {', '.join(labels)}.")
+        raise ValueError(f"Its mask has the label {strange[0]}; there are {', '.join(labels)}.")
     if named:
         return {value: known[name] for value, name in named.items()}
     return {1: next(iter(labels.values()))} if len(labels) == 1 else {value: value for value in labels.values()}

@@ -11,10 +11,11 @@ from services.datasets.importing.tree import ImportedCase, label_values
 from services.errors import Reject
 from services.ledger import analyses, workitems
 from services.ledger.workitems import Cause, NewWorkitem
-from services.review import arrival, sources
+from services.review import arrival
 from services.review.incoming import Incoming
 from services.review.mask_nifti import read_nifti_mask
 from services.review.masks import Mask
+from services.review.sources import read_grid
 from services.review.tasks import Task
 
 TOOL: Final = "import"
@@ -34,15 +35,16 @@ def hand_in(context: Context, case: ImportedCase, dataset: str, series_uid: str,
     """
     with context.pool.connection() as connection:
         if not analyses.instance_keys(connection, series_uid):
-            raise Reject(f"{case.name}: its images have not arrived.")
+            raise Reject("Its images have not arrived.")
         there = workitems.of_study(connection, study_uid_of(case, dataset))
-    for item in there:
-        if (item.series_uid, item.task, item.cause) == (series_uid, task.name, Cause.ARRIVAL):
-            return item.id
-    incoming = read_nifti_mask(case.mask.read_bytes(), sources.read_grid(context, series_uid))
-    mask = _mask(case, incoming, task)
+    sought = (series_uid, task.name, Cause.ARRIVAL)
+    ours = next((each for each in there if (each.series_uid, each.task, each.cause) == sought), None)
+    if ours is not None and ours.readings:
+        return ours.id
+    mask = _mask(case, read_nifti_mask(case.mask.read_bytes(), read_grid(context, series_uid), empty=True), task)
+    made = None if ours is None else ours.id  # without a reading: an import ended before it was handed in
     with context.pool.connection() as connection:
-        made = workitems.create(
+        made = made or workitems.create(
             connection,
             NewWorkitem(
                 study_uid=study_uid_of(case, dataset),
@@ -64,10 +66,10 @@ def _mask(case: ImportedCase, incoming: Incoming, task: Task) -> Mask:
     try:
         values = label_values(case, {label.name: label.value for label in task.labels})
     except ValueError as error:
-        raise Reject(f"{case.name}: {error}") from error
+        raise Reject(str(error)) from error
     for value, ours in values.items():
         table[value] = ours
     strange = [number for number in incoming.numbers if not table[number]]
     if strange:
-        raise Reject(f"{case.name}: its mask holds the value {strange[0]}, which is no label of {task.title}.")
+        raise Reject(f"Its mask holds the value {strange[0]}, which is no label of {task.title}.")
     return Mask(table[incoming.segments], incoming.grid)

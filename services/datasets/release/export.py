@@ -64,7 +64,7 @@ def export(
     """
     _check_use(task, target, layout)
     with context.pool.connection() as connection:
-        labels = list_accepted(connection, task.name)
+        labels = list_accepted(connection, task.name, model=task.model)
     if not labels:
         raise Reject(f"No label of the task {task.name} is accepted. Accept some on the review pages first.")
     with new_folder(target) as aside:
