@@ -1,7 +1,9 @@
 """The whole circle on drawn heads: predict, correct, accept, release, fine-tune, shadow, promote; before and after.
 
 A small network learned dense bleeds alone. A hospital's bleeds are paler; its experts correct what was missed, and the
-version that learned from their corrections is held against the first on heads that neither has seen.
+version that learned from their corrections is held against the first on heads that neither has seen: pale ones, which
+it should have learned, and dense ones, which it should not have forgotten; with cases of the first training mixed in
+(half and half) and without.
 """
 
 import itertools
@@ -29,8 +31,8 @@ from load_tests.small_networks import small_network, write_version
 from models.adding import add_model
 from models.card import Card
 from models.finetune.ich import SEEN_HU, case_of, cut
-from models.finetune.labelled import Labelled
-from models.finetune.run import finetune
+from models.finetune.labelled import Labelled, Read
+from models.finetune.run import Dice, finetune
 from models.finetune.run import measure as measure_dice
 from models.ich.maps import Maps
 from models.ich.preprocess import prepare
@@ -69,7 +71,7 @@ from services.review.tasks import Task, find_task, load_tasks
 from services.settings import PromotionSettings
 
 LEARNED_HU, MET_HU = 74.0, 47.0
-FIRST, NEXT = "0.0.1", "0.0.2"
+FIRST, NEXT, PLAIN = "0.0.1", "0.0.2", "0.0.2-plain"
 WIDTHS = (8, 12, 16)
 KEY = Pseudonyms(b"the key of the circle's own bench")
 
@@ -82,8 +84,8 @@ class Scale:
     corrected: int = 12
     shadowed: int = 3
     held_out: int = 6
-    first_steps: int = 60
-    more_steps: int = 60
+    first_steps: int = 150
+    more_steps: int = 90
     batch: int = 4
 
 
@@ -95,7 +97,10 @@ class Circle:
     """What came of it.
 
     Attributes:
-        before, after: mean Dice of each version on the held-out heads.
+        before, after: mean Dice of each version on the held-out heads with pale bleeds.
+        known_before, known_after: the same with dense bleeds, as the first version learned them.
+        plain, known_plain: of a version that went on without cases of the first training, on pale and on dense ones.
+        replayed: cases of the first training mixed in for the version that serves.
         answered: Dice of the first version's answers with what experts accepted, of the studies corrected.
         learned: studies of the release's training split.
         evidence: of the shadow, on which the new version was promoted.
@@ -104,6 +109,11 @@ class Circle:
 
     before: float
     after: float
+    known_before: float
+    known_after: float
+    plain: float
+    known_plain: float
+    replayed: int
     answered: float
     learned: int
     evidence: Evidence
@@ -207,19 +217,33 @@ def run_circle(context: Context, folder: Path, scale: Scale) -> Circle:
         card = load_card("ich")
         lessons = read_lessons(open_release(folder / "release"), card)
         plan = Plan(scale.more_steps / 60, batch=scale.batch, learning_rate=6e-3)
-        made = finetune(card, weights_of(card), lessons, folder / "new", plan, version=NEXT, clock=_steps())
+        known, held_out = _unseen(LEARNED_HU, scale.held_out), _unseen(MET_HU, scale.held_out)
+        go_on = partial(finetune, card, weights_of(card), lessons, plan=plan, known=known)
+        plain = go_on(out=folder / "plain", version=PLAIN, clock=_steps())
+        made = go_on(out=folder / "new", version=NEXT, replay=folder / "pool", clock=_steps())
 
+        add_model(folder / "plain", hospital.shelf)
         add_model(folder / "new", hospital.shelf)
         put_in_shadow(hospital.shelf, "ich", NEXT, 1.0)
         for number in range(scale.shadowed):
             hospital.observe(draw_head(rng, MET_HU), scale.corrected + number)
         hospital.correct(scale.shadowed)
         evidence = gather(hospital.context, "ich", NEXT)
-        held_out = [partial(_labelled, draw_head(rng, MET_HU)) for _ in range(scale.held_out)]
-        before, after = (measure_dice(hospital.open(each), held_out).get("IPH", 0.0) for each in (FIRST, NEXT))
         promote(hospital.context, hospital.shelf, "ich", NEXT, account="bench")
         use_shelf(hospital.shelf.folder)
-        return Circle(before, after, _answered(hospital.context), made.learned, evidence, load_card("ich").version)
+        return Circle(
+            before=_iph(measure_dice(hospital.open(FIRST), held_out)),
+            after=_iph(measure_dice(hospital.open(NEXT), held_out)),
+            known_before=_iph(made.known_before),
+            known_after=_iph(made.known_after),
+            plain=_iph(measure_dice(hospital.open(PLAIN), held_out)),
+            known_plain=_iph(plain.known_after),
+            replayed=made.replayed,
+            answered=_answered(hospital.context),
+            learned=made.learned,
+            evidence=evidence,
+            serving=load_card("ich").version,
+        )
 
 
 def measure(scratch: Path, *, quick: bool) -> Measured:
@@ -240,15 +264,21 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
     return Measured(
         f"Drawn heads of {' x '.join(map(str, SHAPE))} with one round "
         f"bleed; a network of widths {', '.join(map(str, WIDTHS))} that learned {scale.first} heads with bleeds of "
-        f"{LEARNED_HU:g} HU in {scale.first_steps} steps, and the same after {scale.more_steps} more on what experts "
-        f"accepted of heads with bleeds of {MET_HU:g} HU. Real Postgres, intake, routing, review, release, shadow and "
+        f"{LEARNED_HU:g} HU in {scale.first_steps} steps (known cases), and the same after {scale.more_steps} more on "
+        f"what experts accepted of heads with bleeds of {MET_HU:g} HU (new cases); with cases of its first training "
+        "mixed in, as many as of the release, and without. Real Postgres, intake, routing, review, release, shadow and "
         "promotion; models in the process. Synthetic: no clinical accuracy.",
         (
             Figure("Studies answered, corrected and accepted", scale.corrected, ""),
             Figure("... of them in the release's training split", found.learned, ""),
             Figure("Dice of the first version's answers with what was accepted", found.answered, ""),
-            Figure(f"Dice on {scale.held_out} held-out heads, before", found.before, ""),
-            Figure(f"Dice on {scale.held_out} held-out heads, after", found.after, ""),
+            Figure("... cases of the first training mixed in", found.replayed, ""),
+            Figure(f"New cases, Dice on {scale.held_out} held-out heads: before", found.before, ""),
+            Figure("New cases: after, with cases mixed in", found.after, ""),
+            Figure("New cases: after, without", found.plain, ""),
+            Figure(f"Known cases, Dice on {scale.held_out} held-out heads: before", found.known_before, ""),
+            Figure("Known cases: after, with cases mixed in", found.known_after, ""),
+            Figure("Known cases: after, without", found.known_plain, ""),
             Figure(f"Dice with the experts in shadow, {experts.studies} studies, live", experts.live_dice, ""),
             Figure(f"Dice with the experts in shadow, {experts.studies} studies, new", experts.new_dice, ""),
         ),
@@ -335,6 +365,15 @@ def _run_jobs(context: Context, stages: Mapping[str, Stage]) -> None:
         if job is None:
             return
         stages[job["task_name"]].run(context, job["args"]["identifier"])
+
+
+def _unseen(blood_hu: float, count: int) -> list[Read]:
+    rng = np.random.default_rng(11)
+    return [partial(_labelled, draw_head(rng, blood_hu)) for _ in range(count)]
+
+
+def _iph(dice: Dice) -> float:
+    return dice.get("IPH", 0.0)
 
 
 def _labelled(head: DrawnHead) -> Labelled:

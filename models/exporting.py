@@ -81,6 +81,7 @@ def export(
         output_names=names[1:],
         dynamic_shapes=(varying,),
         external_data=False,
+        verbose=False,  # its progress goes to standard output, where --json is
     )
     if program is None:
         raise RuntimeError("torch exported nothing.")

@@ -39,6 +39,10 @@ def finetune(
         Path | None,
         typer.Option(metavar="DIR", help="Synthetic cases to mix in, half and half: a pool of the model's training."),
     ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Held-out studies of the kind it knows, images/ and truth/: what it forgets."),
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Of training, by the clock.")] = 30,
     learning_rate: Annotated[float, typer.Option(min=1e-7, max=1, help="At the start; it falls to zero.")] = 3e-4,
     batch: Annotated[int, typer.Option(min=1, max=64, help="Slices a step.")] = 12,
@@ -49,11 +53,12 @@ def finetune(
 ) -> None:
     """Go on training on a release. Example: nightjar train finetune --task ich --release ich-1 --out ich-new
 
-    DIR is then what nightjar model add takes. Exit code 1 when the new version is no better on the validation split.
+    DIR is then what nightjar model add takes. Exit code 1 when the new version is no better on the validation split, or
+    has forgotten what the old one could do on the studies of --known.
     """
     from models.registry import load_card, weights_of
     from services.datasets.aside import refuse_existing
-    from services.datasets.release.lessons import open_release, read_lessons
+    from services.datasets.release.lessons import open_release, read_known, read_lessons
 
     if task not in TASKS:
         raise SettingsError(f"--task {task}: write {' or '.join(TASKS)}.")
@@ -72,17 +77,21 @@ def finetune(
     found = open_release(release)
     with err.status("Reading the release"):
         lessons = read_lessons(found, card)
+        knew = () if known is None else read_known(known, card)
     named = version or f"{card.version}-{lessons.digest[:8]}"
     if named == card.version:
         raise SettingsError(f"--version {named} is what it goes on from. Give the new one another.")
     plan = Plan(minutes, seed, batch, learning_rate)
     with err.status(f"Training on {len(lessons.train)} studies, {minutes:g} minutes"):
-        made = run(card, weights_of(card), lessons, out_dir, plan, version=named, replay=replay, threads=threads)
+        made = run(
+            card, weights_of(card), lessons, out_dir, plan, version=named, replay=replay, known=knew, threads=threads
+        )
     if as_json:
         print_json(
             {
                 "model": task, "version": named, "parent": card.version, "folder": out_dir, "learned": made.learned,
                 "replayed": made.replayed, "before": made.before, "after": made.after, "better": made.is_better,
+                "known_before": made.known_before, "known_after": made.known_after, "forgets": made.forgets,
             }
         )  # fmt: skip
     else:
@@ -93,27 +102,35 @@ def finetune(
             markup=False,
             soft_wrap=True,
         )
-        _show(made.before, made.after, len(lessons.validation))
+        _show(made.before, made.after, f"{len(lessons.validation)} studies of the validation split")
+        if known is not None:
+            _show(made.known_before, made.known_after, f"{len(knew)} studies of the kind it knew")
         if made.is_better is False:
             out.print("It is not better than the version it went on from.", highlight=False)
-        else:
+        if made.forgets:
+            out.print(
+                "It forgot some of what that version could do. Mix in cases of that one's own training: --replay DIR.",
+                highlight=False,
+                soft_wrap=True,
+            )
+        if not (made.is_better is False or made.forgets):
             out.print(
                 f"Take it: nightjar model add {out_dir}, nightjar model shadow {task} {named}, nightjar model promote.",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
             )
-    if made.is_better is False:
+    if made.is_better is False or made.forgets:
         raise typer.Exit(1)
 
 
-def _show(before: dict[str, float], after: dict[str, float], studies: int) -> None:
-    if not after:
-        out.print("The release's validation split is empty: nothing was measured.", highlight=False)
+def _show(before: dict[str, float], after: dict[str, float], studies: str) -> None:
+    if not (before or after):
+        out.print(f"{studies.capitalize()}: nothing is marked there, so nothing was measured.", highlight=False)
         return
-    table = Table("Label", "Dice before", "Dice after", title=f"{studies} studies of the validation split")
-    for name, dice in after.items():
-        table.add_row(name, f"{before[name]:.3f}" if name in before else "–", f"{dice:.3f}")
+    table = Table("Label", "Dice before", "Dice after", title=studies)
+    for name in {**before, **after}:
+        table.add_row(name, *(f"{dice[name]:.3f}" if name in dice else "–" for dice in (before, after)))
     out.print(table)
 
 

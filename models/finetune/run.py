@@ -29,6 +29,9 @@ from models.training import Loss, Plan, learn
 Dice = dict[str, float]
 """Mean Dice by label over the studies that either experts or model mark, on the acquired grid."""
 
+FORGIVEN = 0.02
+"""Mean Dice that may be lost on what the parent knew: so much comes and goes with the draw of the batches."""
+
 
 class TooLittle(InvalidVolume):
     """There is nothing to learn from."""
@@ -61,6 +64,7 @@ class Finetuned:
     Attributes:
         learned, replayed: cases of the release and of the synthetic pool.
         before, after: on the release's validation split, of parent and new version; empty without one.
+        known_before, known_after: the same on studies of the kind that the parent learned from; empty without any.
         difference: largest of a logit between torch and engine, relative.
     """
 
@@ -69,12 +73,21 @@ class Finetuned:
     replayed: int
     before: Dice
     after: Dice
+    known_before: Dice
+    known_after: Dice
     difference: float
 
     @property
     def is_better(self) -> bool | None:
         """Whether the mean Dice over the labels rose; None where it was not measured."""
         return mean(self.after.values()) > mean(self.before.values()) if self.before and self.after else None
+
+    @property
+    def forgets(self) -> bool | None:
+        """Whether more than FORGIVEN of the mean Dice on what the parent knew is lost; None where not measured."""
+        if not (self.known_before and self.known_after):
+            return None
+        return mean(self.known_after.values()) < mean(self.known_before.values()) - FORGIVEN
 
 
 def finetune(
@@ -86,6 +99,7 @@ def finetune(
     *,
     version: str,
     replay: Path | None = None,
+    known: Sequence[Read] = (),
     threads: int = 1,
     clock: Callable[[], float] = time.monotonic,
 ) -> Finetuned:
@@ -95,6 +109,7 @@ def finetune(
         card, weights: of the version it goes on from.
         replay: a pool of synthetic cases of the model's own training: as many of them as of the release are mixed in,
             so that what it knew is not forgotten.
+        known: studies like those the parent learned from, that neither version learns from: what it may forget.
         clock: what the plan's budget is counted by, seconds.
 
     Raises:
@@ -113,7 +128,7 @@ def finetune(
             pool.mkdir()
             learned = _fill(pool, lessons.train, teaching, parent)
             replayed = 0 if replay is None else _replay(pool, replay, learned, plan.seed)
-            before = measure(parent, lessons.validation)
+            before, known_before = measure(parent, lessons.validation), measure(parent, known)
             learn(network, teaching.loss_of(network, pool, plan.batch), pool, plan, resume=False, clock=clock)
             file = folder / "weights" / f"{card.name}-{version}.onnx"
             file.parent.mkdir(parents=True)
@@ -128,13 +143,17 @@ def finetune(
                 replayed=replayed,
             )
             made = _card(card, file, version, lineage)
-            after = measure(_open(made, file, threads), lessons.validation)
-            made = made.model_copy(update={"measured": _measured(card, lessons, before, after)})
+            new = _open(made, file, threads)
+            after, known_after = measure(new, lessons.validation), measure(new, known)
+            validation = f"{len(lessons.validation)} studies of the validation split of {lessons.name}"
+            knew = f"{len(known)} studies of the kind that {card.version} learned from"
+            told = _measured(card, validation, before, after) + _measured(card, knew, known_before, known_after)
+            made = made.model_copy(update={"measured": told})
             _write(made, folder / "model.yaml")
             folder.rename(out)
     except OSError as error:
         raise UnwritableOutput(f"{out} cannot be written: {error.strerror}. Name a new folder with room.") from error
-    return Finetuned(made, learned, replayed, before, after, difference)
+    return Finetuned(made, learned, replayed, before, after, known_before, known_after, difference)
 
 
 def measure(model: Model, studies: Sequence[Read]) -> Dice:
@@ -201,8 +220,7 @@ def _card(card: Card, file: Path, version: str, lineage: Lineage) -> Card:
     )
 
 
-def _measured(card: Card, lessons: Lessons, before: Dice, after: Dice) -> tuple[Measurement, ...]:
-    on = f"{len(lessons.validation)} studies of the validation split of {lessons.name}"
+def _measured(card: Card, on: str, before: Dice, after: Dice) -> tuple[Measurement, ...]:
     return tuple(
         Measurement(what=f"Mean Dice of {name}, {card.version} before", on=on, value=f"{dice:.2f}, {before[name]:.2f}")
         for name, dice in after.items()

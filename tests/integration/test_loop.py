@@ -29,6 +29,11 @@ def test_a_version_that_learned_from_corrections_is_better_and_serves(context: C
     circle = run_circle(replace(context, settings=settings), tmp_path, scale)
     assert circle.serving == NEXT
     assert circle.after > circle.before + 0.2
+    # What it knew: lost in part by a version that saw new cases alone, kept by one that saw old ones among them.
+    assert circle.known_before > 0.7
+    assert circle.known_plain < circle.known_after
+    assert circle.known_after > circle.known_before - 0.1
+    assert circle.replayed == circle.learned
     assert circle.answered < circle.after
     assert circle.evidence.experts is not None
     assert circle.evidence.experts.new_dice > circle.evidence.experts.live_dice

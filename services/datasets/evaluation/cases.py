@@ -8,6 +8,8 @@ from pathlib import Path
 
 from models.card import Card
 from models.errors import InvalidVolume
+from models.predict import read_image
+from models.volume import Volume
 from services.datasets.evaluation.truth import check_headers
 from services.errors import SettingsError
 
@@ -84,6 +86,19 @@ def find_studies(images: Path, truth: Path, card: Card) -> list[Study]:
     if problems:
         raise SettingsError("\n".join(problems))
     return studies
+
+
+def read_images(study: Study, card: Card) -> dict[str, Volume]:
+    """The images of a study that the model reads, by role.
+
+    Raises:
+        InvalidVolume: one of them cannot be read.
+    """
+    return {
+        entry.role: read_image(study.images[entry.role], entry.modality, any_plane=entry.planes == "any")[0]
+        for entry in card.inputs
+        if entry.role in study.images
+    }
 
 
 def _entries(folder: Path, option: str, ending: tuple[str, ...] = ()) -> dict[str, Path]:

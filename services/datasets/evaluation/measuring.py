@@ -13,11 +13,10 @@ from pydicom.errors import InvalidDicomError
 
 from models.card import Card
 from models.errors import InvalidVolume, ModelError
-from models.predict import read_image
 from models.prediction import Prediction
 from models.registry import Model
 from models.volume import Volume
-from services.datasets.evaluation.cases import ANY, READS, SCANNER, Study
+from services.datasets.evaluation.cases import ANY, READS, SCANNER, Study, read_images
 from services.datasets.evaluation.overlap import Overlap, measure_overlap
 from services.datasets.evaluation.truth import read_truth
 
@@ -103,11 +102,7 @@ def measure_study(study: Study, model: Model, *, unrestricted: Model | None = No
     """
     card = model.card
     try:
-        images = {
-            entry.role: read_image(study.images[entry.role], entry.modality, any_plane=entry.planes == "any")[0]
-            for entry in card.inputs
-            if entry.role in study.images
-        }
+        images = read_images(study, card)
         reference = card.reference_of(images).role
         volume = images[reference]
     except ModelError as error:

@@ -16,6 +16,8 @@ from models.card import Card
 from models.errors import InvalidVolume
 from models.finetune.labelled import Labelled, Lessons, Read
 from models.nifti import read_nifti
+from services.datasets.evaluation.cases import Study, find_studies, read_images
+from services.datasets.evaluation.truth import read_truth
 from services.errors import Reject, SettingsError
 
 LAYOUT = "bids"
@@ -98,6 +100,17 @@ def read_lessons(release: ReleaseFolder, card: Card) -> Lessons:
     return Lessons(release.name, release.digest, tuple(read["train"]), tuple(read["validation"]))
 
 
+def read_known(folder: Path, card: Card) -> tuple[Read, ...]:
+    """Studies with their truth in `images` and `truth`, as `nightjar evaluate` reads them and models' own held-out
+    sets are written; each is read when it is asked for.
+
+    Raises:
+        SettingsError: a line for each study that does not fit.
+    """
+    found = find_studies(folder / "images", folder / "truth", card)
+    return tuple(partial(_read_known, study, study.truth, card) for study in found if study.truth is not None)
+
+
 def _is_whole(path: Path, digest: str) -> bool:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == digest
@@ -118,6 +131,14 @@ def _read(study: ReleasedStudy, names: Mapping[str, int], card: Card) -> Labelle
     if drawn.shape != inputs[roles[0]].voxels.shape:
         raise Reject(f"The mask of {study.name} does not lie on the grid of its {roles[0]}.")
     return Labelled(inputs, _labels(study, drawn, names, card))
+
+
+def _read_known(study: Study, truth: Path, card: Card) -> Labelled:
+    try:
+        inputs = read_images(study, card)
+        return Labelled(inputs, read_truth(truth, inputs[card.reference_of(inputs).role], card))
+    except InvalidVolume as error:
+        raise Reject(f"{study.name}: {error}") from error
 
 
 def _labels(
