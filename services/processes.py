@@ -20,6 +20,11 @@ def family(root: int) -> list[int]:
     return found
 
 
+def replicas(root: int, application: str) -> list[int]:
+    """Replicas of one application of Ray Serve in the family of a process; Ray titles their processes so."""
+    return [pid for pid in family(root) if f"ServeReplica:{application}:".encode() in _title(pid)]
+
+
 def cpu_s(pid: int) -> float | None:
     """CPU seconds of one process; None once it is gone."""
     fields = _stat(pid)
@@ -39,3 +44,10 @@ def _stat(pid: int) -> list[str] | None:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+
+
+def _title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -28,7 +28,10 @@ class Way(Protocol):
     def close(self) -> None: ...
 
     def running(self) -> Set[str]:
-        """Applications that are served; none when the cluster does not answer."""
+        """Applications that are served, as seen a moment ago; none when the cluster does not answer."""
+
+    def running_now(self) -> Set[str]:
+        """The same, looked at after this was asked."""
 
     def ask(self, model: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
         """See `ModelServer.ask`."""
@@ -81,7 +84,7 @@ class ClusterModels:
             try:
                 return self._way.ask(model, inputs)
             except Retry:
-                if model in self._way.running():
+                if model in self._way.running_now():
                     raise
 
     def ask(self, model: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.heads import small_head, stacked
-from support.processes import cpu_s, replicas_of
 
 from models.registry import load_model
 from models.volume import Volume
+from services import processes
 from services.errors import Reject, Retry
 from services.settings import InferenceSettings
 
@@ -52,7 +52,11 @@ def head() -> dict[str, Volume]:
 
 def replicas() -> list[int]:
     """Process ids of this session's replicas of `ich`, among the descendants of this process."""
-    return replicas_of(os.getpid(), "ich")
+    return processes.replicas(os.getpid(), "ich")
+
+
+def _cpu_s(pid: int) -> float:
+    return processes.cpu_s(pid) or 0.0
 
 
 def until(reached: Callable[[], bool]) -> None:
@@ -112,11 +116,11 @@ def test_a_replica_killed_before_a_call_comes_back(server: ModelServer) -> None:
 def test_a_replica_killed_during_a_call_is_a_retry_and_comes_back(server: ModelServer) -> None:
     analyse_until_answered(server)
     [pid] = replicas()
-    before = cpu_s(pid)
+    before = _cpu_s(pid)
     large = stacked(head()["NCCT"], 8, wide=4)
 
     def kill_at_work() -> None:
-        until(lambda: cpu_s(pid) > before + 0.5)
+        until(lambda: _cpu_s(pid) > before + 0.5)
         os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_at_work)
