@@ -56,10 +56,10 @@ def trials() -> list[Trial]:
         *(Trial("kill", name, faults.killed, mended=True) for name in _PROCESSES),
         *(Trial("pause", name, faults.paused, mended=name in _OWN) for name in _PROCESSES),
         *(Trial("partition", name, faults.cut_off) for name in CELLS),
-        *(Trial("slow", name, faults.slowed, noticed=False) for name in _PROCESSES),
         Trial("disk full", "store", faults.disk_full),
         Trial("clock an hour ahead", "postgres", faults.clock_ahead, noticed=False),
         Trial("clock an hour behind", "postgres", faults.clock_behind, noticed=False),
+        *(Trial("slow", name, faults.slowed, noticed=False) for name in _PROCESSES),
     ]
 
 
