@@ -17,7 +17,7 @@ from services.ledger.database import SCHEMA_VERSION, migrate, open_pool
 from services.operations.metrics import LedgerCollector
 from services.operations.status import collect_status
 
-DUMP = Path(__file__).parents[1] / "data" / "ledger_5.sql"
+DUMP = Path(__file__).parents[1] / "data" / "ledger_6.sql"
 STUDIES = [f"1.2.826.0.1.3680043.10.543.{number}" for number in (1, 2, 3)]
 
 
@@ -47,9 +47,17 @@ def test_everything_that_was_there_is_there_and_work_goes_on(upgraded: Context, 
         assert old.execute("SELECT version FROM ledger_schema").fetchall() == [{"version": SCHEMA_VERSION}]
         corrections = old.execute("SELECT study_uid, workitem_id FROM result WHERE kind = 'correction'").fetchall()
         assert corrections == [{"study_uid": STUDIES[0], "workitem_id": 1}]
-        assert len(custody.keys_since(old, None)) == 9
-        pseudonyms = old.execute("SELECT DISTINCT pseudonym FROM study").fetchall()
-        assert len(pseudonyms) == 3
+        expired = old.execute("SELECT study_uid FROM study WHERE expired_at IS NOT NULL").fetchall()
+        assert expired == [{"study_uid": STUDIES[1]}]
+        studies_kept = {row["study_uid"] for row in custody.keys_since(old, None)}
+        assert studies_kept == {STUDIES[0], STUDIES[2]}, "bytes that retention removed are not missing"
+        assert old.execute("SELECT decision FROM consent ORDER BY id").fetchall() == [
+            {"decision": "granted"}, {"decision": "hold"}
+        ]  # fmt: skip
+        assert old.execute("SELECT model, share FROM canary").fetchall() == [{"model": "ich", "share": 0.1}]
+        assert old.execute("SELECT name, held FROM dataset_release").fetchall() == [
+            {"name": "first", "held": {"no consent": 1}}
+        ]
     status = collect_status(upgraded)
     assert status.studies == {"analysed": 1, "analysing": 1, "parked": 1}
     assert status.deliveries == {"delivered": 1, "parked": 1}
@@ -65,7 +73,12 @@ def test_everything_that_was_there_is_there_and_work_goes_on(upgraded: Context, 
 
     since = datetime.now(UTC) - timedelta(days=1)
     with upgraded.pool.connection() as connection:
-        assert custody.kept(connection, STUDIES[0], "pacs", since).results == {"2.25.1", "2.25.71", "2.25.81"}
+        assert custody.kept(connection, STUDIES[0], "pacs", since).results == {
+            "2.25.1",
+            "2.25.71",
+            "2.25.81",
+            "2.25.91",
+        }
         connection.execute("UPDATE analysis SET state = 'running' WHERE state = 'queued'")
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute("UPDATE study SET state = 'not_applicable' WHERE state = 'parked'")

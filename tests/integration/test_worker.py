@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import subprocess
 import sys
 import threading
@@ -132,6 +133,54 @@ def die(context, identifier):
 context = Context(settings, open_pool(url), store=None)
 asyncio.run(worker.work(context, [Stage("route", die, die)]))
 """
+
+
+DRAINED_WORKER = """
+import asyncio, os, signal, sys, threading
+from services import worker
+from services.context import Context
+from services.errors import Interrupted
+from services.ledger.database import open_pool
+from services.ledger.jobs import Stage
+from services.settings import Settings
+
+url = sys.argv[1]
+settings = Settings.model_validate({"database": {"url": url}})
+begun = threading.Event()
+def run(context, identifier):
+    if not begun.is_set():  # a node is drained while this runs; it ends, as most work does, before the pod must
+        begun.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("ended", flush=True)
+        return
+    raise Interrupted("The part was asked to end.")
+def give_up(context, identifier, reason):
+    os._exit(3)
+context = Context(settings, open_pool(url), store=None)
+asyncio.run(worker.work(context, [Stage("route", run, give_up)]))
+context.pool.close()
+"""
+
+
+def test_a_worker_asked_to_end_ends_what_it_runs_and_leaves_the_rest_to_others(
+    context: Context, database_url: str
+) -> None:
+    for identifier in ("1", "2", "3"):
+        queue(context, identifier)
+    one_place = {"NIGHTJAR_WORKER__CONCURRENCY": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", DRAINED_WORKER, database_url], check=False, capture_output=True, timeout=120,
+        env=os.environ | one_place,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, b"ended\n"), done.stderr
+    with connect(database_url) as connection:
+        rows = connection.execute("SELECT status::text, attempts FROM procrastinate_jobs").fetchall()
+    assert {row["status"] for row in rows} == {"todo"}, "nothing is left to a worker that is gone"
+    assert len(rows) >= 2
+    recorder = Recorder()
+    left = len(rows)
+    run_until(context, recorder.stage(attempts=1), lambda: recorder.runs >= left)
+    assert (recorder.end, recorder.finished) == (None, True)
 
 
 @pytest.mark.parametrize("asked_again", [False, True])

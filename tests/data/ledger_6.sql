@@ -1,4 +1,4 @@
--- A ledger as schema 5 wrote it, with invented studies in every state: pg_dump --inserts of what its own code made.
+-- A ledger as schema 6 wrote it, with invented studies in every state: pg_dump --inserts of what its own code made.
 -- PostgreSQL database dump
 
 -- Dumped from database version 18.6
@@ -64,8 +64,7 @@ DECLARE
     source_state text := CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END;
     row_id text := to_jsonb(NEW) ->> TG_ARGV[0];
     study text := coalesce(to_jsonb(NEW) ->> 'study_uid', (
-        SELECT a.study_uid FROM result r JOIN analysis a ON a.id = r.analysis_id
-        WHERE r.id = (to_jsonb(NEW) ->> 'result_id')::bigint));
+        SELECT study_uid FROM result WHERE id = (to_jsonb(NEW) ->> 'result_id')::bigint));
 BEGIN
     IF source_state IS DISTINCT FROM NEW.state THEN
         IF NOT EXISTS (SELECT FROM transition t WHERE t.entity = TG_TABLE_NAME
@@ -567,6 +566,16 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Name: tell_review(); Type: FUNCTION; Schema: public; Owner: -
+
+CREATE FUNCTION public.tell_review() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('nightjar_review', '');
+    RETURN NULL;
+END $$;
+
 -- Name: account; Type: TABLE; Schema: public; Owner: -
 
 CREATE TABLE public.account (
@@ -749,6 +758,17 @@ ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+-- Name: canary; Type: TABLE; Schema: public; Owner: -
+
+CREATE TABLE public.canary (
+    model text NOT NULL,
+    version text NOT NULL,
+    weights_digest text NOT NULL,
+    share double precision NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT canary_share_check CHECK (((share > (0)::double precision) AND (share <= (1)::double precision)))
+);
+
 -- Name: comment; Type: TABLE; Schema: public; Owner: -
 
 CREATE TABLE public.comment (
@@ -783,6 +803,60 @@ CREATE TABLE public.conformance (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     protocol text NOT NULL,
     lines jsonb NOT NULL
+);
+
+-- Name: consent; Type: TABLE; Schema: public; Owner: -
+
+CREATE TABLE public.consent (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    patient_id text,
+    study_uid text,
+    decision text NOT NULL,
+    basis text NOT NULL,
+    recorded_by text NOT NULL,
+    CONSTRAINT consent_decision_check CHECK ((decision = ANY (ARRAY['granted'::text, 'withdrawn'::text, 'hold'::text, 'lifted'::text]))),
+    CONSTRAINT consent_subject CHECK (((patient_id IS NULL) <> (study_uid IS NULL)))
+);
+
+-- Name: consent_id_seq; Type: SEQUENCE; Schema: public; Owner: -
+
+ALTER TABLE public.consent ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.consent_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: dataset_release; Type: TABLE; Schema: public; Owner: -
+
+CREATE TABLE public.dataset_release (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    task text NOT NULL,
+    number integer NOT NULL,
+    name text NOT NULL,
+    layout text NOT NULL,
+    software text NOT NULL,
+    key_fingerprint text NOT NULL,
+    content text NOT NULL,
+    digest text NOT NULL,
+    labels jsonb NOT NULL,
+    held jsonb NOT NULL,
+    recorded_by text NOT NULL
+);
+
+-- Name: dataset_release_id_seq; Type: SEQUENCE; Schema: public; Owner: -
+
+ALTER TABLE public.dataset_release ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.dataset_release_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 -- Name: decision; Type: TABLE; Schema: public; Owner: -
@@ -914,7 +988,7 @@ CREATE TABLE public.instance (
 
 CREATE TABLE public.result (
     id bigint NOT NULL,
-    analysis_id bigint NOT NULL,
+    analysis_id bigint,
     kind text NOT NULL,
     sop_class_uid text NOT NULL,
     sop_instance_uid text NOT NULL,
@@ -928,7 +1002,10 @@ CREATE TABLE public.result (
     attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
     superseded_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT result_kind_check CHECK ((kind = ANY (ARRAY['seg'::text, 'sr'::text, 'sc'::text, 'mr'::text, 'correction'::text])))
+    study_uid text NOT NULL,
+    workitem_id bigint,
+    CONSTRAINT result_kind_check CHECK ((kind = ANY (ARRAY['seg'::text, 'sr'::text, 'sc'::text, 'mr'::text, 'correction'::text, 'correction_sr'::text]))),
+    CONSTRAINT result_of CHECK (((analysis_id IS NOT NULL) OR (workitem_id IS NOT NULL)))
 );
 
 -- Name: series; Type: TABLE; Schema: public; Owner: -
@@ -965,7 +1042,7 @@ CREATE VIEW public.held_instance AS
      JOIN public.series s USING (series_uid))
   WHERE (NOT i.conflict)
 UNION ALL
- SELECT a.study_uid,
+ SELECT r.study_uid,
     r.series_uid,
     r.sop_instance_uid,
     r.sop_class_uid,
@@ -973,8 +1050,8 @@ UNION ALL
     r.digest,
     r.attributes
    FROM (public.result r
-     JOIN public.analysis a ON ((a.id = r.analysis_id)))
-  WHERE ((r.superseded_at IS NULL) AND (a.state = 'analysed'::text) AND (NOT (EXISTS ( SELECT
+     LEFT JOIN public.analysis a ON ((a.id = r.analysis_id)))
+  WHERE ((r.superseded_at IS NULL) AND (COALESCE(a.state, 'analysed'::text) = 'analysed'::text) AND (NOT (EXISTS ( SELECT
            FROM public.instance i
           WHERE ((i.sop_instance_uid = r.sop_instance_uid) AND (NOT i.conflict))))));
 
@@ -992,18 +1069,18 @@ CREATE VIEW public.held_series AS
   WHERE (series.instances > 0)
 UNION ALL
  SELECT r.series_uid,
-    a.study_uid,
+    r.study_uid,
     min(r.modality) AS modality,
     min(r.series_description) AS description,
     NULL::text AS body_part,
     min(r.series_number) AS series_number,
     count(*) AS instances
    FROM (public.result r
-     JOIN public.analysis a ON ((a.id = r.analysis_id)))
-  WHERE ((r.superseded_at IS NULL) AND (a.state = 'analysed'::text) AND (NOT (EXISTS ( SELECT
+     LEFT JOIN public.analysis a ON ((a.id = r.analysis_id)))
+  WHERE ((r.superseded_at IS NULL) AND (COALESCE(a.state, 'analysed'::text) = 'analysed'::text) AND (NOT (EXISTS ( SELECT
            FROM public.instance i
           WHERE ((i.sop_instance_uid = r.sop_instance_uid) AND (NOT i.conflict))))))
-  GROUP BY r.series_uid, a.study_uid;
+  GROUP BY r.series_uid, r.study_uid;
 
 -- Name: image_quality; Type: TABLE; Schema: public; Owner: -
 
@@ -1062,7 +1139,8 @@ CREATE TABLE public.model (
     roles text[] NOT NULL,
     optional_roles text[] DEFAULT '{}'::text[] NOT NULL,
     priority integer NOT NULL,
-    registered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    registered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fewest integer DEFAULT 0 NOT NULL
 );
 
 -- Name: notification; Type: TABLE; Schema: public; Owner: -
@@ -1210,7 +1288,7 @@ CREATE TABLE public.promotion (
     account text NOT NULL,
     evidence jsonb DEFAULT '{}'::jsonb NOT NULL,
     reason text,
-    CONSTRAINT promotion_kind_check CHECK ((kind = ANY (ARRAY['promotion'::text, 'rollback'::text])))
+    CONSTRAINT promotion_kind_check CHECK ((kind = ANY (ARRAY['promotion'::text, 'rollback'::text, 'canary'::text])))
 );
 
 -- Name: promotion_id_seq; Type: SEQUENCE; Schema: public; Owner: -
@@ -1259,7 +1337,10 @@ CREATE TABLE public.reader_study (
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     closed_at timestamp with time zone,
+    design text DEFAULT 'single'::text NOT NULL,
+    seed uuid DEFAULT gen_random_uuid() NOT NULL,
     CONSTRAINT reader_study_arms_check CHECK ((array_length(arms, 1) >= 2)),
+    CONSTRAINT reader_study_design_check CHECK ((design = ANY (ARRAY['single'::text, 'pairs'::text]))),
     CONSTRAINT reader_study_margin_check CHECK ((margin > (0)::double precision))
 );
 
@@ -1288,6 +1369,29 @@ CREATE TABLE public.reader_study_image (
 
 ALTER TABLE public.reader_study_image ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.reader_study_image_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: reader_study_preference; Type: TABLE; Schema: public; Owner: -
+
+CREATE TABLE public.reader_study_preference (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reference_id bigint NOT NULL,
+    other_id bigint NOT NULL,
+    account text NOT NULL,
+    reference_left boolean NOT NULL,
+    scores jsonb NOT NULL
+);
+
+-- Name: reader_study_preference_id_seq; Type: SEQUENCE; Schema: public; Owner: -
+
+ALTER TABLE public.reader_study_preference ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.reader_study_preference_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1404,6 +1508,7 @@ CREATE TABLE public.shadow_answer (
     seconds double precision,
     live_seconds double precision,
     segmentation_key text,
+    live_segmentation_key text,
     CONSTRAINT shadow_answered CHECK (((failure IS NOT NULL) OR ((flag IS NOT NULL) AND (segmentation_key IS NOT NULL))))
 );
 
@@ -1441,7 +1546,9 @@ CREATE TABLE public.study (
     analysed_at timestamp with time zone,
     claimed_by text,
     claimed_at timestamp with time zone,
-    handed_over_by text
+    handed_over_by text,
+    pseudonym uuid DEFAULT gen_random_uuid() NOT NULL,
+    expired_at timestamp with time zone
 );
 
 -- Name: transition; Type: TABLE; Schema: public; Owner: -
@@ -1531,11 +1638,24 @@ INSERT INTO public.association VALUES ('d438df21-100d-419a-9454-103890122325', '
 
 -- Data for Name: audit; Type: TABLE DATA; Schema: public; Owner: -
 
+-- Data for Name: canary; Type: TABLE DATA; Schema: public; Owner: -
+
+INSERT INTO public.canary VALUES ('ich', '0.6.0', 'w6', 0.1, '2026-11-22 05:11:48.458045+00');
+
 -- Data for Name: comment; Type: TABLE DATA; Schema: public; Owner: -
 
 INSERT INTO public.comment OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-22 02:16:34.467718+00', 1, 'A', 1, 'rui', NULL, false, 'Is this the tentorium?');
 
 -- Data for Name: conformance; Type: TABLE DATA; Schema: public; Owner: -
+
+-- Data for Name: consent; Type: TABLE DATA; Schema: public; Owner: -
+
+INSERT INTO public.consent OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-22 05:11:48.453155+00', 'E1', NULL, 'granted', 'form 3', 'ops');
+INSERT INTO public.consent OVERRIDING SYSTEM VALUE VALUES (2, '2026-11-22 05:11:48.457046+00', NULL, '1.2.826.0.1.3680043.10.543.2', 'hold', 'under review', 'ops');
+
+-- Data for Name: dataset_release; Type: TABLE DATA; Schema: public; Owner: -
+
+INSERT INTO public.dataset_release OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-22 05:11:48.452346+00', 'ich', 1, 'first', 'bids', '0.1.0', 'f', 'c', 'd', '[]', '{"no consent": 1}', 'ops');
 
 -- Data for Name: decision; Type: TABLE DATA; Schema: public; Owner: -
 
@@ -1592,12 +1712,12 @@ INSERT INTO public.instance OVERRIDING SYSTEM VALUE VALUES (9, '1.2.826.0.1.3680
 
 -- Data for Name: ledger_schema; Type: TABLE DATA; Schema: public; Owner: -
 
-INSERT INTO public.ledger_schema VALUES (5);
+INSERT INTO public.ledger_schema VALUES (6);
 
 -- Data for Name: model; Type: TABLE DATA; Schema: public; Owner: -
 
-INSERT INTO public.model VALUES ('ich', '0.4.0', 'w', '{NCCT}', '{}', 40, '2026-11-22 02:16:33.934127+00');
-INSERT INTO public.model VALUES ('ais', '0.2.1', 'w', '{DWI,ADC}', '{}', 35, '2026-11-22 02:16:33.934456+00');
+INSERT INTO public.model VALUES ('ich', '0.4.0', 'w', '{NCCT}', '{}', 40, '2026-11-22 02:16:33.934127+00', 0);
+INSERT INTO public.model VALUES ('ais', '0.2.1', 'w', '{DWI,ADC}', '{}', 35, '2026-11-22 02:16:33.934456+00', 0);
 
 -- Data for Name: notification; Type: TABLE DATA; Schema: public; Owner: -
 
@@ -1629,11 +1749,13 @@ INSERT INTO public.quarantine OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-22 02:
 
 -- Data for Name: reader_study; Type: TABLE DATA; Schema: public; Owner: -
 
-INSERT INTO public.reader_study OVERRIDING SYSTEM VALUE VALUES (1, 'contrast', '{full,reduced}', 0.5, 'ana', '2026-11-22 02:16:34.545647+00', NULL);
+INSERT INTO public.reader_study OVERRIDING SYSTEM VALUE VALUES (1, 'contrast', '{full,reduced}', 0.5, 'ana', '2026-11-22 02:16:34.545647+00', NULL, 'single', '056bb849-aeef-4b38-987f-36e6a9aa894a');
 
 -- Data for Name: reader_study_image; Type: TABLE DATA; Schema: public; Owner: -
 
 INSERT INTO public.reader_study_image OVERRIDING SYSTEM VALUE VALUES (1, 1, '1.2.826.0.1.3680043.10.543.1', '1.2.826.0.1.3680043.10.543.1.1', 'full');
+
+-- Data for Name: reader_study_preference; Type: TABLE DATA; Schema: public; Owner: -
 
 -- Data for Name: reader_study_rating; Type: TABLE DATA; Schema: public; Owner: -
 
@@ -1651,9 +1773,10 @@ INSERT INTO public.reconciliation OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-22
 
 -- Data for Name: result; Type: TABLE DATA; Schema: public; Owner: -
 
-INSERT INTO public.result OVERRIDING SYSTEM VALUE VALUES (1, 1, 'seg', '1.2.840.10008.5.1.4.1.1.66.4', '2.25.1', '2.25.1', 'd', 1, '1.2.840.10008.1.2.1', NULL, NULL, NULL, '{}', NULL, '2026-11-22 02:16:34.193009+00');
-INSERT INTO public.result OVERRIDING SYSTEM VALUE VALUES (2, 1, 'sr', '1.2.840.10008.5.1.4.1.1.88.33', '2.25.71', '2.25.70', 'd2', 2, '1.2.840.10008.1.2.1', NULL, NULL, NULL, '{}', NULL, '2026-11-22 02:16:34.27314+00');
-INSERT INTO public.result OVERRIDING SYSTEM VALUE VALUES (3, 1, 'correction', '1.2.840.10008.5.1.4.1.1.66.4', '2.25.81', '2.25.80', 'd3', 3, '1.2.840.10008.1.2.1', NULL, NULL, NULL, '{}', NULL, '2026-11-22 02:16:34.440594+00');
+INSERT INTO public.result OVERRIDING SYSTEM VALUE VALUES (1, 1, 'seg', '1.2.840.10008.5.1.4.1.1.66.4', '2.25.1', '2.25.1', 'd', 1, '1.2.840.10008.1.2.1', NULL, NULL, NULL, '{}', NULL, '2026-11-22 02:16:34.193009+00', '1.2.826.0.1.3680043.10.543.1', NULL);
+INSERT INTO public.result OVERRIDING SYSTEM VALUE VALUES (2, 1, 'sr', '1.2.840.10008.5.1.4.1.1.88.33', '2.25.71', '2.25.70', 'd2', 2, '1.2.840.10008.1.2.1', NULL, NULL, NULL, '{}', NULL, '2026-11-22 02:16:34.27314+00', '1.2.826.0.1.3680043.10.543.1', NULL);
+INSERT INTO public.result OVERRIDING SYSTEM VALUE VALUES (3, 1, 'correction', '1.2.840.10008.5.1.4.1.1.66.4', '2.25.81', '2.25.80', 'd3', 3, '1.2.840.10008.1.2.1', NULL, NULL, NULL, '{}', NULL, '2026-11-22 02:16:34.440594+00', '1.2.826.0.1.3680043.10.543.1', 1);
+INSERT INTO public.result OVERRIDING SYSTEM VALUE VALUES (4, NULL, 'correction_sr', '1.2.840.10008.5.1.4.1.1.88.33', '2.25.91', '2.25.90', 'd4', 4, '1.2.840.10008.1.2.1', NULL, NULL, NULL, '{}', NULL, '2026-11-22 05:11:48.482461+00', '1.2.826.0.1.3680043.10.543.1', 1);
 
 -- Data for Name: series; Type: TABLE DATA; Schema: public; Owner: -
 
@@ -1663,13 +1786,13 @@ INSERT INTO public.series VALUES ('1.2.826.0.1.3680043.10.543.3.1', '1.2.826.0.1
 
 -- Data for Name: shadow_answer; Type: TABLE DATA; Schema: public; Owner: -
 
-INSERT INTO public.shadow_answer OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-22 02:16:34.630855+00', 1, 'ich', '0.5.0', 'w2', '0.4.0', 'w', NULL, true, true, '{}', NULL, NULL, 's');
+INSERT INTO public.shadow_answer OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-22 02:16:34.630855+00', 1, 'ich', '0.5.0', 'w2', '0.4.0', 'w', NULL, true, true, '{}', NULL, NULL, 's', NULL);
 
 -- Data for Name: study; Type: TABLE DATA; Schema: public; Owner: -
 
-INSERT INTO public.study VALUES ('1.2.826.0.1.3680043.10.543.1', 'E1', 'Example^One', NULL, NULL, 'A1', NULL, 'Head', '20260102', '030405', NULL, 'analysed', NULL, 1, '2026-11-22 02:16:28.541898+00', '2026-11-22 02:16:29.295034+00', NULL, '2026-11-22 02:16:34.146097+00', NULL, NULL, NULL);
-INSERT INTO public.study VALUES ('1.2.826.0.1.3680043.10.543.2', 'E1', 'Example^One', NULL, NULL, 'A1', NULL, 'Head', '20260102', '030405', NULL, 'parked', 'The series for NCCT is incomplete.', 3, '2026-11-22 02:16:29.620985+00', '2026-11-22 02:16:30.152863+00', NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.study VALUES ('1.2.826.0.1.3680043.10.543.3', 'E1', 'Example^One', NULL, NULL, 'A1', NULL, 'Head', '20260102', '030405', NULL, 'analysing', NULL, 3, '2026-11-22 02:16:30.385796+00', '2026-11-22 02:16:30.793012+00', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.study VALUES ('1.2.826.0.1.3680043.10.543.1', 'E1', 'Example^One', NULL, NULL, 'A1', NULL, 'Head', '20260102', '030405', NULL, 'analysed', NULL, 1, '2026-11-22 02:16:28.541898+00', '2026-11-22 02:16:29.295034+00', NULL, '2026-11-22 02:16:34.146097+00', NULL, NULL, NULL, '7b79763f-c0ca-4ae7-8a1d-e2c232693465', NULL);
+INSERT INTO public.study VALUES ('1.2.826.0.1.3680043.10.543.3', 'E1', 'Example^One', NULL, NULL, 'A1', NULL, 'Head', '20260102', '030405', NULL, 'analysing', NULL, 3, '2026-11-22 02:16:30.385796+00', '2026-11-22 02:16:30.793012+00', NULL, NULL, NULL, NULL, NULL, '6ea7545a-fcf6-4603-b2d1-28ef9a77f214', NULL);
+INSERT INTO public.study VALUES ('1.2.826.0.1.3680043.10.543.2', 'E1', 'Example^One', NULL, NULL, 'A1', NULL, 'Head', '20260102', '030405', NULL, 'parked', 'The series for NCCT is incomplete.', 3, '2026-11-22 02:16:29.620985+00', '2026-11-22 02:16:30.152863+00', NULL, NULL, NULL, NULL, NULL, 'ba57771f-54c5-42b8-866d-e909fc984d61', '2026-11-22 05:11:48.452346+00');
 
 -- Data for Name: transition; Type: TABLE DATA; Schema: public; Owner: -
 
@@ -1767,6 +1890,14 @@ SELECT pg_catalog.setval('public.audit_id_seq', 1, false);
 
 SELECT pg_catalog.setval('public.comment_id_seq', 1, true);
 
+-- Name: consent_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
+
+SELECT pg_catalog.setval('public.consent_id_seq', 2, true);
+
+-- Name: dataset_release_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
+
+SELECT pg_catalog.setval('public.dataset_release_id_seq', 1, true);
+
 -- Name: decision_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
 
 SELECT pg_catalog.setval('public.decision_id_seq', 1, false);
@@ -1831,6 +1962,10 @@ SELECT pg_catalog.setval('public.reader_study_id_seq', 1, true);
 
 SELECT pg_catalog.setval('public.reader_study_image_id_seq', 1, true);
 
+-- Name: reader_study_preference_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
+
+SELECT pg_catalog.setval('public.reader_study_preference_id_seq', 1, false);
+
 -- Name: reader_study_rating_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
 
 SELECT pg_catalog.setval('public.reader_study_rating_id_seq', 1, true);
@@ -1845,7 +1980,7 @@ SELECT pg_catalog.setval('public.reference_case_id_seq', 1, false);
 
 -- Name: result_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
 
-SELECT pg_catalog.setval('public.result_id_seq', 3, true);
+SELECT pg_catalog.setval('public.result_id_seq', 4, true);
 
 -- Name: shadow_answer_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
 
@@ -1905,6 +2040,11 @@ ALTER TABLE ONLY public.association
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
+-- Name: canary canary_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.canary
+    ADD CONSTRAINT canary_pkey PRIMARY KEY (model);
+
 -- Name: comment comment_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 
 ALTER TABLE ONLY public.comment
@@ -1914,6 +2054,26 @@ ALTER TABLE ONLY public.comment
 
 ALTER TABLE ONLY public.conformance
     ADD CONSTRAINT conformance_pkey PRIMARY KEY (workitem_id);
+
+-- Name: consent consent_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.consent
+    ADD CONSTRAINT consent_pkey PRIMARY KEY (id);
+
+-- Name: dataset_release dataset_release_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.dataset_release
+    ADD CONSTRAINT dataset_release_pkey PRIMARY KEY (id);
+
+-- Name: dataset_release dataset_release_task_content_key; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.dataset_release
+    ADD CONSTRAINT dataset_release_task_content_key UNIQUE (task, content);
+
+-- Name: dataset_release dataset_release_task_number_key; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.dataset_release
+    ADD CONSTRAINT dataset_release_task_number_key UNIQUE (task, number);
 
 -- Name: decision decision_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 
@@ -2040,6 +2200,16 @@ ALTER TABLE ONLY public.reader_study
 ALTER TABLE ONLY public.reader_study
     ADD CONSTRAINT reader_study_pkey PRIMARY KEY (id);
 
+-- Name: reader_study_preference reader_study_preference_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.reader_study_preference
+    ADD CONSTRAINT reader_study_preference_pkey PRIMARY KEY (id);
+
+-- Name: reader_study_preference reader_study_preference_reference_id_other_id_account_key; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.reader_study_preference
+    ADD CONSTRAINT reader_study_preference_reference_id_other_id_account_key UNIQUE (reference_id, other_id, account);
+
 -- Name: reader_study_rating reader_study_rating_image_id_account_key; Type: CONSTRAINT; Schema: public; Owner: -
 
 ALTER TABLE ONLY public.reader_study_rating
@@ -2105,6 +2275,11 @@ ALTER TABLE ONLY public.shadow_answer
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_pkey PRIMARY KEY (study_uid);
 
+-- Name: study study_pseudonym; Type: CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.study
+    ADD CONSTRAINT study_pseudonym UNIQUE (pseudonym);
+
 -- Name: transition transition_entity_source_target_key; Type: CONSTRAINT; Schema: public; Owner: -
 
 ALTER TABLE ONLY public.transition
@@ -2146,6 +2321,14 @@ CREATE INDEX association_open ON public.association USING btree (opened_at) WHER
 -- Name: comment_workitem; Type: INDEX; Schema: public; Owner: -
 
 CREATE INDEX comment_workitem ON public.comment USING btree (workitem_id, id);
+
+-- Name: consent_patient; Type: INDEX; Schema: public; Owner: -
+
+CREATE INDEX consent_patient ON public.consent USING btree (patient_id, id);
+
+-- Name: consent_study; Type: INDEX; Schema: public; Owner: -
+
+CREATE INDEX consent_study ON public.consent USING btree (study_uid, id);
 
 -- Name: decision_workitem; Type: INDEX; Schema: public; Owner: -
 
@@ -2235,6 +2418,14 @@ CREATE INDEX result_analysis ON public.result USING btree (analysis_id, kind);
 
 CREATE INDEX result_series ON public.result USING btree (series_uid);
 
+-- Name: result_study; Type: INDEX; Schema: public; Owner: -
+
+CREATE INDEX result_study ON public.result USING btree (study_uid);
+
+-- Name: result_workitem; Type: INDEX; Schema: public; Owner: -
+
+CREATE INDEX result_workitem ON public.result USING btree (workitem_id);
+
 -- Name: series_open; Type: INDEX; Schema: public; Owner: -
 
 CREATE INDEX series_open ON public.series USING btree (last_instance_at) WHERE (state = 'receiving'::text);
@@ -2303,6 +2494,14 @@ CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EAC
 
 CREATE TRIGGER comment_append_only BEFORE DELETE OR UPDATE ON public.comment FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+-- Name: consent consent_append_only; Type: TRIGGER; Schema: public; Owner: -
+
+CREATE TRIGGER consent_append_only BEFORE DELETE OR UPDATE ON public.consent FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+-- Name: dataset_release dataset_release_append_only; Type: TRIGGER; Schema: public; Owner: -
+
+CREATE TRIGGER dataset_release_append_only BEFORE DELETE OR UPDATE ON public.dataset_release FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 -- Name: decision decision_append_only; Type: TRIGGER; Schema: public; Owner: -
 
 CREATE TRIGGER decision_append_only BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -2363,9 +2562,17 @@ CREATE TRIGGER procrastinate_trigger_status_events_update_v1 AFTER UPDATE OF sta
 
 CREATE TRIGGER promotion_append_only BEFORE DELETE OR UPDATE ON public.promotion FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+-- Name: reader_study_preference reader_study_preference_append_only; Type: TRIGGER; Schema: public; Owner: -
+
+CREATE TRIGGER reader_study_preference_append_only BEFORE DELETE OR UPDATE ON public.reader_study_preference FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 -- Name: reader_study_rating reader_study_rating_append_only; Type: TRIGGER; Schema: public; Owner: -
 
 CREATE TRIGGER reader_study_rating_append_only BEFORE DELETE OR UPDATE ON public.reader_study_rating FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+-- Name: reading reading_told; Type: TRIGGER; Schema: public; Owner: -
+
+CREATE TRIGGER reading_told AFTER INSERT OR DELETE OR UPDATE ON public.reading FOR EACH STATEMENT EXECUTE FUNCTION public.tell_review();
 
 -- Name: series series_state; Type: TRIGGER; Schema: public; Owner: -
 
@@ -2378,6 +2585,10 @@ CREATE TRIGGER study_state AFTER INSERT OR UPDATE OF state, urgency, claimed_by 
 -- Name: workitem workitem_state; Type: TRIGGER; Schema: public; Owner: -
 
 CREATE TRIGGER workitem_state AFTER INSERT OR UPDATE OF state, standing_id ON public.workitem FOR EACH ROW EXECUTE FUNCTION public.guard_state('id');
+
+-- Name: workitem workitem_told; Type: TRIGGER; Schema: public; Owner: -
+
+CREATE TRIGGER workitem_told AFTER INSERT OR UPDATE ON public.workitem FOR EACH STATEMENT EXECUTE FUNCTION public.tell_review();
 
 -- Name: agreement agreement_first_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
 
@@ -2499,6 +2710,16 @@ ALTER TABLE ONLY public.reader_study_image
 ALTER TABLE ONLY public.reader_study_image
     ADD CONSTRAINT reader_study_image_study_uid_fkey FOREIGN KEY (study_uid) REFERENCES public.study(study_uid);
 
+-- Name: reader_study_preference reader_study_preference_other_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.reader_study_preference
+    ADD CONSTRAINT reader_study_preference_other_id_fkey FOREIGN KEY (other_id) REFERENCES public.reader_study_image(id);
+
+-- Name: reader_study_preference reader_study_preference_reference_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.reader_study_preference
+    ADD CONSTRAINT reader_study_preference_reference_id_fkey FOREIGN KEY (reference_id) REFERENCES public.reader_study_image(id);
+
 -- Name: reader_study_rating reader_study_rating_image_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
 
 ALTER TABLE ONLY public.reader_study_rating
@@ -2523,6 +2744,16 @@ ALTER TABLE ONLY public.reference_case
 
 ALTER TABLE ONLY public.result
     ADD CONSTRAINT result_analysis_id_fkey FOREIGN KEY (analysis_id) REFERENCES public.analysis(id);
+
+-- Name: result result_study_uid_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.result
+    ADD CONSTRAINT result_study_uid_fkey FOREIGN KEY (study_uid) REFERENCES public.study(study_uid);
+
+-- Name: result result_workitem_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+
+ALTER TABLE ONLY public.result
+    ADD CONSTRAINT result_workitem_id_fkey FOREIGN KEY (workitem_id) REFERENCES public.workitem(id);
 
 -- Name: series series_study_uid_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
 
@@ -2555,4 +2786,3 @@ ALTER TABLE ONLY public.workitem
     ADD CONSTRAINT workitem_study_uid_fkey FOREIGN KEY (study_uid) REFERENCES public.study(study_uid);
 
 -- PostgreSQL database dump complete
-
