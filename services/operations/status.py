@@ -1,5 +1,6 @@
 """What is where: counts by state, the oldest that waits, jobs, models, disk."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from models.engines.plans import builds
 from services.context import Context
 from services.operations.heartbeat import FRESH_S
 
@@ -21,6 +23,7 @@ class Status:
         jobs: counts by task and status.
         parts: parts with a fresh heartbeat, and how many of each.
         models: models whose replicas answer, with version and whether they are loaded.
+        building: engines that are being built for a GPU: model, what is being done and how far that is, since when.
         disk_free_mb: room left where instance bytes go, megabytes; None of a bucket.
     """
 
@@ -36,6 +39,7 @@ class Status:
     jobs: dict[str, dict[str, int]]
     parts: dict[str, int]
     models: list[dict[str, Any]]
+    building: list[dict[str, Any]]
     disk_free_mb: int | None
     at: datetime
 
@@ -78,10 +82,9 @@ def collect_status(context: Context) -> Status:
             if beat["part"] == "inference" and beat["detail"].get("healthy")
             for name in beat["detail"]["models"]
         }
-        models = [
-            {"name": row["name"], "version": row["version"], "loaded": row["name"] in loaded}
-            for row in connection.execute("SELECT name, version FROM model ORDER BY name").fetchall()
-        ]
+        served = connection.execute("SELECT name, version, weights_digest FROM model ORDER BY name").fetchall()
+        models = [{"name": row["name"], "version": row["version"], "loaded": row["name"] in loaded} for row in served]
+        names = {row["weights_digest"]: row["name"] for row in served}
         parts = [beat["part"] for beat in beats]
         room = context.store.free_bytes()
         return Status(
@@ -94,9 +97,29 @@ def collect_status(context: Context) -> Status:
             jobs=jobs,
             parts={part: parts.count(part) for part in sorted(set(parts))},
             models=models,
+            building=_building(context, names),
             disk_free_mb=None if room is None else room // 2**20,
             at=context.now(),
         )
+
+
+def _building(context: Context, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Of engines in a folder that this machine sees; `names` are the models by their weights."""
+    folder = context.settings.inference.engine_cache
+    try:
+        found = [] if folder is None else builds(folder)
+    except OSError:  # the volume is away; the ledger's counts are not
+        found = []
+    return [
+        {
+            "model": names.get(build.weights_digest, build.weights_digest[:12]),
+            "phase": build.phase,
+            "share": build.share,
+            "seconds": round(build.seconds),
+        }
+        for build in found
+        if build.phase is not None
+    ]
 
 
 def render_status(status: Status) -> RenderableType:
@@ -122,6 +145,9 @@ def render_status(status: Status) -> RenderableType:
         ", ".join(f"{m['name']} {m['version']} ({'loaded' if m['loaded'] else 'not loaded'})" for m in status.models)
         or "none",
     )
+    for build in status.building:
+        doing = f"{build['phase']}, {build['share']:.0%}, for {build['seconds']} s"
+        table.add_row("Engine", f"{build['model']} is being built for this GPU: {doing}")
     table.add_row("Disk", "a bucket" if status.disk_free_mb is None else f"{status.disk_free_mb} MB free")
     return Group(table)
 

@@ -16,6 +16,7 @@ from support.jobs import drain, waiting
 from dicom_router import assemble, route
 from dicom_router.persist import persist
 from models.card import Weights
+from models.describe import describe
 from models.errors import InvalidVolume
 from models.prediction import Finding, ModelIdentity, Prediction, Urgency
 from models.registry import load_card
@@ -164,6 +165,7 @@ def test_an_answer_is_in_the_ledger_and_the_store_and_encoding_is_asked_for(site
     analysis = site.row("SELECT * FROM analysis")
     assert analysis["slice_probabilities"] == {"IPH": [0.1235] * 14}
     assert (analysis["urgency"], analysis["parameters"], analysis["attempts"]) == (1, {"engine": "fake"}, 1)
+    assert analysis["figures"] == {"NCCT": pytest.approx(describe(small_head().volume))}
     segmentation = unpack_array(site.context.store.get(analysis["segmentation_key"]))
     assert (segmentation.shape, int(segmentation.sum())) == ((14, 128, 128), 400)
     assert site.context.store.get(analysis["preview_key"]) == PREVIEW

@@ -122,6 +122,7 @@ def test_a_head_ct_is_analysed_as_soon_as_its_sender_releases(site: Site) -> Non
     assert series["role"] == "NCCT"
     assert "24 slice positions without a gap" in str(series["reason"])
     assert "Chosen for NCCT" in str(series["role_reason"])
+    assert f"Score {series['role_score']}" in str(series["role_reason"])
 
 
 def test_an_open_association_that_falls_silent_does_not_delay(site: Site) -> None:
