@@ -43,7 +43,7 @@ _DESCRIBED: Final = ("BodyPartExamined", "StudyDescription", "SeriesDescription"
 
 @dataclass(frozen=True, eq=False)
 class CaseImage:
-    """A series as it leaves: voxels, where they lie, and the header of its first instance after de-identification.
+    """A series as it leaves: voxels, where they lie, and the header of its first slice after de-identification.
 
     Attributes:
         instances: its de-identified objects; files once they were put aside.
@@ -124,7 +124,7 @@ def read_case(
     for role, datasets in series.items():
         for dataset in datasets:
             deidentify(dataset, pseudonyms, shears[role], report)
-        images.append(_image(role, datasets))
+        images.append(image_of(role, datasets))
     mask = _mask(context, label, task, images[0])
     if any(not context.store.holds(each.mask_digest) for each in label.hand_ins):
         raise Hold("The bytes of a mask that was handed in on the way are no longer in the store.")
@@ -191,12 +191,15 @@ def _shears(series: Mapping[str, list[Dataset]]) -> dict[str, Shear | Hold | Non
     return found
 
 
-def _image(role: str, datasets: list[Dataset]) -> CaseImage:
+def image_of(role: str, datasets: list[Dataset]) -> CaseImage:
+    """The volume of a series. Raises Hold where it is none."""
     try:
         volume = read_series(datasets)
     except InvalidVolume as error:
         raise Hold(f"Its {role} series is no volume. {error}") from error
-    return CaseImage(role, volume, grid_of(volume, datasets), datasets[0], tuple(datasets))
+    # A series may hold others beside the volume, such as the unweighted images of a diffusion series.
+    header = next((dataset for dataset in datasets if dataset.SOPInstanceUID == volume.sources[0]), datasets[0])
+    return CaseImage(role, volume, grid_of(volume, datasets), header, tuple(datasets))
 
 
 def _mask(context: Context, label: AcceptedLabel, task: Task, image: CaseImage) -> Mask:
