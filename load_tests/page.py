@@ -12,9 +12,10 @@ _INTRODUCTION = """\
 
 Written by `python -m load_tests.page > docs/performance.md` from [bench-results](../bench-results), which `make bench`
 (`BENCH=name` for one) writes. Ratios are taken within one run. Machines differ and this one was shared: compare ratios,
-not seconds. Everything here ran on CPUs: no GPU, no TensorRT. No test asserts a time.
+not seconds. No test asserts a time.
 """
 
+_WHERE = Path(__file__).with_name("what_ran_where.md")
 _TITLES = {
     "flag": "From the last instance to the flag",
     "load": "A hospital's busiest ten minutes",
@@ -36,7 +37,7 @@ def page(folder: Path = FOLDER) -> str:
     """The whole page; a bench without a result has no section."""
     results = [folder / f"{name}.json" for name in _TITLES]
     sections = [_section(json.loads(path.read_text(encoding="utf-8"))) for path in results if path.exists()]
-    return "\n".join([_INTRODUCTION, *sections])
+    return "\n".join([_INTRODUCTION, _WHERE.read_text(encoding="utf-8"), *sections])
 
 
 def _section(result: dict[str, Any]) -> str:
