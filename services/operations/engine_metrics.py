@@ -41,6 +41,6 @@ def _longest(name: str, says: str, models: Mapping[str, str], found: Iterable[Bu
         model = models.get(build.weights_digest, build.weights_digest[:12])
         key = (model, build.library, build.capability, build.precision)
         values[key] = max(values.get(key, 0.0), build.seconds)
-    for key, seconds in sorted(values.items()):
-        family.add_metric(key, seconds)
+    for labels, seconds in sorted(values.items()):
+        family.add_metric(labels, seconds)
     return family
