@@ -244,7 +244,8 @@ def _as_workitems(
         raise SettingsError(
             f"{len(lacking)} cases have no {found.grid}, on which {task} is drawn, such as {lacking[0]}."
         )
-    made, refused = [], []
+    made: list[int] = []
+    refused: list[str] = []
     with open_context(settings) as context, Progress(console=err, transient=True) as progress:
         for case in progress.track(tree.cases, description="Importing"):
             with TemporaryDirectory() as scratch:
