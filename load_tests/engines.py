@@ -16,8 +16,14 @@ from models.engines.onnx_runtime import tensor_shapes
 from models.enhance.train.network import DetailNet
 from models.ich.train.network import SliceUNet
 from models.registry import load_card, weights_of
+from models.tumour.train.training import new_network as tumour_network
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"ich": SliceUNet, "ais": ais_network, "enhance": DetailNet}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "ich": SliceUNet,
+    "ais": ais_network,
+    "tumour": tumour_network,
+    "enhance": DetailNet,
+}
 """The architectures as they were trained; torch takes as long whatever the weights are."""
 ENGINES: tuple[EngineChoice, ...] = ("openvino", "onnxruntime")
 FREE_AXIS = 256

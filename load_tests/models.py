@@ -90,12 +90,16 @@ def ais(*, quick: bool) -> Taken:
 def tumour(*, quick: bool) -> Taken:
     """A ball of brain with a rim that takes up contrast, in the four sequences on one grid."""
     grid = (8, 64, 64) if quick else (32, 256, 256)
+    return predicted("tumour", tumour_inputs(grid), f"four sequences of {' x '.join(map(str, grid))}")
+
+
+def tumour_inputs(grid: tuple[int, int, int]) -> dict[str, Volume]:
+    """The four sequences of that ball."""
     brain, swollen, rim, core = (ball(grid, radius) for radius in (0.8, 0.4, 0.25, 0.15))
     noise = np.random.default_rng(0).normal(1, 0.05, grid)
     values = {"T1": (250, 350, 400, 500), "T1c": (250, 900, 400, 500), "T2": (900, 500, 700, 350)}
     values["FLAIR"] = (400, 600, 700, 350)
-    inputs = {role: head(noise * np.select([core, rim, swollen, brain], one)) for role, one in values.items()}
-    return predicted("tumour", inputs, f"four sequences of {' x '.join(map(str, grid))}")
+    return {role: head(noise * np.select([core, rim, swollen, brain], one)) for role, one in values.items()}
 
 
 def ball(grid: tuple[int, int, int], radius: float) -> NDArray[np.bool_]:

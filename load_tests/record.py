@@ -50,7 +50,7 @@ def write(name: str, command: str, measured: Measured, folder: Path) -> Path:
         "bench": name,
         "command": command,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _said("git", "rev-parse", "--short", "HEAD"),
+        "commit": commit(),
         "machine": machine(),
         "versions": versions(),
         "conditions": measured.conditions,
@@ -61,6 +61,11 @@ def write(name: str, command: str, measured: Measured, folder: Path) -> Path:
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def commit() -> str:
+    """Of the tree that is measured."""
+    return _said("git", "rev-parse", "--short", "HEAD")
 
 
 def machine() -> dict[str, Any]:

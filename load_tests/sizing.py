@@ -13,15 +13,15 @@ _MARKED = re.compile(r"(?<=<!-- sizes -->\n).*?(?=<!-- /sizes -->)", re.DOTALL)
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown: how many studies a replica takes in an hour, busy for BUSY of the time, and the seconds it follows from."""
-    machine, data = result["machine"], result["data"]
+    """Markdown: the seconds of each model's study, and how many a replica takes in an hour when busy for BUSY of it."""
+    machine, data, day = result["machine"], result["data"], result["at"][:10]
     rows = [
         f"| {model} | {entry['study']} | {entry['seconds']:.1f} | {an_hour(entry['seconds'])} |"
         for model, entry in data["analyses"].items()
     ]
     return "\n".join(
         [
-            f"{machine['cpu']}, {machine['cores']} cores, {data['threads']} CPU threads a replica, {result['at'][:10]}:",
+            f"{machine['cpu']}, {machine['cores']} cores, {data['threads']} CPU threads a replica, {day}:",
             "",
             f"| Model | Study | Seconds | Studies an hour and replica at {BUSY:.0%} |",
             "|---|---|---:|---:|",

@@ -1,4 +1,4 @@
-"""Bleeds that arrive in a stream of enhancements: how long they take, and what overtaking costs the stream."""
+"""Bleeds that arrive in a stream of other work: how long they take, and what overtaking costs the stream."""
 
 import threading
 import time
@@ -8,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+from load_tests.models import tumour_inputs
 from load_tests.record import Figure
 from models.phase import PhaseEncoding
 from models.volume import Volume
@@ -15,8 +16,8 @@ from services.inference.deployment import ModelServer
 
 LOAD = 0.9
 """Share of the machine that the mixed stream wants."""
-EVERY = 2
-"""One bleed comes to so many enhancements."""
+ROUTINE = ("enhance", "tumour")
+"""What the stream is made of, by turns; a bleed comes to each of them."""
 
 
 @dataclass
@@ -24,14 +25,14 @@ class Stream:
     """Requests as they arrived, and how long each took; every one has a thread of its own."""
 
     ask: Callable[[str], None]
-    taken_s: dict[str, list[float]] = field(default_factory=lambda: {"ich": [], "enhance": []})
+    taken_s: dict[str, list[float]] = field(default_factory=lambda: {model: [] for model in ("ich", *ROUTINE)})
     whole_s: float = 0.0
 
     def run(self, arrivals: list[tuple[float, str]]) -> "Stream":
         started, threads = time.monotonic(), []
         for at, model in arrivals:
             time.sleep(max(0.0, started + at - time.monotonic()))
-            thread = threading.Thread(target=self._one, args=(model,))
+            thread = threading.Thread(target=self._one, args=(model,), daemon=True)
             thread.start()
             threads.append(thread)
         for thread in threads:
@@ -49,19 +50,23 @@ def measure_urgency(server: ModelServer, head: Mapping[str, Volume], *, quick: b
     """The same arrivals twice, first with the cards' priorities, then first in, first out.
 
     Args:
-        server: serves ich and enhance.
+        server: serves ich and what the stream is made of.
     """
-    inputs = {"ich": dict(head), "enhance": {"REDUCED": reduced_series(8 if quick else 24)}}
-    idle, alone = Stream(lambda model: ask(server, inputs, model, None)), (2 if quick else 12)
-    for _ in range(2):
-        ask(server, inputs, "ich", None)
-        ask(server, inputs, "enhance", None)
+    inputs = {
+        "ich": dict(head),
+        "enhance": {"REDUCED": reduced_series(8 if quick else 48)},
+        "tumour": tumour_inputs((8, 64, 64) if quick else (24, 160, 160)),
+    }
+    idle, alone = Stream(lambda model: ask(server, inputs, model, None)), (2 if quick else 16)
+    for model in inputs:
+        ask(server, inputs, model, None)
     for _ in range(alone):
         idle.run([(0.0, "ich")])
-    for _ in range(2 if quick else 4):
-        idle.run([(0.0, "enhance")])
-    ich_s, enhance_s = (median(idle.taken_s[model]) for model in ("ich", "enhance"))
-    arrivals = schedule(4 if quick else 24, ich_s, enhance_s)
+    for _ in range(1 if quick else 4):
+        for model in ROUTINE:
+            idle.run([(0.0, model)])
+    seconds = {model: median(idle.taken_s[model]) for model in inputs}
+    arrivals = schedule(4 if quick else 16, seconds)
     overtaking = Stream(lambda model: ask(server, inputs, model, None)).run(arrivals)
     in_order = Stream(lambda model: ask(server, inputs, model, 0)).run(arrivals)
     p95 = {
@@ -69,27 +74,32 @@ def measure_urgency(server: ModelServer, head: Mapping[str, Volume], *, quick: b
         for name, stream in (("idle", idle), ("overtaking", overtaking), ("in order", in_order))
     }
     bleeds = len(overtaking.taken_s["ich"])
+    routine = " and ".join(f"{model} ({seconds[model]:.1f} s)" for model in ROUTINE)
     return [
         Figure("bleed on an idle machine: p95", p95["idle"], "s"),
-        Figure("bleed among enhancements at 90 % load: p95", p95["overtaking"], "s"),
+        Figure("bleed among other work at 90 % load: p95", p95["overtaking"], "s"),
         Figure("the same, first in, first out: p95", p95["in order"], "s"),
         Figure("bleed at 90 % load to idle, p95", p95["overtaking"] / p95["idle"], "x"),
         Figure("first in, first out to idle, p95", p95["in order"] / p95["idle"], "x"),
         Figure("throughput with overtaking to first in, first out", in_order.whole_s / overtaking.whole_s, "x"),
     ], (
-        f"Urgency: {len(arrivals) - bleeds} enhancements of {len(inputs['enhance']['REDUCED'].voxels)} slices, one "
-        f"after {enhance_s:.1f} s of work, and {bleeds} bleeds of {ich_s:.1f} s at random times among them, together "
-        f"{LOAD:.0%} of what the machine does one by one; the same arrivals with the cards' priorities and first in, "
-        f"first out; idle: {alone} bleeds alone. From the call with the volume to the answer."
+        f"Urgency: {len(arrivals) - bleeds} analyses by turns of {routine}, and {bleeds} bleeds of "
+        f"{seconds['ich']:.1f} s at random times among them, together {LOAD:.0%} of what the machine does one by one; "
+        f"the same arrivals with the cards' priorities and first in, first out; idle: {alone} bleeds alone. From the "
+        "call with the volume to the answer."
     )
 
 
-def schedule(enhancements: int, ich_s: float, enhance_s: float) -> list[tuple[float, str]]:
-    """Enhancements at even times and bleeds at random ones that want LOAD of the machine together."""
-    step = (enhance_s + ich_s / EVERY) / LOAD
+def schedule(routine: int, seconds: Mapping[str, float]) -> list[tuple[float, str]]:
+    """The stream at even times and as many bleeds at random ones that want LOAD of the machine together.
+
+    Args:
+        seconds: that each model's analysis takes alone.
+    """
+    step = (sum(seconds[model] for model in ROUTINE) / len(ROUTINE) + seconds["ich"]) / LOAD
     chance = np.random.default_rng(7)
-    bleeds = [((n + chance.random()) * EVERY * step, "ich") for n in range(enhancements // EVERY)]
-    return sorted([(n * step, "enhance") for n in range(enhancements)] + bleeds)
+    bleeds = [((n + chance.random()) * step, "ich") for n in range(routine)]
+    return sorted([(n * step, ROUTINE[n % len(ROUTINE)]) for n in range(routine)] + bleeds)
 
 
 def ask(server: ModelServer, inputs: Mapping[str, Mapping[str, Volume]], model: str, priority: int | None) -> None:
