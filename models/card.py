@@ -168,6 +168,8 @@ class Card(_Part):
     labels: tuple[LabelCard, ...] = ()
     """None for a model that makes images."""
     output: Literal["marks", "image"] = "marks"
+    regions: dict[str, tuple[int, ...]] = {}
+    """Unions of labels, by their values, that evaluation scores lesion by lesion (BraTS 2023)."""
     measures: tuple[Measure, ...] = ()
     network_input: Preprocess | None = Field(None, alias="preprocess")
     """None for a model that is no network."""
@@ -202,6 +204,14 @@ class Card(_Part):
             raise ValueError("sliding: one intensity for each input, and no input is optional")
         if self.output != "marks":
             raise ValueError("sliding: a network that runs in windows marks voxels")
+        return self
+
+    @model_validator(mode="after")
+    def _regions_are_of_labels(self) -> Self:
+        known = {label.value for label in self.labels}
+        strange = [name for name, values in self.regions.items() if not values or not known.issuperset(values)]
+        if strange:
+            raise ValueError(f"regions: {', '.join(strange)} is of values that no label has")
         return self
 
     @model_validator(mode="after")

@@ -90,7 +90,8 @@ def as_csv(evaluation: Evaluation) -> str:
     writer = csv.DictWriter(
         text,
         ["study", "outcome", "reason", *columns, "slices", "step_mm", "seconds"]
-        + [f"{name} {figure}" for name in names for figure in _FIGURES],
+        + [f"{name} {figure}" for name in names for figure in _FIGURES]
+        + [f"{name}, lesion-wise {figure}" for name in evaluation.card.regions for figure in _LESION_WISE],
         lineterminator="\n",
     )
     writer.writeheader()
@@ -110,6 +111,7 @@ _FIGURES = (
     "HD95 mm",
     "lesion F1",
 )
+_LESION_WISE = ("Dice", "HD95 mm", "found", "missed", "false")
 
 
 def _row(case: Case) -> dict[str, object]:
@@ -138,6 +140,9 @@ def _row(case: Case) -> dict[str, object]:
             ),
         )
         row |= {f"{name} {figure}": value for figure, value in zip(_FIGURES, figures, strict=True)}
+    for name, region in case.regions.items():
+        scores = (_cell(region.dice), _cell(region.hd95_mm), region.found, region.missed, region.false)
+        row |= {f"{name}, lesion-wise {figure}": value for figure, value in zip(_LESION_WISE, scores, strict=True)}
     return row
 
 

@@ -16,6 +16,7 @@ from models.errors import InvalidVolume, ModelError
 from models.prediction import Prediction
 from models.registry import Model
 from models.volume import Volume
+from services.datasets.evaluation.brats import LesionWise, lesion_wise
 from services.datasets.evaluation.cases import ANY, READS, SCANNER, Study, read_images
 from services.datasets.evaluation.overlap import Overlap, measure_overlap
 from services.datasets.evaluation.truth import read_truth
@@ -76,6 +77,7 @@ class Case:
         reason: why it is not among the analysed; empty if it is.
         labels: by name, ANY included; empty unless analysed.
         slices: by name, ANY included; empty without a label map.
+        regions: of the card, by name, by the rules of BraTS; empty without a label map.
         candidates: by name, when asked for.
         slice_count: slices of the first input; 0 if it could not be read.
         step_mm: median distance of its slices; None if it could not be read.
@@ -88,6 +90,7 @@ class Case:
     reason: str = ""
     labels: Mapping[str, Measured] = field(default_factory=dict)
     slices: Mapping[str, SliceReads] = field(default_factory=dict)
+    regions: Mapping[str, LesionWise] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     slice_count: int = 0
     step_mm: float | None = None
@@ -131,6 +134,12 @@ def measure_study(study: Study, model: Model, *, unrestricted: Model | None = No
         outcome=Outcome.ANALYSED,
         labels=_measured(prediction, truth, reads, volume, card),
         slices={} if truth is None else _slices(prediction, truth, card),
+        regions={}
+        if truth is None
+        else {
+            name: lesion_wise(np.isin(truth, values), np.isin(prediction.segmentation, values), volume)
+            for name, values in card.regions.items()
+        },
         candidates=candidates,
         seconds=seconds,
     )

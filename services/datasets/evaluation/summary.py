@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from services.datasets.evaluation.agreement import BlandAltman, bland_altman, icc
+from services.datasets.evaluation.brats import LesionWiseSummary, summarize_lesions
 from services.datasets.evaluation.cases import ANY, SCANNER, THICKNESS
 from services.datasets.evaluation.estimate import UNKNOWN, Estimate, Quartiles, proportion, quartiles
 from services.datasets.evaluation.measuring import Case, Measured, Outcome
@@ -102,6 +103,7 @@ class Summary:
         seconds: of the analyses.
         slowest_s: the longest of them.
         with_voxels: studies analysed that had a label map.
+        regions: those of the card lesion by lesion; empty without label maps.
         thickness_given: studies analysed whose slice thickness was stated rather than taken from slice positions.
     """
 
@@ -112,6 +114,7 @@ class Summary:
     seconds: Quartiles
     slowest_s: float | None = None
     with_voxels: int = 0
+    regions: dict[str, LesionWiseSummary] = field(default_factory=dict)
     thickness_given: int = 0
 
 
@@ -132,6 +135,10 @@ def summarize(cases: Sequence[Case], labels: Sequence[str]) -> Summary:
         seconds=quartiles(seconds),
         slowest_s=max(seconds, default=None),
         with_voxels=sum(bool(case.slices) for case in analysed),
+        regions={
+            name: summarize_lesions([case.regions[name] for case in analysed if name in case.regions])
+            for name in dict.fromkeys(name for case in analysed for name in case.regions)
+        },
         thickness_given=sum(THICKNESS in case.attributes for case in analysed),
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.labelled import box, load_small, write_study
+from support.labelled import SmallModel, box, load_small, small_card, write_study
 
 from services.datasets.evaluation.agreement import bland_altman
 from services.datasets.evaluation.figures import WIDTH, bland_altman_figure, roc_figure, scatter_figure
@@ -177,3 +177,31 @@ def test_the_ring_marks_the_operating_point() -> None:
     left = float(curve.get("d", "")[1:].split()[0])
     top = float(curve.get("d", "").split()[-1])
     assert (float(ring.get("cx", "nan")), float(ring.get("cy", "nan"))) == (left, top)
+
+
+def test_regions_of_a_card_are_scored_lesion_by_lesion(tmp_path: Path) -> None:
+    for name, truth, answer in (
+        ("hit", box(1, 20), box(1, 20)),
+        ("none", box(1, 0), box(1, 0)),
+        ("false", box(1, 0), box(2, 5)),
+    ):
+        write_study(tmp_path, name, answer=answer, probabilities=[0.9, 0.9], truth=truth)
+    model = SmallModel(small_card().model_copy(update={"regions": {"marked": (1, 2), "blots": (1,)}}))
+    found = evaluate(
+        Request("small", tmp_path / "images", tmp_path / "truth", "regions"),
+        on=date(2026, 1, 2),
+        load=lambda *_: model,
+    )
+    regions = as_json(found)["regions"]
+    assert regions["marked"] == {
+        "studies": 3,
+        "dice": pytest.approx(2 / 3),
+        "hd95_mm": pytest.approx(374 / 3),
+        "found": 1,
+        "missed": 0,
+        "false": 1,
+    }
+    assert (regions["blots"]["dice"], regions["blots"]["false"]) == (1, 0)
+    rows = {row["study"]: row for row in csv.DictReader(StringIO(as_csv(found)))}
+    assert (rows["false"]["marked, lesion-wise HD95 mm"], rows["false"]["marked, lesion-wise false"]) == ("374", "1")
+    assert "<h3>Lesion by lesion</h3>" in render_report(found)

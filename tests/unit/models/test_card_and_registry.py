@@ -47,6 +47,11 @@ def test_labels_may_not_share_a_value(tmp_path: Path) -> None:
         read_card(_copy(tmp_path, labels=[label, {**label, "name": "other"}]))
 
 
+def test_regions_are_of_the_cards_own_labels(tmp_path: Path) -> None:
+    with pytest.raises(InvalidCard, match="regions: bleeding is of values that no label has"):
+        read_card(_copy(tmp_path, regions={"bleeding": [1, 99]}))
+
+
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"", b"- 1"])
 def test_what_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.yaml"
