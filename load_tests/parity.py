@@ -125,7 +125,7 @@ def rounded(half: bytes) -> bytes:
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT16:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
-    graph.initializer.append(numpy_helper.from_array(np.float32(2**13 + 1), "split"))
+    graph.initializer.append(numpy_helper.from_array(np.array(2**13 + 1, np.float32), "split"))
     nodes = []
     for node in graph.node:
         nodes.append(node)

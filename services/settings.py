@@ -110,8 +110,8 @@ class InferenceSettings(Section):
     threads: int = Field(2, ge=1, description="CPU threads of a replica's engine.")
     engine: Literal["auto", "onnxruntime", "openvino", "gpu", "tensorrt", "cuda"] = Field(
         "auto",
-        description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime; gpu is TensorRT "
-        "where it can be used, else ONNX Runtime on CUDA (cuda).",
+        description="What runs the networks; auto is OpenVINO where it can be loaded, else ONNX Runtime; gpu is "
+        "TensorRT where it can be used, else ONNX Runtime on CUDA (cuda).",
     )
     gpus: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
         {}, description="Share of a GPU for each replica of a model, by its name; models not named run on CPUs."
@@ -211,8 +211,8 @@ class WebSettings(Section):
     session_hours: float = Field(12.0, gt=0, description="A sign-in lasts so long, hours.")
     session_key_file: Path | None = Field(
         None,
-        description="Secret that signs sign-ins, 32 characters at least; several web parts without a directory in common "
-        "need one. Without it, data_dir keeps one of its own.",
+        description="Secret that signs sign-ins, 32 characters at least; several web parts without a directory in "
+        "common need one. Without it, data_dir keeps one of its own.",
     )
     secure_cookies: bool = Field(False, description="Send the session cookie over HTTPS only.")
     maximum_wait_minutes: float = Field(
