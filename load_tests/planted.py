@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from scipy import ndimage
 
 ROOT: Final = "1.2.826.0.1.3680043.10.543.6"
 _FAMILY: Final = (
@@ -38,6 +39,8 @@ class Cast:
         lots: a number that no other set draws by.
         bitmap: letters of a pixel font as well.
         left: letters begin up to so many columns from the left.
+        anywhere: letters of many sizes at any place and brightness, bold, slanted or turned, on speckle, and
+            some ultrasound without any.
     """
 
     family: tuple[str, ...]
@@ -47,6 +50,7 @@ class Cast:
     lots: int
     bitmap: bool = False
     left: int = 6
+    anywhere: bool = False
 
 
 SEEN: Final = Cast(_FAMILY, _GIVEN, _TOWN, _STREET, lots=41)
@@ -62,6 +66,16 @@ UNSEEN: Final = Cast(
     left=60,
 )
 """A set made afterwards: other people, other letters, other places."""
+
+LAST: Final = Cast(
+    ("Grünwaldt", "Papadimitriou", "Mbeki-Olsen", "Rasmussen", "Tanaka", "Villanueva", "Hughes", "Żuławski", "Stein"),
+    ("Leopold", "Anastasia", "Hyun-woo", "Mireille", "Saoirse", "Benedikt", "Yolanda"),
+    ("Hollenstedt", "Carraighmore", "Montefalco", "Ballerup"),
+    ("Fischmarkt", "Harbour Row", "Avenida del Sol", "Sentier des Dunes"),
+    lots=211,
+    anywhere=True,
+)
+"""A set that was looked at only when the detector was done."""
 
 _CLASSES: Final = {
     "CT": "1.2.840.10008.5.1.4.1.1.2",
@@ -157,8 +171,10 @@ def plant(seed: int, cast: Cast = SEEN) -> Planted:
     _plant_description(made, rng)
     _plant_private(made, rng)
     _plant_layers(made, rng)
-    if modality in ("US", "OT") or seed % 3 == 0:
-        _draw_letters(made, rng, cast)
+    if cast.anywhere:
+        _speckle(made, rng)
+    if modality == "OT" or seed % 3 == 0 or (modality == "US" and not (cast.anywhere and seed % 2)):
+        (_draw_anywhere if cast.anywhere else _draw_letters)(made, rng, cast)
     _encode(made, rng)
     return made
 
@@ -352,8 +368,7 @@ def _plant_layers(made: Planted, rng: np.random.Generator) -> None:
 def _draw_letters(made: Planted, rng: np.random.Generator, cast: Cast) -> None:
     """The patient's name in the image, as scanners and workstations draw it: in a corner, mostly of one value."""
     dataset, patient = made.dataset, made.people[0]
-    kind = np.dtype("u1" if dataset.BitsAllocated == 8 else "<u2")
-    pixels = np.frombuffer(dataset.PixelData, kind).reshape(dataset.Rows, dataset.Columns).copy()
+    pixels, kind = _drawable(dataset)
     made.clean = pixels.copy()
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont = ImageFont.load_default(size=int(rng.integers(11, 19)))
     if cast.bitmap and rng.random() < 0.4:
@@ -371,6 +386,52 @@ def _draw_letters(made: Planted, rng: np.random.Generator, cast: Cast) -> None:
     dataset.PixelData = drawn.tobytes()
     if rng.random() < 0.5:
         dataset.BurnedInAnnotation = "YES"
+
+
+def _speckle(made: Planted, rng: np.random.Generator) -> None:
+    """The grain of coherent waves, smoothed as a scanner's interpolation does."""
+    pixels, kind = _drawable(made.dataset)
+    coarse = rng.rayleigh(0.8, [side // 3 + 1 for side in pixels.shape])
+    grain = ndimage.zoom(coarse, 3, order=1)[: pixels.shape[0], : pixels.shape[1]]
+    if made.dataset.Modality != "US":
+        grain = 1 + 0.1 * (grain - 1)
+    top = 240 if kind.itemsize == 1 else 2500
+    made.dataset.PixelData = np.clip(pixels * grain * 0.7, 0, top).astype(kind).tobytes()
+
+
+def _draw_anywhere(made: Planted, rng: np.random.Generator, cast: Cast) -> None:
+    """The patient's name at any place and size, upright, bold or slanted, along a row or a column."""
+    del cast
+    dataset, patient = made.dataset, made.people[0]
+    pixels, kind = _drawable(dataset)
+    made.clean = pixels.copy()
+    bold = int(rng.random() < 0.3)
+    font = ImageFont.load_default(size=int(rng.integers(10, 27)))
+    plain = re.sub(r"[^A-Za-z]", "", patient.family) or "Someone"
+    words = str(rng.choice([f"{plain} {patient.short}", f"{plain.upper()} {patient.born}", patient.number]))
+    layer = Image.new("L", pixels.shape[::-1], 0)
+    draw = ImageDraw.Draw(layer)
+    draw.fontmode = str(rng.choice(["1", "L"]))
+    below = 32 if dataset.Modality == "US" else 2
+    where = (int(rng.integers(2, 40)), int(rng.integers(below, dataset.Rows - 34)))
+    draw.text(where, words, fill=255, font=font, stroke_width=bold)
+    if rng.random() < 0.3:  # slanted
+        shear = float(rng.uniform(0.1, 0.3))
+        layer = layer.transform(layer.size, Image.Transform.AFFINE, (1, shear, -shear * where[1], 0, 1, 0))
+    share = np.asarray(layer) / 255.0
+    if rng.random() < 0.3:
+        share = share.T
+    full = 255 if kind.itemsize == 1 else 4095
+    drawn = np.round(pixels * (1 - share) + round(full * float(rng.uniform(0.75, 1.0))) * share).astype(kind)
+    made.letters = share > 0.5
+    dataset.PixelData = drawn.tobytes()
+    if rng.random() < 0.5:
+        dataset.BurnedInAnnotation = "YES"
+
+
+def _drawable(dataset: Dataset) -> tuple[NDArray[Any], np.dtype[Any]]:
+    kind = np.dtype("u1" if dataset.BitsAllocated == 8 else "<u2")
+    return np.frombuffer(dataset.PixelData, kind).reshape(dataset.Rows, dataset.Columns).copy(), kind
 
 
 def _encode(made: Planted, rng: np.random.Generator) -> None:

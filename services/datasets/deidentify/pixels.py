@@ -1,7 +1,8 @@
 """Pixels that name nobody: text blanked, bits and bytes beyond the image gone, everything decompressed.
 
 A compressed stream can carry comments beside its pixels, so none is passed on. What is a page or a screen rather than
-an image is held back, and so is every image that says it holds text in which none is found.
+an image is held back, and so is every image that says it holds text in which none is found. Where text is the rule, no
+search decides: of ultrasound only its own regions stay, and captures, photographs and lossy copies stay here.
 """
 
 from dataclasses import dataclass, field
@@ -10,16 +11,29 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    ExplicitVRBigEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+)
 
+from services.datasets.deidentify.box import Box
 from services.datasets.deidentify.hold import Hold
-from services.datasets.deidentify.text import Box, find_text
+from services.datasets.deidentify.text import find_text
 
+_LOSSY: Final = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K)
 _SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 _ULTRASOUND: Final = ("1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1")
 _SCREENS: Final = ("SCREEN SAVE", "SCREENSAVE", "SCREEN", "SCREENSHOT", "DOSE", "DOSE_INFO", "PROTOCOL", "REPORT")
 _PAGES: Final = {"SD": "a scanned document", "DF": "a digitised film"}
+_CAPTURES: Final = ("OT", "SC", "ES")
+_LETTERED: Final = ("US", "IVUS", "XA", "RF")
+"""Modalities whose machines write into the image: in a copy compressed with loss no stroke keeps its value."""
+
 _MOST_BLANKED: Final = 0.25
 _RARELY: Final = ("CT", "MR", "PT")
 """Modalities whose images rarely hold text, and whose anatomy must not be taken for it."""
@@ -35,6 +49,7 @@ class Looked:
     frames: int = 0
     boxes: int = 0
     outside: bool = False
+    text_outside: bool = False
     changed: bool = False
     places: list[tuple[int, Box]] = field(default_factory=list)
 
@@ -53,8 +68,21 @@ def hold_pages(dataset: Dataset) -> None:
     page = _PAGES.get(str(dataset.get("ConversionType") or ""))
     if page:
         raise Hold(f"It is {page}: writing by hand and print on paper are not found reliably.")
-    if str(dataset.get("Modality") or "") in ("DOC", "ECG"):
+    modality, free = str(dataset.get("Modality") or ""), str(dataset.get("BurnedInAnnotation") or "").upper() == "NO"
+    if modality in ("DOC", "ECG"):
         raise Hold("Its modality is one of documents.")
+    if modality == "XC":
+        raise Hold("It is a photograph: faces and what stands beside them are not found in it.")
+    if (str(dataset.get("SOPClassUID")).startswith(_SECONDARY_CAPTURE) or modality in _CAPTURES) and not free:
+        raise Hold("A capture that does not say it is free of text.")
+    if modality in _LETTERED and _is_lossy(dataset) and not free:
+        raise Hold("Compressed with loss, of a kind that often holds text, and it does not say it is free of it.")
+
+
+def _is_lossy(dataset: Dataset) -> bool:
+    meta = getattr(dataset, "file_meta", None)
+    syntax = meta.get("TransferSyntaxUID") if meta else None
+    return str(dataset.get("LossyImageCompression") or "") == "01" or syntax in _LOSSY
 
 
 def clean_pixels(dataset: Dataset) -> Looked:
@@ -64,6 +92,7 @@ def clean_pixels(dataset: Dataset) -> Looked:
         Hold: pixels cannot be decoded, or text cannot be ruled out.
     """
     looked = Looked()
+    lossy = _is_lossy(dataset)
     _decompress(dataset)
     if int(dataset.get("BitsAllocated") or 0) == 1:
         dataset.PixelData = _whole(dataset, 1)
@@ -71,8 +100,8 @@ def clean_pixels(dataset: Dataset) -> Looked:
     pixels = _pixels(dataset)
     _drop_unused_bits(dataset, pixels, looked)
     if not str(dataset.get("SOPClassUID")).startswith(_SEGMENTATION):
-        _blank_outside_regions(dataset, pixels, looked)
-        _blank_text(dataset, pixels, looked)
+        _blank_outside_regions(dataset, pixels, looked, lossy=lossy)
+        _blank_text(dataset, pixels, looked, lossy=lossy)
     dataset.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
     dataset["PixelData"].VR = "OW" if dataset.BitsAllocated > 8 else "OB"
     return looked
@@ -156,7 +185,7 @@ def _blank(dataset: Dataset, planes: list[NDArray[Any]], box: Box, looked: Looke
     looked.changed = True
 
 
-def _blank_outside_regions(dataset: Dataset, pixels: NDArray[Any], looked: Looked) -> None:
+def _blank_outside_regions(dataset: Dataset, pixels: NDArray[Any], looked: Looked, *, lossy: bool) -> None:
     """An ultrasound image says where its image is; what lies around it is the machine's and the patient's text."""
     if dataset.get("SOPClassUID") not in _ULTRASOUND:
         return
@@ -171,15 +200,19 @@ def _blank_outside_regions(dataset: Dataset, pixels: NDArray[Any], looked: Looke
             raise Hold("An ultrasound region of it has no place.") from error
     if not inside.any():
         raise Hold("An ultrasound image that does not say where its image ends and its text begins.")
-    for planes in _planes(dataset, pixels):
+    frames = _planes(dataset, pixels)
+    looked.text_outside = any(
+        not inside[box.top : box.bottom, box.left : box.right].any()
+        for box in _text_in(frames[0], lossy=lossy, eager=True)
+    )
+    for planes in frames:
         for plane, value in zip(planes, _nothing(dataset, planes), strict=True):
             plane[~inside] = value
     looked.outside = looked.changed = True
 
 
-def _blank_text(dataset: Dataset, pixels: NDArray[Any], looked: Looked) -> None:
+def _blank_text(dataset: Dataset, pixels: NDArray[Any], looked: Looked, *, lossy: bool) -> None:
     said = str(dataset.get("BurnedInAnnotation") or "").upper()
-    lossy = str(dataset.get("LossyImageCompression") or "") == "01"
     eager = said == "YES" or dataset.get("Modality") not in _RARELY
     for number, planes in enumerate(_planes(dataset, pixels)):
         boxes = [box.grown(planes[0].shape) for box in _text_in(planes, lossy=lossy, eager=eager)]
@@ -196,10 +229,8 @@ def _blank_text(dataset: Dataset, pixels: NDArray[Any], looked: Looked) -> None:
                 raise Hold("Text covers more than a quarter of it.")
             if _text_in(planes, lossy=lossy, eager=eager):
                 raise Hold("Text is still found in it after blanking.")
-    if said == "YES" and not (looked.boxes or looked.outside):
+    if said == "YES" and not (looked.boxes or looked.text_outside):
         raise Hold("Its header says that text is burned in, and none was found.")
-    if str(dataset.get("SOPClassUID")).startswith(_SECONDARY_CAPTURE) and said != "NO" and not looked.boxes:
-        raise Hold("A secondary capture that does not say it is free of text, in which none was found.")
 
 
 def _text_in(planes: list[NDArray[Any]], *, lossy: bool, eager: bool) -> list[Box]:

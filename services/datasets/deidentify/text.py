@@ -3,12 +3,14 @@
 Burned-in text is drawn, not imaged: its pixels share one exact value. Images of a body share hardly any.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from services.datasets.deidentify.box import Box, around, follows
+from services.datasets.deidentify.drawn import find_drawn
 
 _WIDEST_STROKE: Final = 9
 _HEIGHTS: Final = (5, 64)
@@ -16,9 +18,6 @@ _WIDEST: Final = 2.6
 """A letter is at most so many times as wide as high; letters that touch count as one wide letter."""
 
 _LETTERS: Final = 4
-_WORD: Final = 8
-"""A dozen letters are about so many times as long as high."""
-
 _ALIKE: Final = 0.35
 _MOST_ALIKE: Final = 0.75
 """Letters of a line are of one height, small and capital ones mixed."""
@@ -34,40 +33,14 @@ _SOFT_LETTERS: Final = 5
 _SOFT_SHADES: Final = 128
 
 
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of pixels: rows [top, bottom), columns [left, right)."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-    def grown(self, shape: tuple[int, ...]) -> "Box":
-        """With a margin of half a letter across and a word along: a line may run on over ground as bright as itself."""
-        upright = self.height > self.right - self.left
-        size = min(self.height, self.right - self.left)
-        across, along = max(3, size // 2), _WORD * size
-        rows, columns = (along, across) if upright else (across, along)
-        return Box(
-            max(0, self.top - rows),
-            min(shape[0], self.bottom + rows),
-            max(0, self.left - columns),
-            min(shape[1], self.right + columns),
-        )
-
-
 def find_text(plane: NDArray[Any], *, lossy: bool = False, eager: bool = False) -> list[Box]:
     """Rectangles that hold a line of four letters or more, along rows or columns.
 
     Args:
         plane: brightness, (row, column), of any range.
         lossy: compressed with loss, so that strokes are not quite of one value.
-        eager: text is likely: take lines of three, and letters that touch or differ in height.
+        eager: text is likely: take lines of three, letters that touch or differ in height, and whatever was drawn
+            in strokes of one value.
     """
     values = plane.astype(np.float32)
     lowest, highest = float(values.min()), float(values.max())
@@ -76,6 +49,9 @@ def find_text(plane: NDArray[Any], *, lossy: bool = False, eager: bool = False) 
     shades = highest - lowest if plane.dtype.kind in "iu" else np.inf
     values = (values - lowest) / (highest - lowest)
     found = []
+    if eager and not lossy:
+        found += find_drawn(plane)
+        found += [Box(box.left, box.right, box.top, box.bottom) for box in find_drawn(plane.T)]
     for ink, levels in ((values, values), (1 - values, 1 - values)):
         strokes = _strokes(ink)
         found += _lines(strokes, levels, lossy=lossy, shades=shades, eager=eager)
@@ -101,31 +77,24 @@ def _lines(
             letters.append((box, index))
     lines: list[list[tuple[Box, int]]] = []
     for letter in sorted(letters, key=lambda one: (one[0].left, one[0].top)):
-        line = next((line for line in lines if _follows(line[-1][0], letter[0])), None)
+        line = next((line for line in lines if follows(line[-1][0], letter[0])), None)
         if line is None:
             lines.append([letter])
         else:
             line.append(letter)
     return [
-        _around([box for box, _ in line])
+        around([box for box, _ in line])
         for line in lines
         if _is_long(line, eager=eager) and _is_drawn(values, parts, line, lossy=lossy, shades=shades)
     ]
 
 
-def _follows(last: Box, box: Box) -> bool:
-    """Whether a letter stands on the line that another one ends."""
-    high, low = max(last.height, box.height), min(last.height, box.height)
-    overlap = min(last.bottom, box.bottom) - max(last.top, box.top)
-    return box.left - last.right <= 1.2 * high and high <= 2.2 * low and overlap >= 0.5 * low
-
-
 def _is_long(line: list[tuple[Box, int]], *, eager: bool) -> bool:
-    around = _around([box for box, _ in line])
+    whole = around([box for box, _ in line])
     heights = np.array([box.height for box, _ in line])
     alike = float((np.abs(heights / np.median(heights) - 1) <= _ALIKE).mean())
     enough = len(line) >= _LETTERS - 1 if eager else len(line) >= _LETTERS and alike >= _MOST_ALIKE
-    return enough and around.right - around.left >= 1.2 * around.height
+    return enough and whole.right - whole.left >= 1.2 * whole.height
 
 
 def _is_drawn(
@@ -153,13 +122,4 @@ def _is_drawn(
         len(ink) >= _SOFT_LETTERS
         and shades >= _SOFT_SHADES
         and bool((tops > tops.max() - _SOFT_SPREAD).mean() >= _MOST and tops.max() > _SOFT)
-    )
-
-
-def _around(boxes: list[Box]) -> Box:
-    return Box(
-        min(box.top for box in boxes),
-        max(box.bottom for box in boxes),
-        min(box.left for box in boxes),
-        max(box.right for box in boxes),
     )

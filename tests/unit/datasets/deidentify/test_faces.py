@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from models.volume import Volume
 from services.datasets.deidentify.faces import find_shear
@@ -13,9 +14,15 @@ SHAPE = (62, 62, 48)
 """(z, y, x) voxels: 248 x 248 x 192 mm."""
 
 
-def head(pitch_deg: float = 0.0) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.float64]]:
-    """Parts of a head, and LPS of every voxel: brain, skull round it, a face with nose and jaw in front and below."""
-    z, y, x = np.meshgrid(*[(np.arange(n) - (n - 1) / 2) * STEP_MM for n in SHAPE], indexing="ij")
+def head(pitch_deg: float = 0.0, step_mm: float = STEP_MM) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.float64]]:
+    """Parts of a head, and LPS of every voxel: brain, skull round it, a face with nose and jaw in front and below.
+
+    Slices are `step_mm` apart.
+    """
+    counts, steps = (round(SHAPE[0] * STEP_MM / step_mm), *SHAPE[1:]), (step_mm, STEP_MM, STEP_MM)
+    z, y, x = np.meshgrid(
+        *[(np.arange(n) - (n - 1) / 2) * step for n, step in zip(counts, steps, strict=True)], indexing="ij"
+    )
     places = np.stack([x, y, z], axis=-1)
     angle = np.deg2rad(pitch_deg)
     y, z = y * np.cos(angle) - z * np.sin(angle), y * np.sin(angle) + z * np.cos(angle)
@@ -35,6 +42,7 @@ def head(pitch_deg: float = 0.0) -> tuple[dict[str, NDArray[np.bool_]], NDArray[
         "skull": skull,
         "face": (nose | jaw) & ~(brain | skull),
         "nose": nose,
+        "solid": scalp | nose | jaw | neck,
         "soft": (scalp | nose | jaw | neck) & ~(brain | skull),
     }, places
 
@@ -71,3 +79,43 @@ def test_what_has_no_brain_is_held(modality: str) -> None:
     voxels[parts["face"]] = 50.0
     with pytest.raises(Hold):
         find_shear(volume(voxels), modality)
+
+
+def thick(voxels: NDArray[np.float32], slices: int) -> NDArray[np.float32]:
+    """Each so many fine slices averaged to one, as a thick slice averages bone with scalp and brain."""
+    kept = voxels[: len(voxels) // slices * slices]
+    return kept.reshape(-1, slices, *voxels.shape[1:]).mean(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("modality", "slice_mm", "soft", "brain"),
+    [("CT", 5.0, 50.0, 35.0), ("MR", 5.0, 120.0, 150.0), ("MR", 6.0, 120.0, 150.0), ("MR", 6.0, 150.0, 150.0)],
+)
+def test_of_thick_slices_the_face_goes_or_the_head_is_held(
+    modality: str, slice_mm: float, soft: float, brain: float
+) -> None:
+    """The last has fat and marrow as bright as brain, as T1 after contrast has: it may be held, never cut or left."""
+    fine = head(step_mm=1.0)
+    air, bone = (-1000.0, 900.0) if modality == "CT" else (2.0, 15.0)
+    voxels = np.full(fine[1].shape[:3], air, np.float32)
+    for name, value in (("soft", soft), ("skull", bone), ("brain", brain)):
+        voxels[fine[0][name]] = value
+    slices = round(slice_mm)
+    voxels = thick(voxels, slices)
+    voxels += np.random.default_rng(3).normal(0, 3, voxels.shape).astype(np.float32)
+    places = thick(fine[1].astype(np.float32), slices).astype(np.float64)
+    positions = places[:, 0, 0]
+    try:
+        shear = find_shear(Volume(voxels, positions, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (STEP_MM, STEP_MM)), modality)
+    except Hold:
+        if soft != brain:
+            raise
+        return
+    gone = shear.beyond(places)
+    part = {name: thick(mask.astype(np.float32), slices) > 0 for name, mask in fine[0].items()}
+    surface = part["face"] & ~ndimage.binary_erosion(part["solid"])
+    front = surface & (places[..., 1] < -60.0)
+    assert not (gone & part["brain"]).any()
+    assert not (part["nose"] & ~gone).any()
+    assert front.any()
+    assert not (front & ~gone).any()
