@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import yaml
 from pydicom.uid import ExplicitVRLittleEndian
 from support.heads import head_instances, small_head
 from support.instances import encoded
+from support.object_store import object_store_server, s3, s3_store  # noqa: F401
 from support.storescp import run_storescp
 
 from dicom_router.persist import persist
 from services.context import Context
 from services.ledger.database import connect
 from services.ledger.intake import Sender, close_association, open_association
+from services.storage_settings import S3Settings
 
 WORKER = Path(__file__).parents[1] / "support" / "mortal_worker.py"
 PATIENCE_S = 240
@@ -84,7 +87,7 @@ def results(url: str) -> list[dict[str, Any]]:
         return connection.execute("SELECT kind, sop_instance_uid, digest FROM result ORDER BY kind").fetchall()
 
 
-def settings_file(tmp_path: Path, url: str, port: int) -> Path:
+def settings_file(tmp_path: Path, url: str, port: int, **more: Any) -> Path:
     path = tmp_path / "settings.yaml"
     path.write_text(
         yaml.safe_dump(
@@ -95,6 +98,7 @@ def settings_file(tmp_path: Path, url: str, port: int) -> Path:
                 "destinations": [
                     {"name": "pacs", "kind": "dicom", "ae_title": "PACS", "host": "127.0.0.1", "port": port}
                 ],
+                **more,
             }
         ),
         encoding="utf-8",
@@ -135,3 +139,27 @@ def test_a_killed_worker_leaves_no_trace(
             "SELECT count(*) AS n FROM event WHERE entity = 'analysis' AND detail ->> 'to' = 'analysed'"
         ).fetchone()
     assert flags == {"n": 1}
+
+
+def test_with_a_bucket_everything_goes_through_it(
+    context: Context,
+    database_url: str,
+    tmp_path: Path,
+    s3: S3Settings,  # noqa: F811
+) -> None:
+    """From the first instance to the PACS, with nothing on this machine's disk."""
+    received = tmp_path / "received"
+    received.mkdir()
+    bucket = {"storage": {"s3": s3.model_dump(mode="json")}}
+    with run_storescp(received) as port:
+        settings = settings_file(tmp_path, database_url, port, **bucket)
+        study_uid = receive(replace(context, store=s3_store(s3)))
+        with worker(settings):
+            ended = wait_for_end(database_url, study_uid)
+    assert ended["study"]["state"] == "analysed"
+    rows = results(database_url)
+    files = [pydicom.dcmread(path, stop_before_pixels=True) for path in received.iterdir()]
+    assert sorted(ds.SOPInstanceUID for ds in files) == sorted(row["sop_instance_uid"] for row in rows)
+    kept = s3_store(s3)
+    assert all(kept.holds(row["digest"]) for row in rows)
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
