@@ -88,5 +88,5 @@ def _strokes(
     found = []
     for number, place in enumerate(ndimage.find_objects(renumbered), 1):
         if _HEIGHTS[0] <= place[0].stop - place[0].start <= _HEIGHTS[1]:
-            found.append((place, float(values[place][renumbered[place] == number][0])))
+            found.append(((place[0], place[1]), float(values[place][renumbered[place] == number][0])))
     return found

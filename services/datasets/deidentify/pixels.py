@@ -187,7 +187,7 @@ def _blank(dataset: Dataset, planes: list[NDArray[Any]], box: Box, looked: Looke
 
 def _blank_outside_regions(dataset: Dataset, pixels: NDArray[Any], looked: Looked, *, lossy: bool) -> None:
     """An ultrasound image says where its image is; what lies around it is the machine's and the patient's text."""
-    if dataset.get("SOPClassUID") not in _ULTRASOUND:
+    if dataset.get("SOPClassUID") not in _ULTRASOUND and dataset.get("Modality") not in ("US", "IVUS"):
         return
     inside = np.zeros((dataset.Rows, dataset.Columns), np.bool_)
     for region in dataset.get("SequenceOfUltrasoundRegions") or ():
