@@ -101,3 +101,14 @@ def test_a_summary_is_of_studies_and_its_counts_of_lesions() -> None:
     found = summarize_lesions([LesionWise(1.0, 0.0, 0, 0, 0), LesionWise(0.5, 187.0, 2, 1, 1)])
     assert (found.studies, found.dice, found.hd95_mm) == (2, 0.75, 93.5)
     assert (found.found, found.missed, found.false) == (2, 1, 1)
+
+
+def test_lesions_that_stand_apart_and_are_met_one_by_one_score_as_by_panoptica() -> None:
+    """Two definitions that agree there: panoptica 2.1.7 (DSC, threshold 0.01) was run once on these masks."""
+    volume = grid()
+    truth = mask(volume, ONE, np.s_[14:20, 3:9, 4:9], np.s_[3:7, 14:20, 20:30], np.s_[16:21, 16:21, 30:35])
+    answer = mask(volume, SHIFTED, np.s_[15:21, 3:8, 4:10], np.s_[4:7, 14:20, 18:29], np.s_[20:22, 2:4, 30:33])
+    quality, matched, false, missed = 0.7280568239472348, 3, 1, 1
+    found = lesion_wise(truth, answer, volume)
+    assert (found.found, found.false, found.missed) == (matched, false, missed)
+    assert found.dice == pytest.approx(quality * matched / (matched + false + missed), abs=1e-6)
