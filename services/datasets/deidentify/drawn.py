@@ -22,15 +22,18 @@ _CONTRAST: Final = 0.04
 """Of the image's range, what a stroke's value differs by from the mean around it: less shows nobody a letter."""
 
 _LETTERS: Final = 3
+_MANY: Final = 5
+_LONG: Final = 6
 _JOINED: Final = 3
 """Letters that touch make one stroke, at least so many times as long as high."""
 
 
-def find_drawn(plane: NDArray[Any]) -> list[Box]:
+def find_drawn(plane: NDArray[Any], *, eager: bool = True) -> list[Box]:
     """Rectangles round lines of strokes of one value, along rows.
 
     Args:
         plane: stored values, (row, column), not compressed with loss.
+        eager: text is likely: take short lines too, and letters that touch.
     """
     reach = float(plane.max()) - float(plane.min())
     if not reach:
@@ -47,12 +50,14 @@ def find_drawn(plane: NDArray[Any]) -> list[Box]:
             lines.append((value, [box]))
         else:
             line.append(box)
-    return [around(boxes) for _, boxes in lines if _is_line(boxes)]
+    return [around(boxes) for _, boxes in lines if _is_line(boxes, eager=eager)]
 
 
-def _is_line(boxes: list[Box]) -> bool:
+def _is_line(boxes: list[Box], *, eager: bool) -> bool:
     whole = around(boxes)
     length = whole.right - whole.left
+    if not eager:  # clipped streaks of a scanner are few, or short
+        return len(boxes) >= _MANY and length >= _LONG * whole.height
     return length >= _JOINED * whole.height or (len(boxes) >= _LETTERS and length >= 1.2 * whole.height)
 
 

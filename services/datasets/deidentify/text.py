@@ -39,8 +39,7 @@ def find_text(plane: NDArray[Any], *, lossy: bool = False, eager: bool = False) 
     Args:
         plane: brightness, (row, column), of any range.
         lossy: compressed with loss, so that strokes are not quite of one value.
-        eager: text is likely: take lines of three, letters that touch or differ in height, and whatever was drawn
-            in strokes of one value.
+        eager: text is likely: take lines of three, and letters that touch or differ in height.
     """
     values = plane.astype(np.float32)
     lowest, highest = float(values.min()), float(values.max())
@@ -49,9 +48,9 @@ def find_text(plane: NDArray[Any], *, lossy: bool = False, eager: bool = False) 
     shades = highest - lowest if plane.dtype.kind in "iu" else np.inf
     values = (values - lowest) / (highest - lowest)
     found = []
-    if eager and not lossy:
-        found += find_drawn(plane)
-        found += [Box(box.left, box.right, box.top, box.bottom) for box in find_drawn(plane.T)]
+    if not lossy:
+        found += find_drawn(plane, eager=eager)
+        found += [Box(box.left, box.right, box.top, box.bottom) for box in find_drawn(plane.T, eager=eager)]
     for ink, levels in ((values, values), (1 - values, 1 - values)):
         strokes = _strokes(ink)
         found += _lines(strokes, levels, lossy=lossy, shades=shades, eager=eager)
