@@ -145,9 +145,14 @@ def test_from_a_dataset_of_others_to_a_version_that_learned_from_it(
     write_version("ais", small_network("ais"), tmp_path / "first", "0.0.1")
     ask("dataset", "import", tree, "--model", "ais", "--out", tmp_path / "known")
     run("model", "add", tmp_path / "first", *site)
+    go_on = ("train", "finetune", "--task", "ais", "--release", tmp_path / "one", "--out", tmp_path / "new", *site)
+    with pytest.raises(
+        SettingsError, match=r"--known .*one has no folder images\. Name one that make evaluate-ais wrote"
+    ):
+        run(*go_on, "--known", tmp_path / "one")
     learned = run(
-        "train", "finetune", "--task", "ais", "--from", "0.0.1", "--version", "0.0.2", "--release", tmp_path / "one",
-        "--known", tmp_path / "known", "--out", tmp_path / "new", "--minutes", 0.1, "--batch", 2, *site, "--json",
+        *go_on, "--from", "0.0.1", "--version", "0.0.2", "--known", tmp_path / "known", "--minutes", 0.1, "--batch", 2,
+        "--json",
     )  # fmt: skip
     told = json.loads(learned.stdout)
     assert (told["parent"], told["learned"], told["replayed"]) == ("0.0.1", 2, 0)

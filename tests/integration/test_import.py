@@ -21,6 +21,7 @@ from services.datasets.importing.workitems import hand_in
 from services.errors import Reject, SettingsError
 from services.ledger import annotations, workitems
 from services.ledger.workitems import State
+from services.review import arrival
 from services.review.sources import get_mask
 from services.review.tasks import find_task, load_tasks
 
@@ -110,7 +111,7 @@ def test_an_isles_tree_is_read_and_evaluated(isles: Path, tmp_path: Path) -> Non
 
 
 def test_masks_become_first_readings_of_workitems(
-    isles: Path, tmp_path: Path, context: Context, made: dict[str, Volume]
+    isles: Path, tmp_path: Path, context: Context, made: dict[str, Volume], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [case, other] = read_tree(isles).cases
     series = write_objects(case, "ISLES", tmp_path / "dicom")
@@ -119,6 +120,14 @@ def test_masks_become_first_readings_of_workitems(
         hand_in(context, case, "ISLES", series["DWI"], TASK)
     for role in ("DWI", "ADC"):
         receive(context, [dcmread(path) for path in sorted((tmp_path / "dicom" / case.name / role).iterdir())])
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(arrival, "arrived", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hand_in(context, case, "ISLES", series["DWI"], TASK)
     number = hand_in(context, case, "ISLES", series["DWI"], TASK)
     assert hand_in(context, case, "ISLES", series["DWI"], TASK) == number
 

@@ -61,8 +61,8 @@ def decide(context: Context, decision: Consent, **whose: str) -> None:
 
 @pytest.fixture
 def three(context: Context) -> NDArray[np.uint8]:
-    """Three accepted labels, two of them read twice; the label map that all have."""
-    masks = [accept(context, number, twice=number > 1)[1] for number in (1, 2, 3)]
+    """Three accepted labels, all read twice; the label map that all have."""
+    masks = [accept(context, number, twice=True)[1] for number in (1, 2, 3)]
     return masks[0]
 
 
@@ -218,6 +218,7 @@ def test_what_does_not_fit_is_held_and_the_rest_released(context: Context, tmp_p
     refused = Dataset()
     refused.ConsentForDistributionFlag = "NO"
     no, _ = accept(context, 9, ConsentForClinicalTrialUseSequence=[refused])
+    stranger, _ = accept(context, 10, last={"PatientID": "MRN-77777"})
     made = release(context, tmp_path / "out")
     reasons = dict(made.held)
     assert made.content["cases"] == 1
@@ -229,6 +230,7 @@ def test_what_does_not_fit_is_held_and_the_rest_released(context: Context, tmp_p
     assert reasons[withdrawn] == "Consent to its release was withdrawn."
     assert reasons[waiting].startswith("A hold lies on its patient or its study.")
     assert reasons[no] == "Its headers say NO of consent to distribution."
+    assert reasons[stranger] == "Its series name two patients."
     assert "No consent to its release" in (tmp_path / "out" / "quality.html").read_text()
 
 

@@ -1,5 +1,6 @@
 """Accepted labels in a real ledger and store, with the images they lie on, as releases are made of them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,20 @@ from services.review.sources import put_mask, read_grid
 
 
 def accept(
-    context: Context, number: int, *, consented: bool = True, twice: bool = False, **values: Any
+    context: Context,
+    number: int,
+    *,
+    consented: bool = True,
+    twice: bool = False,
+    last: Mapping[str, Any] | None = None,
+    **values: Any,
 ) -> tuple[int, NDArray[np.uint8]]:
     """A head CT of a patient of its own with an accepted label: workitem and label map.
 
     Args:
         consented: the patient's consent is recorded.
         twice: two readers drew it; their agreement is made up.
+        last: further attributes of the last instance alone, by keyword.
         values: further attributes of every instance, by keyword.
     """
     scanned = small_head(("IPH", 20.0), seed=4, tilt_deg=0.0)
@@ -35,6 +43,8 @@ def accept(
         dataset.RescaleIntercept = str(number)  # other images in every study
         for keyword, value in values.items():
             setattr(dataset, keyword, value)
+    for keyword, value in (last or {}).items():
+        setattr(datasets[-1], keyword, value)
     study_uid, series_uid = receive(context, datasets)
     finding = Finding("IPH", 0.9, 20.0, Urgency.URGENT, 3)
     analysis = analyse(context, study_uid, series_uid, scanned.labels, [finding])

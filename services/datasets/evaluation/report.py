@@ -113,9 +113,11 @@ def ml(estimate: Estimate) -> Markup:
 
 
 def median(quartiles: Quartiles, digits: int = 1) -> Markup:
-    """A median with its quartiles."""
+    """A median with its quartiles; of one value, that."""
     if quartiles.median is None:
         return escape(NOTHING)
+    if quartiles.of == 1:
+        return escape(number(quartiles.median, digits))
     return Markup("{} {}").format(number(quartiles.median, digits), _range(quartiles.first, quartiles.third, digits))
 
 

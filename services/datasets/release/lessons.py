@@ -105,8 +105,12 @@ def read_known(folder: Path, card: Card) -> tuple[Read, ...]:
     sets are written; each is read when it is asked for.
 
     Raises:
-        SettingsError: a line for each study that does not fit.
+        SettingsError: a folder is missing, or a line for each study that does not fit.
     """
+    if missing := [name for name in ("images", "truth") if not (folder / name).is_dir()]:
+        raise SettingsError(
+            f"--known {folder} has no folder {missing[0]}. Name one that make evaluate-{card.name} wrote."
+        )
     found = find_studies(folder / "images", folder / "truth", card)
     return tuple(partial(_read_known, study, study.truth, card) for study in found if study.truth is not None)
 

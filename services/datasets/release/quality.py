@@ -215,6 +215,7 @@ def _figures(
         "bland_altman": {
             name: figures.bland_altman_figure(name, each.points, each.volume, "Second − first reader")
             for name, each in readers.items()
+            if each.volume.bias.value is not None
         },
         "grades": figures.bars_figure(
             "Cases by lowest grade of image quality",
