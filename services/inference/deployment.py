@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray's own 15 starves replicas on a machine that does anything else; at 5, receiving still goes before them.
+os.environ.setdefault("RAY_worker_niceness", "5")
 
 import ray
 from ray import serve
