@@ -1,7 +1,6 @@
 """TensorRT for RTX as far as it goes without a GPU: it reads and compiles every committed network, ahead of time.
 
-The package is NVIDIA's, and large, and no dependency of Nightjar's: `pip install tensorrt-rtx` lets these run. The last
-test needs a GPU as well.
+The last test needs a GPU.
 """
 
 import hashlib
@@ -18,8 +17,6 @@ from models.engines.onnx_runtime import tensor_shapes
 from models.engines.plans import PlanCache, PlanKey, Tell, profiles_of
 from models.errors import InvalidCard, MissingEngine
 from models.registry import list_models, weights_of
-
-rtx = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
 
 SIZES = ("smallest", "usual")
 NETWORKS = [card for card in list_models() if weights_of(card).suffix == ".onnx"]
