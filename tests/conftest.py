@@ -5,6 +5,7 @@ everywhere else they are drawn anew.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,9 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("nightjar")
+
+# A shell ignores Ctrl-C for what it runs in the background, and what the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
