@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 
 from models.card import Card, LabelCard
 from models.errors import EngineFailure
+from models.space import one_space
 
 MASKS = 3
 INSIDE = 0.5
@@ -51,7 +52,7 @@ def read_maps(logits: NDArray[np.float32], card: Card) -> Maps:
         raise EngineFailure("The network answered with values that are no numbers.")
     bleeds = np.asarray(softmax(logits[:, : 1 + labels], axis=1), np.float32)
     masks = np.asarray(expit(logits[:, 1 + labels :]), np.float32)
-    intracranial = _largest(masks[:, 0] > INSIDE)
+    intracranial = one_space(masks[:, 0] > INSIDE)
     bleeds[:, 1:] *= intracranial[:, None]
     _clear_rims(bleeds, intracranial, card)
     bleeds[:, 0] = 1 - bleeds[:, 1:].sum(axis=1)
@@ -81,11 +82,3 @@ def _clear_rims(bleeds: NDArray[np.float32], intracranial: NDArray[np.bool_], ca
 def ordered(card: Card) -> list[LabelCard]:
     """The card's labels in the order of the network's channels."""
     return sorted(card.labels, key=lambda label: label.value)
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part, its holes filled slice by slice."""
-    parts, count = ndimage.label(mask)
-    if count > 1:
-        mask = parts == np.bincount(parts[parts > 0]).argmax()
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask])

@@ -11,6 +11,7 @@ from scipy.special import expit
 from models.card import Card, Preprocess
 from models.engines import Engine
 from models.errors import EngineFailure, InvalidVolume
+from models.space import one_space
 from models.view import View
 from models.volume import Volume
 
@@ -18,7 +19,10 @@ ROLES = ("T1c", "FLAIR", "T2", "T1")
 """In the order of the network's channels. The first one that is there is the reference."""
 
 REGIONS = 3
-"""Whole tumour, its body, what of it enhances: each within the one before."""
+"""Whole tumour, its body, what of it enhances: each within the one before. After them comes the inside of the skull."""
+
+INSIDE = 0.5
+"""What is less probably inside of the skull is outside: nothing is tumour there."""
 
 DEEP_MM = 20.0
 """What lies so far within the head's outline, or within the brain's where the skull was stripped, is mostly brain."""
@@ -87,7 +91,8 @@ class Maps:
     """What the network says of a study, in its view and on the grid.
 
     Attributes:
-        seen: probabilities of the regions, (slice, REGIONS, size, size), of the slices that were looked at.
+        seen: probabilities of the regions, (slice, REGIONS, size, size), of the slices that were looked at; zero
+            outside of the skull.
         looked: which slices of the grid those are.
         voxel_ml: of the view.
         regions: (REGIONS, slice, row, column) on the grid, each within the one before.
@@ -133,12 +138,14 @@ def read(engine: Engine, card: Card, images: Mapping[str, Volume], head: Mask) -
         planes[role] = np.stack([view.cut(volume.voxels[k] / level) for k in looked])
     order = np.arange(len(looked))
     around = [np.clip(order + d, 0, len(looked) - 1) for d in (-1, 0, 1)]
-    seen = np.empty((len(looked), REGIONS, settings.size, settings.size), np.float32)
+    answers = np.empty((len(looked), REGIONS + 1, settings.size, settings.size), np.float32)
     for start in range(0, len(looked), card.batch):
         part = stack(planes, [slices[start : start + card.batch] for slices in around], settings)
         # Seen in the mirror as well: the network learned both, and errs less often the same way in both.
-        answer = (_run(engine, card, part) + _run(engine, card, part[..., ::-1])[..., ::-1]) / 2
-        seen[start : start + card.batch] = np.minimum.accumulate(answer, axis=1)
+        both = _run(engine, card, part) + _run(engine, card, part[..., ::-1])[..., ::-1]
+        answers[start : start + card.batch] = both / 2
+    inside = one_space(answers[:, REGIONS] > INSIDE)
+    seen = np.minimum.accumulate(answers[:, :REGIONS], axis=1) * inside[:, None]
     regions = np.zeros((REGIONS, *head.shape), np.float32)
     for region in range(REGIONS):
         restored = [view.restore(plane) if plane.max() > NOTHING else None for plane in seen[:, region]]
@@ -160,8 +167,8 @@ def _between(result: Field, looked: NDArray[np.intp], restored: list[Field | Non
 
 
 def _run(engine: Engine, card: Card, stacks: Field) -> Field:
-    """(slices, 12, size, size) to the probabilities of the regions, (slices, REGIONS, size, size)."""
+    """(slices, 12, size, size) to probabilities, (slices, REGIONS + 1, size, size)."""
     logits = engine.run({"slices": np.ascontiguousarray(stacks)})["logits"]
-    if logits.shape[2:] != stacks.shape[2:] or len(logits) != len(stacks) or not np.isfinite(logits).all():
+    if logits.shape != (len(stacks), REGIONS + 1, *stacks.shape[2:]) or not np.isfinite(logits).all():
         raise EngineFailure(f"The network of {card.name} answered with {logits.shape}, not with its labels.")
-    return np.asarray(expit(logits[:, :REGIONS]), np.float32)
+    return np.asarray(expit(logits), np.float32)

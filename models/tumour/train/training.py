@@ -17,7 +17,7 @@ from models.tumour.train.scanner import BODY, ENHANCING, WHOLE
 
 CHANNELS = 3 * len(ROLES)
 OUTPUTS = REGIONS + 1
-"""The regions, and the inside of the skull, which is learned beside them and not used."""
+"""The regions, and the inside of the skull, to which they are cut."""
 
 WIDTHS = (24, 40, 64, 88, 112)
 COLUMNS = 96

@@ -1,13 +1,16 @@
 """Parts of the tumour model that need no network: lesions, diameters, the network's input."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.tumour_head import axial, scan
 
 from models.registry import load_card
 from models.tumour.mark import SMALLEST_ML, Thresholds, mark
 from models.tumour.measure import diameters
-from models.tumour.network import deep_of, head_of, slices_apart, stack
+from models.tumour.network import deep_of, head_of, read, slices_apart, stack
 
 
 def test_specks_and_what_is_nowhere_sure_are_no_lesions_and_the_largest_comes_first() -> None:
@@ -24,6 +27,31 @@ def test_specks_and_what_is_nowhere_sure_are_no_lesions_and_the_largest_comes_fi
     assert marks.lesions_ml[0] > marks.lesions_ml[1]
     assert set(np.unique(marks.labels)) == {0, 1, 2}
     assert (marks.parts[7, 21, 21], marks.parts[2, 21, 21]) == (1, 2)
+
+
+class _Everywhere:
+    """A network that sees tumour everywhere, and an inside of the skull with a hole, and a speck apart from it."""
+
+    name = "everywhere"
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        logits = np.full((len(inputs["slices"]), 4, *inputs["slices"].shape[2:]), 9, np.float32)
+        logits[:, 3] = -9
+        logits[:, 3, 40:90, 44:84] = 9
+        logits[:, 3, 60:64, 60:68] = -9
+        logits[:, 3, 4:8, 60:68] = 9
+        return {"logits": logits}
+
+
+def test_nothing_is_tumour_outside_of_the_skull() -> None:
+    image = scan("T2", axial())
+    images = dict.fromkeys(("T1c", "FLAIR", "T2", "T1"), image)
+    head = head_of(image.voxels)
+    maps = read(_Everywhere(), load_card("tumour"), images, head)
+    inside = np.zeros(maps.seen.shape[2:], np.bool_)
+    inside[40:90, 44:84] = True
+    assert ((maps.seen > 0) == inside).all()
+    assert 0 < (maps.regions[0] > 0.5).sum() < head.sum()
 
 
 def test_diameters_are_those_of_a_solid_known_by_formula() -> None:

@@ -1,0 +1,13 @@
+"""The space that a network's mask of it stands for."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+def one_space(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part of a mask, (slice, row, column), its holes filled slice by slice."""
+    parts, count = ndimage.label(mask)
+    if count > 1:
+        mask = parts == np.bincount(parts[parts > 0]).argmax()
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
