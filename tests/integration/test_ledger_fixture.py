@@ -40,7 +40,10 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         )
         new = shape(connection)
         # As version 1 was: what later versions added is not there.
-        connection.execute("DROP TABLE shadow_answer, promotion, canary, reconciliation, consent, dataset_release")
+        connection.execute(
+            "DROP TABLE shadow_answer, promotion, canary, reconciliation, consent, dataset_release, drift_reference"
+        )
+        connection.execute("ALTER TABLE series DROP COLUMN role_score")
         connection.execute("DROP TABLE reader_study_preference, reader_study_rating, reader_study_image, reader_study")
         connection.execute("DROP VIEW held_instance, held_series")
         connection.execute(
@@ -73,7 +76,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         connection.execute(
             "ALTER TABLE study DROP COLUMN handed_over_by, DROP COLUMN pseudonym, DROP COLUMN expired_at"
         )
-        connection.execute("ALTER TABLE analysis DROP COLUMN measurements, DROP COLUMN image_key")
+        connection.execute("ALTER TABLE analysis DROP COLUMN measurements, DROP COLUMN image_key, DROP COLUMN figures")
         connection.execute(
             "ALTER TABLE finding DROP COLUMN volume_low_ml, DROP COLUMN volume_high_ml, DROP COLUMN abc2_ml"
         )
