@@ -1,6 +1,7 @@
 """TensorRT for RTX as far as it goes without a GPU: it reads and compiles every committed network, ahead of time.
 
-The last test needs a GPU.
+The package is NVIDIA's, and large, and no dependency of Nightjar's: `pip install tensorrt-rtx` lets these run. The last
+test needs a GPU as well.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ from models.engines.onnx_runtime import tensor_shapes
 from models.engines.plans import PlanCache, PlanKey, Tell, profiles_of
 from models.errors import InvalidCard, MissingEngine
 from models.registry import list_models, weights_of
+
+pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
 
 SIZES = ("smallest", "usual")
 NETWORKS = [card for card in list_models() if weights_of(card).suffix == ".onnx"]
