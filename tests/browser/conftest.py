@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 from support.triage import PASSWORD, ServedPages, add_account, say_inference_lives, served
 
 from services.context import Context
@@ -85,6 +85,18 @@ def new_page(chromium: Browser, pages: ServedPages) -> Iterator[NewPage]:
     assert complaints == []
 
 
+def _screenshot(page: Page, path: Path) -> None:
+    """Chromium, starved, sometimes has no frame to give; a picture proves nothing, so it is asked again."""
+    for remaining in (2, 1, 0):
+        try:
+            page.screenshot(path=path)
+        except Error as error:
+            if not remaining or "Unable to capture screenshot" not in error.message:
+                raise
+        else:
+            return
+
+
 @pytest.fixture
 def looks_fine(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
     """No accessibility violation, no sideways scrolling; keeps a screenshot, in screenshots/ unless told otherwise."""
@@ -92,7 +104,7 @@ def looks_fine(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
     def check(page: Page, name: str) -> None:
         directory = Path(os.environ.get("NIGHTJAR_SCREENSHOTS", "screenshots"))
         directory.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=directory / f"{name}.png")
+        _screenshot(page, directory / f"{name}.png")
         page.evaluate(_AXE.read_text())
         violations = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
         assert violations == []

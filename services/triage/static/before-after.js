@@ -43,8 +43,10 @@ for (const figure of figures) {
   });
 }
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") document.getElementById("back").click();
-  else if (event.key === "PageUp" || event.key === "PageDown") {
+  if (event.key === "Escape") {
+    event.preventDefault(); // a browser's own Escape stops the page that is on its way
+    document.getElementById("back").click();
+  } else if (event.key === "PageUp" || event.key === "PageDown") {
     event.preventDefault();
     step(event.key === "PageUp" ? -1 : 1);
   }

@@ -4,5 +4,7 @@ const print = document.getElementById("print");
 print.hidden = false;
 print.addEventListener("click", () => window.print());
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.target.closest?.("select")) document.getElementById("back").click();
+  if (event.key !== "Escape" || event.target.closest?.("select")) return;
+  event.preventDefault(); // a browser's own Escape stops the page that is on its way
+  document.getElementById("back").click();
 });

@@ -45,7 +45,10 @@ export function initKeys({ actions, view }) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || dialog.open) return;
     const { target, key } = event;
     if (target.closest?.("input, select, textarea, [contenteditable]")) return;
-    if (key === "Escape") return actions.escape();
+    if (key === "Escape") {
+      event.preventDefault(); // a browser's own Escape stops the page that is on its way
+      return actions.escape();
+    }
     if (Object.hasOwn(always, key)) {
       // The panel scrolls by these keys when the reader is in it.
       if (target.closest?.("#panel")) return;
