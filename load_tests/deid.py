@@ -30,6 +30,8 @@ from services.datasets.deidentify.pseudonyms import Pseudonyms
 
 OBJECTS: Final = 400
 UNSEEN_OBJECTS: Final = 300
+NEW_DRAWS: Final = 10_000
+"""Objects from this number on were made once, when the search was as it is."""
 _KEY: Final = b"the bench's own key, known to all"
 _EMPTY_ALLOWED: Final = ("X_TAGS", "Z_TAGS", "X_Z_TAGS", "Z_D_TAGS", "X_D_TAGS", "X_Z_D_TAGS", "X_Z_U_STAR_TAGS")
 _LONG_WORD: Final = 6
@@ -54,15 +56,18 @@ class Score:
 
 
 def measure(scratch: Path, *, quick: bool) -> Measured:
-    """Three sets, one object after the other: the one that the code was made on, and two made afterwards."""
+    """Three sets, one object after the other: the one that the code was made on, and two made afterwards; and draws of
+    the last that were looked at when the code was as it is.
+    """
     del scratch
     figures: list[Figure] = []
-    for cast, name, count in (
-        (SEEN, "", OBJECTS),
-        (UNSEEN, "set made afterwards: ", UNSEEN_OBJECTS),
-        (LAST, "third set: ", UNSEEN_OBJECTS),
+    for cast, name, seeds in (
+        (SEEN, "", range(OBJECTS)),
+        (UNSEEN, "set made afterwards: ", range(UNSEEN_OBJECTS)),
+        (LAST, "third set: ", range(UNSEEN_OBJECTS)),
+        (LAST, "third set, drawn anew: ", range(NEW_DRAWS, NEW_DRAWS + UNSEEN_OBJECTS)),
     ):
-        scores = [score(plant(seed, cast), Pseudonyms(_KEY)) for seed in range(20 if quick else count)]
+        scores = [score(plant(seed, cast), Pseudonyms(_KEY)) for seed in (seeds[:20] if quick else seeds)]
         for line, times in Counter(line for s in scores for line in s.wrong + s.leaks).most_common(20):
             print(f"{name}{times} {line}")
         figures += _figures(scores, name)
@@ -74,8 +79,10 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
         "identifiers in every VR, nested, private, in overlays, curves, spare bits, trailing bytes, preamble, file meta"
         f" and drawn letters; {UNSEEN_OBJECTS} of other people, letters and places, whose five failures "
         f"the search for drawn strokes mended; and {UNSEEN_OBJECTS} of a third set of other sizes, slants and "
-        "textures, looked at when that was done. A capture with letters is held: right, and one action. "
-        "Right is judged by dicom-anonymizer's table 2026c and by search; synthetic throughout.",
+        "textures. The first look at that one showed 1 leak and 21 wrong actions, and the search was mended on it; so "
+        "300 more were drawn of it, of numbers that nobody had seen, and looked at once. "
+        "A capture with letters is held: right, and one action. Right is judged by dicom-anonymizer's table 2026c and "
+        "by search; synthetic throughout.",
         tuple(figures),
     )
 
