@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
+from models.engines.turns import step_aside
 from models.volume import Vector, Volume
 
 GRID_MM = 2.0
@@ -97,6 +98,7 @@ def _find(moving: Volume, fixed: Volume) -> Motion | None:
     start = sitk.Euler3DTransform()
     start.SetCenter(middle)
     method.SetInitialTransform(start, inPlace=False)
+    method.AddCommand(sitk.sitkIterationEvent, step_aside)
     try:
         before = method.MetricEvaluate(*images)
         found = method.Execute(*images)
