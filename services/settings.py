@@ -348,6 +348,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("var"), description="Where embedded mode keeps its database, bytes and logs.")
     institution: str = Field("", description="Institution Name written into results.")
+    enhanced_grid: int = Field(
+        1, ge=1, le=4, description="Pixels a side of an enhanced series, times the acquired; more are interpolated."
+    )
     database: DatabaseSettings = DatabaseSettings()
     router: RouterSettings = RouterSettings()
     storage: StorageSettings = StorageSettings()

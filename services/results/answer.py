@@ -85,6 +85,7 @@ class Answer:
         segmentation: uint8, axes (slice, row, column), on the source images' own grid; values are the labels'.
         measurements: of the study, in the order of the card; only those that could be taken.
         image: of a model that makes images: float32 on the grid of `segmentation`, in the sources' units.
+        finer: pixels a side that such an image is written with, times those of its sources.
         analysed_at: when the answer was committed, with a time zone; the objects are dated by it.
         parameters: what shaped the answer, such as the operating point.
     """
@@ -104,6 +105,7 @@ class Answer:
     predecessors: tuple[Predecessor, ...] = ()
     further: tuple[Dataset, ...] = ()
     image: NDArray[np.float32] | None = None
+    finer: int = 1
 
     @property
     def uids(self) -> ResultUIDs:

@@ -150,6 +150,7 @@ def _answer(
         further=tuple(further),
         segmentation=segmentation,
         image=image,
+        finer=context.settings.enhanced_grid,
         labels=labels_of(card),
         findings=committed.findings,
         urgency=committed.urgency,

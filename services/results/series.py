@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.valuerep import DSfloat
 
+from models.enhance.kspace import resize
 from services.errors import Reject
 from services.results.answer import NOTICE, Answer
 from services.results.equipment import LONG_STRING, complete, equipment
@@ -98,6 +100,14 @@ def stored_values(source: Dataset, plane: NDArray[np.float32]) -> NDArray[np.uin
     return stored.astype("<i2" if signed else "<u2")
 
 
+def interpolate(plane: NDArray[np.float32], finer: int) -> NDArray[np.float32]:
+    """So many times the pixels a side, zero-filled in k-space; the first pixel's centre stays where it is."""
+    between = plane
+    for axis in (0, 1):
+        between = resize(between, plane.shape[axis] * finer, axis)
+    return np.maximum(between, min(0.0, float(plane.min())))
+
+
 def _encode(answer: Answer, source: Dataset, plane: NDArray[np.float32]) -> Dataset:
     if source.SOPClassUID != MRImageStorage or int(source.BitsAllocated) != 16:
         raise Reject("The source images are no MR images of 16 bits; an enhanced series of them cannot be written.")
@@ -110,6 +120,11 @@ def _encode(answer: Answer, source: Dataset, plane: NDArray[np.float32]) -> Data
             setattr(dataset, keyword, None)
     _identify(dataset, answer, source)
     _derive(dataset, answer, source)
+    if answer.finer > 1:
+        _forget(dataset, "Rows", "Columns", "PixelSpacing")
+        dataset.Rows, dataset.Columns = source.Rows * answer.finer, source.Columns * answer.finer
+        dataset.PixelSpacing = [DSfloat(float(v) / answer.finer, auto_format=True) for v in source.PixelSpacing]
+        plane = interpolate(plane, answer.finer)
     dataset.PixelData = stored_values(source, plane).tobytes()
     dataset["PixelData"].VR = "OW"
     return dataset
@@ -117,10 +132,13 @@ def _encode(answer: Answer, source: Dataset, plane: NDArray[np.float32]) -> Data
 
 def _identify(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     """What makes it an object of its own: UIDs, series, equipment, dates, file meta information."""
-    instance_uid = answer.uids.enhanced_instance(source.SOPInstanceUID)
+    instance_uid = answer.uids.enhanced_instance(source.SOPInstanceUID, answer.finer)
     own = equipment(answer)
     _forget(dataset, *_REPLACED)
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = UID(instance_uid), UID(answer.uids.enhanced_series())
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = (
+        UID(instance_uid),
+        UID(answer.uids.enhanced_series(answer.finer)),
+    )
     dataset.SeriesNumber = SERIES_NUMBERS + int(source.get("SeriesNumber") or 0) % 800
     dataset.SeriesDescription = f"{TITLE} {source.get('SeriesDescription') or ''}".strip()[:LONG_STRING]
     dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
@@ -147,9 +165,10 @@ def _derive(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     _forget(dataset, "SourceImageSequence", "DerivationDescription", "ImageComments", "BurnedInAnnotation")
     dataset.SourceImageSequence = [reference]
     parameters = ", ".join(f"{name}={value}" for name, value in answer.algorithm_parameters.items())
+    interpolated = f"; interpolated in k-space to {answer.finer} x the pixels a side" if answer.finer > 1 else ""
     dataset.DerivationDescription = (
         f"Frequencies along the phase-encoding axis that were not acquired, estimated by a neural network: "
-        f"{answer.algorithm_name} {answer.model.version}, {parameters}"
+        f"{answer.algorithm_name} {answer.model.version}{interpolated}, {parameters}"
     )[:_SHORT_TEXT]
     dataset.ImageComments = f"{TITLE} {NOTICE}"[:_LONG_TEXT]
     dataset.BurnedInAnnotation = "NO"

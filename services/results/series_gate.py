@@ -11,13 +11,10 @@ from pydicom.uid import MRImageStorage
 from services.errors import Reject
 from services.results.answer import Answer
 from services.results.gate import check_common, require
-from services.results.series import TITLE, stored_values
+from services.results.series import TITLE, interpolate, stored_values
 
 _GEOMETRY = (
     "FrameOfReferenceUID",
-    "Rows",
-    "Columns",
-    "PixelSpacing",
     "ImageOrientationPatient",
     "ImagePositionPatient",
 )
@@ -48,15 +45,22 @@ def check_series(answer: Answer, instances: Sequence[bytes]) -> None:
 def _check(answer: Answer, index: int, dataset: Dataset) -> None:
     source = answer.sources[index]
     uids = answer.uids
-    instance_uid = uids.enhanced_instance(source.SOPInstanceUID)
-    check_common(answer, dataset, MRImageStorage, instance_uid, uids.enhanced_series(), notice=TITLE)
+    instance_uid = uids.enhanced_instance(source.SOPInstanceUID, answer.finer)
+    check_common(answer, dataset, MRImageStorage, instance_uid, uids.enhanced_series(answer.finer), notice=TITLE)
     require(list(dataset.ImageType[:2]) == ["DERIVED", "SECONDARY"], "an image does not say that it is derived")
     require(dataset.BurnedInAnnotation == "NO", "an image does not say that nothing is written into its pixels")
     references = [item.ReferencedSOPInstanceUID for item in dataset.SourceImageSequence]
     require(references == [source.SOPInstanceUID], "an image does not refer to the one it was made from")
     for keyword in (*_GEOMETRY, *_ENCODING):
         require(dataset.get(keyword) == source.get(keyword), f"an image's {keyword} is not that of its source")
+    for keyword in ("Rows", "Columns"):
+        require(
+            dataset[keyword].value == answer.finer * source[keyword].value, f"an image has another number of {keyword}"
+        )
+    spacing = np.array(dataset.PixelSpacing, float) * answer.finer
+    require(np.allclose(spacing, np.array(source.PixelSpacing, float)), "an image's PixelSpacing is another")
     if answer.image is None:
         raise Reject("The output gate stopped the result: there is no image to compare it with.")
-    same = np.array_equal(dataset.pixel_array, stored_values(source, answer.image[index]))
+    plane = answer.image[index] if answer.finer == 1 else interpolate(answer.image[index], answer.finer)
+    same = np.array_equal(dataset.pixel_array, stored_values(source, plane))
     require(same, "an image's pixels are not the model's")

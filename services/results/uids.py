@@ -48,12 +48,12 @@ class ResultUIDs:
     def capture_series(self) -> str:
         return self._derive("capture-series")
 
-    def enhanced_instance(self, source_uid: str) -> str:
-        """Of the image made from the instance `source_uid`."""
-        return self._derive("enhanced-instance", source_uid)
+    def enhanced_instance(self, source_uid: str, finer: int = 1) -> str:
+        """Of the image made from the instance `source_uid`, on a grid so many times as fine."""
+        return self._derive("enhanced-instance", source_uid, *_unless_one(finer))
 
-    def enhanced_series(self) -> str:
-        return self._derive("enhanced-series")
+    def enhanced_series(self, finer: int = 1) -> str:
+        return self._derive("enhanced-series", *_unless_one(finer))
 
     def tracking(self, label: str) -> str:
         """Tracking UID of the finding `label`: the same in the segmentation and in the report."""
@@ -62,6 +62,10 @@ class ResultUIDs:
     def _derive(self, role: str, *parts: str) -> str:
         model = self.model
         return derive_uid(role, self.input_digest, model.name, model.version, model.weights_digest, *parts)
+
+
+def _unless_one(finer: int) -> tuple[str, ...]:
+    return () if finer == 1 else (str(finer),)
 
 
 def device_uid(model: ModelIdentity) -> str:

@@ -129,15 +129,18 @@ def test_each_cut_series_comes_back_as_a_derived_one_that_says_so(
     assert len({dataset.SeriesInstanceUID for images in series.values() for dataset in images}) == 2
 
 
-def test_encoding_again_makes_the_same_objects(context: Context, study: PhantomStudy) -> None:
+def test_encoding_again_makes_the_same_objects_on_a_finer_grid_too(context: Context, study: PhantomStudy) -> None:
     router = context.settings.router.model_copy(update={"low_disk_mb": 0})
     alone = context.settings.inference.model_copy(update={"models": ("enhance",)})
-    context = replace(context, settings=context.settings.model_copy(update={"router": router, "inference": alone}))
+    finer = {"router": router, "inference": alone, "enhanced_grid": 2}
+    context = replace(context, settings=context.settings.model_copy(update=finer))
     parts.register_models(context)
     _push(context, study)
     drain(context, {"infer": Infer(Models()).stage(attempts=1), "encode": encode.STAGE})
     before = _rows(context, "SELECT sop_instance_uid, digest FROM result ORDER BY id")
     assert len(before) == 2 * SLICES
+    written = dcmread(BytesIO(context.store.get(before[0]["digest"])))
+    assert (written.Rows, written.AcquisitionMatrix[0]) == (512, 256)
 
     with context.pool.connection() as connection:
         connection.execute("DELETE FROM result")

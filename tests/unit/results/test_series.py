@@ -7,6 +7,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.answers import MODEL
@@ -83,6 +84,27 @@ def test_values_go_back_through_the_slope_they_came_by() -> None:
     [first, *_] = [dcmread(BytesIO(data)) for _, data in encode_image(_answer(RescaleSlope="2", RescaleIntercept="-3"))]
     expected = np.rint((np.linspace(-3, 5000, 48)[:16] + 3) / 2)
     assert np.abs(first.pixel_array.ravel().astype(float) - expected).max() <= 1
+
+
+def test_a_finer_grid_covers_the_same_plane() -> None:
+    def wave(pixels: int) -> NDArray[np.float64]:
+        return 100 + 40 * np.cos(2 * np.pi * np.arange(pixels) / pixels)
+
+    plain = replace(_answer(), image=np.broadcast_to(wave(4), (3, 4, 4)).astype(np.float32))
+    answer = replace(plain, finer=3)
+    series = [data for _, data in encode_image(answer)]
+    first, source = dcmread(BytesIO(series[0])), answer.sources[0]
+    assert (first.Rows, first.Columns, source.Rows) == (12, 12, 4)
+    assert [3 * v for v in first.PixelSpacing] == pytest.approx(list(source.PixelSpacing))
+    assert first.ImagePositionPatient == source.ImagePositionPatient
+    assert np.abs(first.pixel_array - wave(12)).max() <= 0.5
+    assert "3 x the pixels a side" in first.DerivationDescription
+    assert first.SeriesInstanceUID == answer.uids.enhanced_series(3) != plain.uids.enhanced_series()
+    with pytest.raises(Reject, match="SOP Instance UID"):
+        check_series(plain, series)
+    first.PixelSpacing = source.PixelSpacing
+    with pytest.raises(Reject, match="PixelSpacing"):
+        check_series(answer, [part10(first), *series[1:]])
 
 
 @pytest.mark.parametrize(
