@@ -18,6 +18,9 @@ NETWORK = "network"
 SIGN = "{sign}"
 """Unit of a measure that is no quantity but a sign."""
 
+CHOICE = "{choice}"
+"""Unit of a measure that is no quantity but one of several answers."""
+
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Described = TypeVar("Described", bound=BaseModel)
@@ -110,9 +113,23 @@ class Measure(_Part):
 
     name: str
     unit: str
-    """UCUM; SIGN for what is present (1) or absent (0)."""
+    """UCUM; SIGN for what is present (1) or absent (0), CHOICE for one of the answers, which its value numbers."""
     meaning: str
     code: Code
+    answers: tuple[Code, ...] = ()
+    """Of a choice, the first one's number is 0."""
+    site: Code | None = None
+    """Where it is measured, if not in all of the brain."""
+
+    @model_validator(mode="after")
+    def _choices_have_answers(self) -> Self:
+        if (self.unit == CHOICE) != bool(self.answers):
+            raise ValueError(f"a measure has answers if, and only if, its unit is {CHOICE}")
+        return self
+
+    def answer(self, value: float) -> Code | None:
+        """What a value of a choice stands for; None for what is none."""
+        return self.answers[round(value)] if self.answers else None
 
 
 class Preprocess(_Part):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.calibration import read_calibration
-from models.card import Card
+from models.card import Card, Measure
 from models.dicom import read_folder
 from models.errors import InvalidVolume, MissingInput, UnwritableOutput
 from models.nifti import SourceGrid, grid_of, read_nifti
@@ -129,7 +129,7 @@ def _said(prediction: Prediction, card: Card) -> dict[str, Any]:
             for finding in prediction.findings
         ],
         "measurements": {
-            measure.name: {"value": round(prediction.measurements[measure.name], 3), "unit": measure.unit}
+            measure.name: _measured(measure, prediction.measurements[measure.name])
             for measure in card.measures
             if measure.name in prediction.measurements
         },
@@ -141,6 +141,12 @@ def _said(prediction: Prediction, card: Card) -> dict[str, Any]:
         },
         "parameters": prediction.parameters,
     }
+
+
+def _measured(measure: Measure, value: float) -> dict[str, Any]:
+    answer = measure.answer(value)
+    meaning = {} if answer is None else {"meaning": answer.meaning}
+    return {"value": round(value, 3), "unit": measure.unit} | meaning
 
 
 def _grid(volume: Volume) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def predict(
     else:
         out.print(table if report["findings"] else "No flag raised.")
     for name, taken in report["measurements"].items():
-        out.print(f"{name}: {_words(taken['value'], taken['unit'])}", highlight=False, markup=False)
+        said = taken.get("meaning") or _words(taken["value"], taken["unit"])
+        out.print(f"{name}: {said}", highlight=False, markup=False)
     out.print(f"Written to {out_dir}. {report['notice']}", highlight=False)
 
 

@@ -62,7 +62,8 @@ def _card_texts(card: dict[str, Any]) -> Iterator[str]:
     yield from (card["intended_use"], *card.get("limits", ()))
     for label in card.get("labels") or ():
         yield from (text for text in (label["name"], label["meaning"]) if not text.isupper())
-    yield from (measure["name"] for measure in card.get("measures") or ())
+    for measure in card.get("measures") or ():
+        yield from (measure["name"], *(answer["meaning"] for answer in measure.get("answers") or ()))
 
 
 def _task_texts(task: dict[str, Any]) -> Iterator[str]:

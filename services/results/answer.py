@@ -53,12 +53,16 @@ class StudyMeasurement:
     Attributes:
         name: as in the model's card, such as "midline shift".
         unit: UCUM; of a sign, whose value is 1 (present) or 0 (absent), models.card.SIGN.
+        answer: of a choice, what was chosen.
+        site: where it is measured; None: where the answer looked.
     """
 
     name: str
     code: Concept
     value: float
     unit: str
+    answer: Concept | None = None
+    site: Concept | None = None
 
     @property
     def is_sign(self) -> bool:

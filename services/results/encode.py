@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
-from models.card import Card
+from models.card import Card, Code
 from models.dicom import read_series
 from models.errors import ModelError
 from models.registry import load_card
@@ -239,10 +239,16 @@ def measurements_of(card: Card, values: Mapping[str, float]) -> tuple[StudyMeasu
             code=Concept(measure.code.value, measure.code.scheme, measure.code.meaning),
             value=values[measure.name],
             unit=measure.unit,
+            answer=_concept(measure.answer(values[measure.name])),
+            site=_concept(measure.site),
         )
         for measure in card.measures
         if measure.name in values
     )
+
+
+def _concept(code: Code | None) -> Concept | None:
+    return None if code is None else Concept(code.value, code.scheme, code.meaning)
 
 
 def _destinations(settings: Settings) -> dict[str, Sequence[str]]:

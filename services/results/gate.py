@@ -23,6 +23,7 @@ from services.results.segmentation import segment_numbers
 POSITION_TOLERANCE_MM = 1e-4
 VOLUME_TOLERANCE_ML = 0.1
 VOLUME_TOLERANCE_RATIO = 0.005
+FINDING_SITE = "363698007"
 _SERIES_NOTICE = NOTICE.removeprefix("Research use only. ")
 _IDENTITY = (
     "SpecificCharacterSet",
@@ -232,11 +233,17 @@ def _check_measurements(answer: Answer, group: Dataset) -> None:
     for taken in answer.measurements:
         item = content.get(taken.code.value)
         require(item is not None, f"the report lacks the measurement {taken.name}")
-        if item is not None and taken.is_sign:
+        if item is not None and taken.answer is not None:
+            same = item.ConceptCodeSequence[0].CodeValue == taken.answer.value
+        elif item is not None and taken.is_sign:
             same = item.ConceptCodeSequence[0].CodeMeaning == ("Present" if taken.value else "Absent")
         else:
             same = item is not None and abs(_value(item, taken.unit) - taken.value) < 1e-3
         require(same, f"the report gives the measurement {taken.name} another value")
+        parts = () if item is None else item.get("ContentSequence", ())
+        sites = [part.ConceptCodeSequence[0].CodeValue for part in parts if _code(part) == FINDING_SITE]
+        placed = sites == ([] if taken.site is None else [taken.site.value])
+        require(placed, f"the report gives the measurement {taken.name} another place")
 
 
 def _value(item: Dataset, unit: str) -> float:

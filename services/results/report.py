@@ -34,7 +34,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from models.prediction import Finding, Urgency
-from services.results.answer import MANUFACTURER, NO_FLAG, NOTICE, Answer
+from services.results.answer import MANUFACTURER, NO_FLAG, NOTICE, Answer, StudyMeasurement
 from services.results.equipment import (
     ARTIFICIAL_INTELLIGENCE,
     coded,
@@ -168,17 +168,31 @@ def _study_group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:
         finding_sites=[FindingSite(coded(answer.site))],
         algorithm_id=_algorithm(answer),
         measurements=[
-            Measurement(coded(taken.code), round(taken.value, 3), CodedConcept(taken.unit, "UCUM", taken.unit))
+            Measurement(
+                coded(taken.code),
+                round(taken.value, 3),
+                CodedConcept(taken.unit, "UCUM", taken.unit),
+                finding_sites=None if taken.site is None else [FindingSite(coded(taken.site))],
+            )
             for taken in answer.measurements
-            if not taken.is_sign
+            if _said(taken) is None
         ],
         qualitative_evaluations=[
-            QualitativeEvaluation(coded(taken.code), PRESENT if taken.value else ABSENT)
+            QualitativeEvaluation(coded(taken.code), said)
             for taken in answer.measurements
-            if taken.is_sign
+            if (said := _said(taken)) is not None
         ]
         or None,
     )
+
+
+def _said(taken: StudyMeasurement) -> CodedConcept | None:
+    """What a sign or a choice says; None for a quantity."""
+    if taken.answer is not None:
+        return coded(taken.answer)
+    if taken.is_sign:
+        return PRESENT if taken.value else ABSENT
+    return None
 
 
 def _no_flag_group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:

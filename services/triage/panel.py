@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.card import Card
+from models.card import Card, Measure
 from services.languages import gettext
 from services.languages.recorded import say_again
 from services.ledger.images import ImageSeries, LabelFacts
@@ -53,7 +53,7 @@ class PanelAnalysis:
     labels: tuple[PanelLabel, ...]
     intended_use: str | None
     limits: tuple[str, ...]
-    measurements: tuple[tuple[str, float, str], ...]
+    measurements: tuple[tuple[Measure, float], ...]
     mine: Opinion | None
     dismissed: Opinion | None
 
@@ -146,7 +146,7 @@ def _describe(
         intended_use=current.intended_use if current else None,
         limits=current.limits if current else (),
         measurements=tuple(
-            (measure.name, analysis.measurements[measure.name], measure.unit)
+            (measure, analysis.measurements[measure.name])
             for measure in (current.measures if current else ())
             if measure.name in analysis.measurements
         ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from models.card import SIGN
+from models.card import SIGN, Measure
 from models.prediction import Urgency
 from services.languages import gettext, mark, ngettext
 from services.languages.formats import format_day, format_number
@@ -227,8 +227,11 @@ def format_range(range_ml: tuple[float, float]) -> str:
     return gettext("%(low)s\u00a0to\u00a0%(high)s", low=low.removesuffix(_ML), high=high)
 
 
-def format_measurement(value: float, unit: str) -> str:
-    """One decimal, as far as these mean anything, and the UCUM unit as people write it; a sign is a word."""
+def format_measurement(value: float, measure: Measure) -> str:
+    """One decimal, as far as these mean anything, and the UCUM unit as people write it; a sign or choice is words."""
+    answer, unit = measure.answer(value), measure.unit
+    if answer is not None:
+        return look_up(answer.meaning)
     if unit == SIGN:
         return gettext("present") if value else gettext("absent")
     if unit.startswith("{"):  # UCUM's annotations: counts and ratios

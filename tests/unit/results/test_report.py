@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from support.answers import MEASUREMENTS, answer
 from support.ct import as_bytes, blobs, tilted_ct
 
-from models.card import SIGN
+from models.card import CHOICE, SIGN
 from models.prediction import Finding, Urgency
 from services.errors import Reject
 from services.results.answer import NOTICE, Concept, Predecessor, StudyMeasurement
@@ -196,3 +196,23 @@ def test_a_sign_is_an_evaluation_and_no_number() -> None:
     absent = encode_report(replace(made, measurements=(replace(sign, value=0), *MEASUREMENTS)), encode(made)["seg"][0])
     with pytest.raises(Reject, match="the measurement mismatch another value"):
         check_results(made, encode(made)["seg"][1], part10(absent))
+
+
+def test_a_choice_is_an_evaluation_and_a_measurement_names_its_own_site() -> None:
+    artery = Concept("17232002", "SCT", "Middle cerebral artery")
+    main = StudyMeasurement("main", Concept("MAINTERRITORY", "99NIGHTJAR", "Main territory"), 2, CHOICE, answer=artery)
+    share = StudyMeasurement("share", Concept("COREMCA", "99NIGHTJAR", "Share"), 80, "%", site=artery)
+    made = replace(answer(tilted_ct(), blobs(SHAPE, [1])), measurements=(main, share, *MEASUREMENTS))
+    segmentation, report = encode(made)["seg"], encode(made)["sr"][0]
+    [chosen], [taken] = _named(report, "Main territory"), _named(report, "Share")
+    assert chosen.ConceptCodeSequence[0].CodeValue == artery.value
+    assert float(taken.MeasuredValueSequence[0].NumericValue) == 80
+    assert taken.ContentSequence[0].ConceptCodeSequence[0].CodeValue == artery.value
+    for changed, why in (
+        (replace(main, answer=Concept("60176003", "SCT", "Anterior cerebral artery")), "main another value"),
+        (replace(share, site=None), "share another place"),
+    ):
+        others = tuple(one for one in made.measurements if one.name != changed.name)
+        other = encode_report(replace(made, measurements=(changed, *others)), segmentation[0])
+        with pytest.raises(Reject, match=why):
+            check_results(made, segmentation[1], part10(other))

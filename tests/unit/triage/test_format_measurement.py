@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.card import SIGN
+from models.card import CHOICE, SIGN, Code, Measure
 from services.triage.rows import format_measurement
 
 
@@ -18,4 +18,13 @@ from services.triage.rows import format_measurement
     ],
 )
 def test_units_are_words_people_use(value: float, unit: str, shown: str) -> None:
-    assert format_measurement(value, unit) == shown
+    assert format_measurement(value, _measure(unit)) == shown
+
+
+def test_a_choice_is_its_answer() -> None:
+    answers = tuple(Code(value=word.upper(), scheme="99TEST", meaning=word) for word in ("unknown", "left", "right"))
+    assert [format_measurement(value, _measure(CHOICE, answers)) for value in (0.0, 2.0)] == ["unknown", "right"]
+
+
+def _measure(unit: str, answers: tuple[Code, ...] = ()) -> Measure:
+    return Measure(name="any", unit=unit, meaning="any", code=Code(value="ANY", meaning="any"), answers=answers)

@@ -60,7 +60,7 @@ def test_findings_lie_on_the_models_first_input_and_open_at_the_largest() -> Non
     assert each.series == SERIES[1]
     assert each.is_drawn
     assert [finding.label.name for finding in each.findings if finding.label] == ["IPH", "SDH"]
-    assert each.measurements == ((CARD.measures[0].name, 6.0, CARD.measures[0].unit),)
+    assert each.measurements == ((CARD.measures[0], 6.0),)
     assert choose_series((each,), SERIES, None) == SERIES[1]
     found = largest_finding((each,), SERIES[1])
     assert found is not None
