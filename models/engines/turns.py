@@ -105,10 +105,14 @@ class Turn:
     waited_s: float = 0.0
     _clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
+    def crowded(self) -> bool:
+        """Whether the more urgent ones leave this one no room."""
+        return self.place.needs + self.turns.before(self.place, self.name) > max(self.turns.room, self.place.needs)
+
     def step_aside(self) -> None:
         """Return once there is room beside the more urgent ones, or patience is at its end."""
         started = None
-        while self.place.needs + self.turns.before(self.place, self.name) > max(self.turns.room, self.place.needs):
+        while self.crowded():
             now = self._clock()
             started = now if started is None else started
             if self.waited_s + now - started > self.turns.patience_s:

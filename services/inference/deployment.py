@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -37,6 +37,10 @@ from services.inference.serve_config import QUEUE, deployment_options, engine_of
 from services.settings import InferenceSettings
 
 OBJECT_STORE_BYTES = 512 * 2**20
+URGENT = 40
+"""Priority of a bleed: from here on a model's process gives way to no other model's."""
+POINTS, NICEST = 2, 10
+"""So many of priority below are one more niceness, at most so much: a ninth of the processor beside a bleed."""
 PATIENCE = 0.25
 """Share of the time an analysis may take that it spends making way for others, at most."""
 RECYCLE_S = 0.5
@@ -61,6 +65,7 @@ class Replica:
     ) -> None:
         use_shelf(models_dir)
         on_gpu = engine in GPU_ENGINES
+        give_way(load_card(model, version).priority)
         self._engine: SteadyEngine | None = None
 
         def attend(open_with: Callable[..., Engine], card: Card, weights: Path) -> Engine:
@@ -76,6 +81,7 @@ class Replica:
         self._turns, self._needs = device(PATIENCE * timeout_s), 1 if on_gpu else threads
         self._timeout_s = timeout_s
         self._running: dict[int, float] = {}
+        self._standing: list[turns.Turn] = []
         self._probing: asyncio.Future[None] | None = None
 
     async def analyse(self, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
@@ -98,8 +104,12 @@ class Replica:
 
     def _analyse(self, inputs: Mapping[str, Volume], priority: int) -> Answer:
         try:
-            with self._turns.take(priority, self._needs):
-                prediction = self._model.predict(inputs)
+            with self._turns.take(priority, self._needs) as turn:
+                self._standing.append(turn)
+                try:
+                    prediction = self._model.predict(inputs)
+                finally:
+                    self._standing.remove(turn)
         except MemoryError as error:
             raise OutOfMemory(f"The machine has not enough memory for this study ({self._model.card.name}).") from error
         entry = self._model.card.reference_of(inputs)
@@ -126,7 +136,8 @@ class Replica:
             raise RuntimeError("A request has been running for longer than inference.timeout_s; this replica hangs.")
         if self._engine is None:
             return
-        if self._engine.hangs():
+        # One that more urgent ones leave little of the processor takes long and does not hang.
+        if self._engine.hangs() and not any(turn.crowded() for turn in self._standing):
             raise RuntimeError("A call of the network takes far longer than usual; this replica hangs.")
         if not self._running:
             probe = self._probing
@@ -134,6 +145,16 @@ class Replica:
                 self._probing = asyncio.ensure_future(asyncio.to_thread(self._engine.probe))
             if probe is not None and probe.done():
                 probe.result()
+
+
+def give_way(priority: int) -> None:
+    """Let replicas of more urgent models have the processor before this one, inside a tile too.
+
+    Between tiles a request stands aside (`turns`); what it is at when a bleed comes, it goes on with at a low priority.
+    """
+    with suppress(RayServeException):  # nobody's replica: a process that has other work as well
+        serve.get_replica_context()
+        os.nice(min(NICEST, max(0, (URGENT - priority) // POINTS)))
 
 
 class ModelServer:

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from services.settings import InferenceSettings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Ray's own use of what it imports
-    from services.inference.deployment import ModelServer
+    from services.inference.deployment import NICEST, ModelServer
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -40,7 +41,7 @@ PATIENCE_S = 90.0
 @pytest.fixture(scope="module")
 def server() -> Iterator[ModelServer]:
     # Not what `auto` would be: the setting must reach the replica.
-    server = ModelServer(InferenceSettings(models=("ich",), engine="onnxruntime", timeout_s=60.0))
+    server = ModelServer(InferenceSettings(models=("ich", "enhance"), engine="onnxruntime", timeout_s=60.0))
     server.start()
     yield server
     server.stop()
@@ -55,6 +56,15 @@ def replicas() -> list[int]:
     return processes.replicas(os.getpid(), "ich")
 
 
+def niceness(model: str) -> set[int]:
+    """Of all threads of a model's replica."""
+    [replica], found = processes.replicas(os.getpid(), model), set()
+    for task in Path(f"/proc/{replica}/task").iterdir():
+        with suppress(ProcessLookupError):  # it has just ended
+            found.add(os.getpriority(os.PRIO_PROCESS, int(task.name)))
+    return found
+
+
 def _cpu_s(pid: int) -> float:
     return processes.cpu_s(pid) or 0.0
 
@@ -64,6 +74,10 @@ def until(reached: Callable[[], bool]) -> None:
     while not reached():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_a_bleed_has_the_processor_before_an_enhancement(server: ModelServer) -> None:
+    assert max(niceness("enhance")) == max(niceness("ich")) + NICEST
 
 
 def analyse_until_answered(server: ModelServer) -> int:
