@@ -179,7 +179,7 @@ def _properties() -> Json:
                 "models": names,
                 "engine": _choice(inference["engine"]),
                 "timeoutSeconds": number,
-                "http": _object({"enabled": flag, "url": text, "tokenSecret": name}),
+                "http": _object({"enabled": flag, "url": text, "tokenSecret": name, "authoritySecret": text}),
                 "autoscaling": autoscaling(analysesPerReplica=number, urgentSeconds=number),
             }
         ),

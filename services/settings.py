@@ -145,6 +145,11 @@ class InferenceSettings(Section):
         min_length=32,
         description="What the models behind serve_url ask for, 32 characters at least; better given by environment.",
     )
+    serve_authorities: Path | None = Field(
+        None,
+        description="Certificates (PEM) of those who may sign that of serve_url; without a file, the authorities that "
+        "everybody trusts.",
+    )
 
     @field_validator("serve_url")
     @classmethod

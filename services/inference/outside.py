@@ -1,8 +1,10 @@
 """A Ray cluster that this machine is no part of: its applications are asked over HTTP, through their gate."""
 
 import socket
+import ssl
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 
 import httpx
 
@@ -32,7 +34,8 @@ class Outside:
     Every call has a connection of its own: one that was kept may be dead, which would count as a failed try.
 
     Raises:
-        SettingsError: there is no token. Only who asks has one, so it is not missed where settings are read.
+        SettingsError: there is no token, or serve_authorities cannot be read. Only who asks has them, so they are not
+            missed where settings are read.
     """
 
     def __init__(self, settings: InferenceSettings) -> None:
@@ -43,7 +46,9 @@ class Outside:
             headers={"authorization": f"Bearer {settings.serve_token}"},
             timeout=httpx.Timeout(settings.timeout_s, connect=CONNECT_S, read=QUEUE * settings.timeout_s, pool=None),
             transport=httpx.HTTPTransport(
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0), socket_options=_KEEPALIVE
+                verify=_trusted(settings.serve_authorities),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+                socket_options=_KEEPALIVE,
             ),
         )
 
@@ -51,14 +56,22 @@ class Outside:
         """Whether the gate answers.
 
         Raises:
-            SettingsError: it does not take our token.
+            SettingsError: it does not take our token, or its certificate is not trusted.
         """
-        answer = self._states()
-        if answer is not None and answer.status_code == HTTPStatus.UNAUTHORIZED:
+        try:
+            answer = self._client.get(self._url, timeout=STATES_S)
+        except httpx.HTTPError as error:
+            if (untrusted := _untrusted(error)) is not None:
+                raise SettingsError(
+                    f"The certificate of inference.serve_url is not trusted ({untrusted}). Name its authority in "
+                    "inference.serve_authorities."
+                ) from error
+            return False
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
             raise SettingsError(
                 "inference.serve_token is not the token that the models at inference.serve_url ask for."
             )
-        return answer is not None and answer.is_success
+        return answer.is_success
 
     def close(self) -> None:
         self._client.close()
@@ -103,6 +116,24 @@ class Outside:
             raise Retry(f"Something before the models at inference.serve_url answered with {response.status_code}.")
         sentence = content[:_SENTENCE].decode(errors="replace")
         raise (Reject if response.headers[VERDICT] == REJECTED else Retry)(sentence)
+
+
+def _trusted(authorities: Path | None) -> ssl.SSLContext | bool:
+    if authorities is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise SettingsError(
+            f"inference.serve_authorities = {authorities}: it cannot be used ({error}). Name certificates (PEM)."
+        ) from error
+
+
+def _untrusted(error: BaseException | None) -> str | None:
+    """What is wrong with a certificate, where that is why a connection failed."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else error.verify_message
 
 
 def _within(chunks: Iterable[bytes], largest: int) -> bytes:

@@ -92,8 +92,13 @@ def test_models_asked_over_http_have_a_gate_with_a_token_and_who_asks_no_part_in
 
 def test_another_releases_models_need_no_ray_here(tmp_path: Path) -> None:
     url = "https://models.example:8443/nightjar"
-    manifests = render_with(tmp_path, inference={"http": {"enabled": True, "url": url}})
-    assert yaml.safe_load(settings_text(manifests))["inference"]["serve_url"] == url
+    way = {"enabled": True, "url": url, "authoritySecret": "authority"}
+    manifests = render_with(tmp_path, inference={"http": way})
+    asked = yaml.safe_load(settings_text(manifests))["inference"]
+    mount = mounts(manifests, "gate-authority")
+    assert set(mount) == {"inference"}
+    assert asked["serve_url"] == url
+    assert asked["serve_authorities"] == f"{mount['inference']['mountPath']}/ca.crt"
     assert [
         entry["kind"] for entry in manifests if entry["kind"] == "RayService" or "gate" in entry["metadata"]["name"]
     ] == []

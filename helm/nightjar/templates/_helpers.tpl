@@ -178,6 +178,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- $inference := dict "models" (include "nightjar.models" . | fromJsonArray) "engine" .Values.inference.engine "timeout_s" .Values.inference.timeoutSeconds "threads" .Values.ray.threads "replicas" .Values.ray.replicas }}
 {{- if .Values.inference.http.enabled }}
 {{- $_ := set $inference "serve_url" (.Values.inference.http.url | default (printf "http://%s-gate:8000/nightjar" (include "nightjar.name" .))) }}
+{{- if .Values.inference.http.authoritySecret }}{{ $_ := set $inference "serve_authorities" "/etc/nightjar-gate/ca.crt" }}{{ end }}
 {{- else }}
 {{- $_ := set $inference "ray_address" (printf "%s-head-svc:6379" (include "nightjar.rayName" .)) }}
 {{- end }}

@@ -1,11 +1,15 @@
 """Asking models from outside their cluster: messages say the same on both sides, and only the gate rejects a study."""
 
 import json
+import ssl
 import struct
+import subprocess
 import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import fields, replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -37,8 +41,23 @@ IDENTITY = ModelIdentity("ich", "1.0.0", "0" * 64)
 ANSWER = Answer(Prediction(IDENTITY, np.zeros((1, 2, 2), np.uint8), (), {}, {}), b"picture")
 
 
+class _Gate(BaseHTTPRequestHandler):
+    """Says which models run."""
+
+    def do_GET(self) -> None:
+        content = b'{"running": ["ich"]}'
+        self.send_response(200)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 def settings(**more: Any) -> InferenceSettings:
-    return InferenceSettings(models=("ich",), serve_url="http://models:8000/nightjar", serve_token=TOKEN, **more)
+    way = {"serve_url": "http://models:8000/nightjar", "serve_token": TOKEN}
+    return InferenceSettings.model_validate({"models": ("ich",)} | way | more)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -191,6 +210,33 @@ def test_no_token_and_another_are_mistakes_in_the_settings(answered: Callable[..
         Outside(settings().model_copy(update={"serve_token": None}))
     with pytest.raises(SettingsError, match="serve_token is not the token"):
         answered(lambda _: httpx.Response(401)).open()
+
+
+def test_a_certificate_of_the_hospitals_own_authority(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    request = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", *request, *names, *files], check=True, capture_output=True)
+    server = HTTPServer(("127.0.0.1", 0), _Gate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    at = settings(serve_url=f"https://127.0.0.1:{server.server_port}/nightjar")
+    try:
+        with pytest.raises(SettingsError, match=r"not trusted \(self-signed certificate\).*serve_authorities"):
+            Outside(at).open()
+        assert Outside(at).running() == frozenset()  # one that ran out later is waited for
+        trusting = Outside(at.model_copy(update={"serve_authorities": certificate}))
+        assert trusting.open()
+        assert trusting.running() == {"ich"}
+    finally:
+        server.shutdown()
+        server.server_close()
+    for unusable in (tmp_path / "none.pem", key):
+        with pytest.raises(SettingsError, match=r"serve_authorities = .* cannot be used"):
+            Outside(at.model_copy(update={"serve_authorities": unusable}))
 
 
 def test_one_client_goes_either_way() -> None:
