@@ -111,6 +111,11 @@ def test_a_model_that_knows_the_truth_is_found_to_gain(tmp_path: Path) -> None:
     content = write_enhancement(evaluation, tmp_path)
     found = content["studies"]["a"]["67%"]
     assert found["psnr_gain_db"]["value"] > 3
+    along = found["psnr_gain_db_along"]
+    assert list(along) == ["rows", "columns"]
+    assert sum(one["of"] for one in along.values()) == found["slices"]
+    one, other = (axis["value"] for axis in along.values())
+    assert min(one, other) <= found["psnr_gain_db"]["value"] <= max(one, other)
     assert found["ssim"] > found["ssim_sinc"]
     assert abs(found["edges"] - 1) < abs(found["edges_sinc"] - 1)
     assert found["appeared"] == 0
