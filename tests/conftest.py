@@ -6,7 +6,9 @@ everywhere else they are drawn anew.
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from ctypes.util import find_library
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +23,10 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("nightjar")
+
+# Without a GPU NVIDIA's library is tested in a process of its own (`support.compiling`), and no other test loads it.
+if find_library("cuda") is None:
+    sys.modules["tensorrt_rtx"] = None  # type: ignore[assignment]
 
 # A shell ignores Ctrl-C for what it runs in the background, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
