@@ -24,12 +24,13 @@ from pydicom.uid import UID
 
 from load_tests.planted import LAST, SEEN, UNSEEN, Person, Planted, plant
 from load_tests.record import Figure, Measured
-from services.datasets.deidentify.folder import Report, deidentify
+from services.datasets.deidentify.folder import Report, deidentify, deidentify_folder
 from services.datasets.deidentify.hold import Hold
 from services.datasets.deidentify.pseudonyms import Pseudonyms
 
 OBJECTS: Final = 400
 UNSEEN_OBJECTS: Final = 300
+FILES: Final = 100
 NEW_DRAWS: Final = 10_000
 """Objects from this number on were made once, when the search was as it is."""
 _KEY: Final = b"the bench's own key, known to all"
@@ -59,7 +60,6 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
     """Three sets, one object after the other: the one that the code was made on, and two made afterwards; and draws of
     the last that were looked at when the code was as it is.
     """
-    del scratch
     figures: list[Figure] = []
     for cast, name, seeds in (
         (SEEN, "", range(OBJECTS)),
@@ -74,6 +74,13 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
         if cast is SEEN:
             kinds = sum((s.kinds for s in scores), Counter[str]())
             figures += [Figure(f"judged: {kind}", times, "{actions}") for kind, times in sorted(kinds.items())]
+    named = score_files(20 if quick else FILES, scratch)
+    figures += [
+        Figure(
+            "files called after people: names of what was written of them", named.right + len(named.wrong), "{names}"
+        ),
+        Figure("files called after people: leaks there", len(named.leaks), "{leaks}"),
+    ]
     return Measured(
         f"{OBJECTS} objects by load_tests/planted.py (CT, MR, US, CR, secondary capture; explicit, implicit, RLE), "
         "identifiers in every VR, nested, private, in overlays, curves, spare bits, trailing bytes, preamble, file meta"
@@ -81,6 +88,7 @@ def measure(scratch: Path, *, quick: bool) -> Measured:
         f"the search for drawn strokes mended; and {UNSEEN_OBJECTS} of a third set of other sizes, slants and "
         "textures. The first look at that one showed 1 leak and 21 wrong actions, and the search was mended on it; so "
         "300 more were drawn of it, of numbers that nobody had seen, and looked at once. "
+        f"{FILES} of the first were written to files and folders called after their people, and taken as a folder. "
         "A capture with letters is held: right, and one action. Right is judged by dicom-anonymizer's table 2026c and "
         "by search; synthetic throughout.",
         tuple(figures),
@@ -97,6 +105,26 @@ def _figures(scores: list[Score], name: str) -> list[Figure]:
         Figure(f"{name}leaks in what is exported", sum(len(s.leaks) for s in scores), "{leaks}"),
         Figure(f"{name}objects held", sum(bool(s.held) for s in scores), "{objects}"),
     ]
+
+
+def score_files(count: int, scratch: Path) -> Score:
+    """De-identify a folder whose files and folders are called after people, and look for them in what comes out."""
+    result, people = Score(), set[Person]()
+    for seed in range(count):
+        made = plant(seed)
+        person = made.people[0]
+        file = scratch / "objects" / person.family / f"{person.name} {person.number} {seed}.dcm"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(made.encoded())
+        people.add(person)
+    written = scratch / "released"
+    deidentify_folder(scratch / "objects", written, Pseudonyms(_KEY))
+    paths = [str(path.relative_to(written)) for path in written.rglob("*")]
+    for text in [*paths, (written / "report.json").read_text(encoding="utf-8")]:
+        found = {_kind(secret) for person in people for secret in person.secrets if _stands_in(secret, text)}
+        result.judge(not found, "file name replaced", text[:40])
+        result.leaks += sorted(found)
+    return result
 
 
 def score(made: Planted, pseudonyms: Pseudonyms) -> Score:
