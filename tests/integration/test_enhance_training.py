@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from support.labelmaps import write_labelmap
+from torch import nn
 
 from models.engines import open_engine
 from models.enhance.train import pool as module
 from models.enhance.train.export import export
 from models.enhance.train.network import DetailNet
-from models.enhance.train.pool import HELD_OUT, Pool, fill
+from models.enhance.train.pool import HELD_OUT, KINDS, Pool, fill
 from models.enhance.train.slices import CANVAS
 from models.enhance.train.training import ROWS, batch, train
 from models.training import Plan
@@ -42,13 +43,14 @@ def test_what_is_drawn_can_be_learned_from_resumed_and_exported(
     for name in ("a", "b"):
         write_labelmap(maps / f"{name}.nii.gz")
     for folder, drawn in (("pool", 1), ("again", 0)):
-        fill(mr, maps, tmp_path / folder, real=1, drawn=drawn, seed=3)
-    assert {path.name for path in (tmp_path / "pool").glob("*.npy")} == {"real-000.npy", "drawn-000.npy"}
-    again = tmp_path / "again" / "real-000.npy"
-    assert again.read_bytes() == (tmp_path / "pool" / "real-000.npy").read_bytes()
+        fill(mr, maps, tmp_path / folder, real=1, drawn=drawn, shapes=1, seed=3)
+    assert {path.name for path in (tmp_path / "pool").glob("*.npy")} == {f"{kind}-000.npy" for kind in KINDS}
+    for kind in ("real", "shapes"):
+        again = tmp_path / "again" / f"{kind}-000.npy"
+        assert again.read_bytes() == (tmp_path / "pool" / f"{kind}-000.npy").read_bytes()
 
     slices = Pool(tmp_path / "pool")
-    assert len(slices) == 12
+    assert len(slices) == 18
     image, share, missing = batch(slices, 3, np.random.default_rng(0))
     assert image.shape == (3, 2, ROWS, CANVAS)
     measured = torch.fft.rfft(missing, dim=-1).abs().mean(dim=(1, 2))
@@ -67,6 +69,12 @@ def test_what_is_drawn_can_be_learned_from_resumed_and_exported(
 
     network = DetailNet()
     network.load_state_dict(torch.load(checkpoint, weights_only=True)["network"])
+    # What is twice as bright has twice the detail, whatever was learned.
+    with torch.no_grad():
+        nn.init.normal_(network.leave.weight)
+        once = network(image)
+        twice = network(torch.cat([2 * image[:, :1], image[:, 1:]], dim=1))
+    assert torch.allclose(twice, 2 * once, rtol=1e-3, atol=1e-4 * float(once.abs().max()))
     assert export(network, tmp_path / "small.onnx") < 1e-4
     answer = open_engine(tmp_path / "small.onnx", threads=1).run({"slices": np.zeros((5, 2, 64, 96), np.float32)})
     assert answer["detail"].shape == (5, 1, 64, 96)

@@ -22,9 +22,10 @@ def main() -> None:
     parser.add_argument("--mr", type=Path, required=True, help="folder of real MR volumes (*.nii.gz)")
     parser.add_argument("--labelmaps", type=Path, required=True, help="folder of whole-head label maps (*.nii.gz)")
     parser.add_argument("--out", type=Path, required=True, help="pool, checkpoint and log go here")
-    parser.add_argument("--minutes", type=float, default=35, help="of computing, without making the first slices")
-    parser.add_argument("--real", type=int, default=40, help="files of real slices")
+    parser.add_argument("--minutes", type=float, default=50, help="by the clock, without making the first slices")
+    parser.add_argument("--real", type=int, default=60, help="files of real slices")
     parser.add_argument("--drawn", type=int, default=16, help="files of drawn slices")
+    parser.add_argument("--shapes", type=int, default=16, help="files of heads made of shapes")
     parser.add_argument("--threads", type=int, default=1, help="of the network; the pool has a process of its own")
     parser.add_argument("--learning-rate", type=float, default=Plan.learning_rate, help="at the start of the budget")
     parser.add_argument("--seed", type=int, default=0)
@@ -39,7 +40,7 @@ def main() -> None:
     maker = multiprocessing.get_context("spawn").Process(
         target=fill,
         args=(arguments.mr, arguments.labelmaps, pool),
-        kwargs={"real": arguments.real, "drawn": arguments.drawn, "seed": arguments.seed},
+        kwargs={"real": arguments.real, "drawn": arguments.drawn, "shapes": arguments.shapes, "seed": arguments.seed},
         daemon=True,
     )
     maker.start()
@@ -51,7 +52,7 @@ def main() -> None:
         batch=8,
         learning_rate=arguments.learning_rate,
         weight_decay=1e-4,
-        clip=0.5,
+        clip=1.0,
     )
     checkpoint = train(pool, arguments.out, plan, resume=arguments.resume, start=arguments.start)
     maker.terminate()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.enhance.train.slices import DrawnHead, RealVolume
+from models.enhance.train.slices import DrawnHead, RealVolume, draw_shapes
 
 HELD_OUT = ("papaya_pd", "utah_t1")
 """Real volumes that training never sees, whole, by the beginning of their names: a PD and a T1."""
@@ -16,24 +16,30 @@ HELD_OUT_MAPS = 4
 """The last so many label maps are kept for evaluation, as the other models keep them."""
 
 PER_FILE = 60
+KINDS = {"real": 0.6, "drawn": 0.25, "shapes": 0.15}
+"""Of slices, and how often each is learned from."""
 
 
-def fill(mr: Path, labelmaps: Path, out: Path, *, real: int, drawn: int, seed: int) -> None:
+def fill(mr: Path, labelmaps: Path, out: Path, *, real: int, drawn: int, shapes: int, seed: int) -> None:
     """Write files of PER_FILE slices, half-precision; a file depends on its number and `seed` alone.
 
     Args:
         mr: folder of real volumes (NIfTI); those of HELD_OUT are left out.
-        real, drawn: how many files of either kind.
+        real, drawn, shapes: how many files of each kind.
     """
     out.mkdir(parents=True, exist_ok=True)
-    volumes = [RealVolume.read(path) for path in sorted(mr.glob("*.nii.gz")) if not path.name.startswith(HELD_OUT)]
+    whole = [RealVolume.read(path) for path in sorted(mr.glob("*.nii.gz")) if not path.name.startswith(HELD_OUT)]
+    volumes = [*whole, *(volume.quiet() for volume in whole)]
     maps = sorted(labelmaps.glob("*.nii.gz"))[:-HELD_OUT_MAPS]
     if not volumes or not maps:
         raise SystemExit(f"--mr {mr} and --labelmaps {labelmaps} must both hold *.nii.gz to learn from.")
-    for number in range(max(real, drawn)):
+    for number in range(max(real, drawn, shapes)):
         if number < real:
             rng = np.random.default_rng([seed, number, 0])
             _write(out / f"real-{number:03d}.npy", partial(_draw_real, volumes, rng))
+        if number < shapes:
+            rng = np.random.default_rng([seed, number, 2])
+            _write(out / f"shapes-{number:03d}.npy", partial(draw_shapes, rng))
         if number < drawn:
             rng = np.random.default_rng([seed, number, 1])
             path = out / f"drawn-{number:03d}.npy"
@@ -61,7 +67,7 @@ class Pool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._seen: set[str] = set()
-        self._kinds: dict[str, list[NDArray[np.float16]]] = {"real": [], "drawn": []}
+        self._kinds: dict[str, list[NDArray[np.float16]]] = {kind: [] for kind in KINDS}
         self.refresh()
 
     def refresh(self) -> None:
@@ -74,7 +80,9 @@ class Pool:
         return sum(len(part) for parts in self._kinds.values() for part in parts)
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """One slice, real in two cases of three, (CANVAS, CANVAS)."""
-        parts = self._kinds["real" if rng.random() < 0.67 else "drawn"] or self._kinds["real"] or self._kinds["drawn"]
+        """One slice, (CANVAS, CANVAS)."""
+        there = [kind for kind in KINDS if self._kinds[kind]]
+        shares = np.array([KINDS[kind] for kind in there])
+        parts = self._kinds[there[int(rng.choice(len(there), p=shares / shares.sum()))]]
         part = parts[rng.integers(len(parts))]
         return np.asarray(part[rng.integers(len(part))], np.float32)

@@ -1,7 +1,7 @@
-"""Fully sampled slices to learn from: real MR volumes in every plane, and label maps imaged in drawn contrasts.
+"""Fully sampled slices to learn from: real MR volumes in every plane, label maps imaged in drawn contrasts, and shapes.
 
-Every slice lies on a square canvas, brightest tissue near 1, and is as sharp as its pixels allow: real ones are cut in
-k-space to a coarser grid, drawn ones imaged from a finer one.
+Every slice lies on a square canvas, brightest tissue near 1, and is as sharp as its pixels allow or somewhat less: real
+ones are cut in k-space to a coarser grid, drawn ones imaged from a finer one.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 from scipy.interpolate import PchipInterpolator
 from scipy.special import expit
 
@@ -28,44 +29,79 @@ CANVAS = 224
 EMPTY = 0.08
 """A slice with less head than this, as a share of its volume's fullest one, teaches nothing."""
 
+SHAPES = 700
+"""In a head of shapes."""
+
 Slice = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class RealVolume:
-    """A real volume, brightest tissue 1, axes as they come."""
+    """A real volume, brightest tissue 1, axes as they come.
+
+    Attributes:
+        spline: the coefficients of its cubic interpolation.
+    """
 
     voxels: NDArray[np.float32]
+    spline: NDArray[np.float32]
     zooms_mm: tuple[float, float, float]
 
     @classmethod
     def read(cls, path: Path) -> "RealVolume":
         image = nib.nifti1.load(path)
-        voxels = np.squeeze(np.asarray(image.dataobj, np.float32))
+        voxels = normalise(np.squeeze(np.asarray(image.dataobj, np.float32)))
         x, y, z = (float(v) for v in image.header.get_zooms()[:3])
-        return cls(normalise(voxels), (x, y, z))
+        return cls(voxels, ndimage.spline_filter(voxels, output=np.float32), (x, y, z))
+
+    def quiet(self) -> "RealVolume":
+        """The same with its noise smoothed away between edges: noise is what cannot be learned."""
+        smooth = sitk.GradientAnisotropicDiffusion(
+            sitk.GetImageFromArray(self.voxels), timeStep=0.06, conductanceParameter=1.0, numberOfIterations=4
+        )
+        voxels = np.asarray(sitk.GetArrayFromImage(smooth), np.float32)
+        return RealVolume(voxels, ndimage.spline_filter(voxels, output=np.float32), self.zooms_mm)
 
     def draw(self, rng: np.random.Generator) -> Slice:
-        """One slice of any plane and thickness, at the volume's resolution or coarser, in its own contrast or another.
-
-        The plane is one whose two axes are the finely sampled ones.
-        """
-        fine = min(self.zooms_mm)
-        axes = [axis for axis in range(3) if all(z < 2 * fine for k, z in enumerate(self.zooms_mm) if k != axis)]
-        axis = int(rng.choice(axes))
-        stack = np.moveaxis(self.voxels, axis, 0)
-        layers = max(1, round(float(rng.uniform(0.5, 5.5)) / self.zooms_mm[axis]))
-        k = _filled_place((stack > 0.1).mean(axis=(1, 2)), layers, rng)
-        image = stack[k : k + layers].mean(axis=0)
-        if rng.random() < 0.5:
+        """One slice of any plane and thickness, as fine as the volume or coarser, in its own contrast or another."""
+        image = self._oblique(rng) if rng.random() < 0.5 else self._straight(rng)
+        if rng.random() < 0.6:
             image = _other_contrast(image, rng)
+        if rng.random() < 0.3:
+            image = image * np.exp(rng.uniform(0.1, 0.4) * _noise(image.shape, 90, rng))  # coils see what is near
         if rng.random() < 0.5:
             image = image.T
         finest = min(1.0, CANVAS / max(image.shape))
         for side in (0, 1):
             share = finest if rng.random() < 0.25 else float(rng.uniform(0.6, 1.0)) * finest
             image = resize(image, max(64, round(image.shape[side] * share)), side)
-        return fit(np.maximum(image, 0))
+        return fit(_as_stored(image, rng))
+
+    def _straight(self, rng: np.random.Generator) -> Slice:
+        """Along the volume's own axes, of which the two finely sampled ones lie in the plane."""
+        fine = min(self.zooms_mm)
+        axes = [axis for axis in range(3) if all(z < 2 * fine for k, z in enumerate(self.zooms_mm) if k != axis)]
+        axis = int(rng.choice(axes))
+        stack = np.moveaxis(self.voxels, axis, 0)
+        layers = max(1, round(float(rng.uniform(0.5, 5.5)) / self.zooms_mm[axis]))
+        k = _filled_place((stack > 0.1).mean(axis=(1, 2)), layers, rng)
+        return np.asarray(stack[k : k + layers].mean(axis=0), np.float32)
+
+    def _oblique(self, rng: np.random.Generator) -> Slice:
+        """Turned any way, through the middle half of the volume."""
+        fine = min(self.zooms_mm)
+        turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+        centre = [int(rng.integers(n // 4, 3 * n // 4)) for n in self.voxels.shape]
+        step = fine / np.array(self.zooms_mm)
+        across = np.arange(CANVAS) - CANVAS / 2
+        image = np.zeros((CANVAS, CANVAS), np.float32)
+        layers = max(1, round(float(rng.uniform(0.5, 5.5)) / fine))
+        for layer in range(layers):
+            place = turn[0][:, None, None] * (layer - layers / 2)
+            place = place + turn[1][:, None, None] * across[:, None] + turn[2][:, None, None] * across
+            place = place * step[:, None, None] + np.array(centre)[:, None, None]
+            image += ndimage.map_coordinates(self.spline, place, order=3, prefilter=False) / layers
+        return image
 
 
 class DrawnHead:
@@ -94,7 +130,33 @@ class DrawnHead:
         pixel_mm = rng.uniform(0.75, 1.3, 2)
         for side in (0, 1):
             fine = resize(fine, round(fine.shape[side] * VOXEL_MM / 2.5 / pixel_mm[side]), side)
-        return fit(np.maximum(fine, 0))
+        return fit(_as_stored(fine, rng))
+
+
+def draw_shapes(rng: np.random.Generator) -> Slice:
+    """A head of shapes that lie over one another, large ones few, thin ones many: edges of every size and contrast."""
+    edge = 2 * CANVAS
+    rows, columns = np.mgrid[:edge, :edge].astype(np.float32)
+    squeeze, lean = rng.uniform(0.75, 1.3), rng.uniform(-0.1, 0.1)
+    out = np.hypot((rows - edge / 2) * squeeze + lean * columns, columns - edge / 2) / (edge * rng.uniform(0.36, 0.46))
+    image = np.full((edge, edge), rng.uniform(0.1, 0.9), np.float32)
+    for radius in np.sort(2.0 * rng.random(SHAPES) ** -0.75)[::-1]:
+        reach = min(float(radius), edge / 4)
+        length, turn = reach * rng.uniform(1, 4), rng.uniform(0, np.pi)
+        y, x = (int(v) for v in rng.integers(0, edge, 2))
+        box = slice(max(0, y - int(length)), y + int(length) + 1), slice(max(0, x - int(length)), x + int(length) + 1)
+        v, u = rows[box] - y, columns[box] - x
+        along, across = np.cos(turn) * v + np.sin(turn) * u, np.cos(turn) * u - np.sin(turn) * v
+        bend = across + rng.normal(0, 0.3) * along * along / length
+        image[box][np.hypot(along / length, bend / reach) < 1] = rng.uniform(0.03, 1.0)
+    image[out > rng.uniform(0.8, 0.9)] = rng.uniform(0.02, 0.3)
+    image[out > rng.uniform(0.9, 0.96)] = rng.uniform(0.2, 1.2)
+    image[out > 1] = 0
+    image = np.asarray(image * (1 + rng.uniform(0, 0.06) * _noise(image.shape, rng.uniform(2, 8), rng)), np.float32)
+    image = ndimage.gaussian_filter(image, rng.uniform(0.6, 1.4))
+    for side in (0, 1):
+        image = resize(image, round(CANVAS * rng.uniform(0.7, 1.0)), side)
+    return fit(_as_stored(image, rng))
 
 
 def draw_contrast(maps: Maps, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -126,6 +188,21 @@ def normalise(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Nothing at 0, the brightest tissue near 1."""
     above = voxels[voxels > 0]
     return np.asarray(voxels / max(float(np.percentile(above, 99)), 1e-6), np.float32)
+
+
+def _as_stored(image: Slice, rng: np.random.Generator) -> Slice:
+    """As scanners and converters leave images: outer lines tapered, bright tissue saturated, grey levels few."""
+    if rng.random() < 0.5:
+        for side in (0, 1):
+            bins = np.linspace(0, np.pi / 2, image.shape[side] // 2 + 1, dtype=np.float32)
+            weight = 1 - np.float32(rng.uniform(0, 0.9)) * np.sin(bins) ** 2
+            spectrum = np.moveaxis(fft.rfft(image, axis=side), side, -1) * weight
+            image = np.moveaxis(fft.irfft(spectrum, image.shape[side], axis=-1), -1, side)
+    if rng.random() < 0.2:
+        image = np.minimum(image, rng.uniform(0.6, 1.1))
+    if rng.random() < 0.2:
+        image = np.rint(image * 200) / 200
+    return np.asarray(np.maximum(image, 0), np.float32)
 
 
 def fit(image: NDArray[np.float32]) -> Slice:
