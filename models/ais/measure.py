@@ -7,6 +7,7 @@ from scipy import ndimage
 from models.ais.brain import find_midplane, left_of
 from models.ais.core import Core
 from models.ais.preprocess import Diffusion
+from models.ais.territory import supply
 from models.resample import index_of, place_of, resample
 from models.volume import Volume
 
@@ -30,6 +31,7 @@ def measure(images: Diffusion, core: Core, restricted_adc: float, flair: Volume 
         "largest lesion": core.lesions_ml[0],
         "core, left": volume.measure_ml(mask & left),
         "core, right": volume.measure_ml(mask & ~left),
+        **supply(images, mask, left),
         "core, ADC up to 620": volume.measure_ml(mask & (images.adc > 0) & (images.adc <= restricted_adc)),
         "mean ADC of the core": float(adc.mean()),
         "lowest ADC of the core": float(np.percentile(adc, LOWEST_SHARE)),

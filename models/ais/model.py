@@ -137,6 +137,7 @@ class AISModel:
         core, label = answer.core, self.card.labels[0]
         probability = calibrated(answer.probability, label.calibration)
         finding = _finding(label, images, core, probability)
+        measured = measure(images, core, RESTRICTED_ADC, inputs.get("FLAIR")) if finding else {}
         segmentation = np.where(core.mask, label.value, 0) if finding else np.zeros(core.mask.shape)
         return Prediction(
             model=ModelIdentity(self.card.name, self.card.version, self.card.weights.sha256),
@@ -145,7 +146,8 @@ class AISModel:
             probabilities={label.name: probability},
             slice_probabilities={label.name: answer.slices.astype(np.float32)},
             urgency=finding.urgency if finding else Urgency.STANDARD,
-            measurements=measure(images, core, RESTRICTED_ADC, inputs.get("FLAIR")) if finding else {},
+            # A card that a site made of an earlier version describes fewer.
+            measurements={one.name: measured[one.name] for one in self.card.measures if one.name in measured},
             parameters=answer.parameters | {"ADC unit": images.adc_unit},
         )
 
