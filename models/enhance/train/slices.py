@@ -201,7 +201,7 @@ def _as_stored(image: Slice, rng: np.random.Generator) -> Slice:
     if rng.random() < 0.2:
         image = np.minimum(image, rng.uniform(0.6, 1.1))
     if rng.random() < 0.2:
-        image = np.rint(image * 200) / 200
+        image = np.asarray(np.rint(image * 200) / 200, np.float32)
     return np.asarray(np.maximum(image, 0), np.float32)
 
 
