@@ -17,7 +17,7 @@ from rich.progress import track
 from models.ais.brain import find_midplane, left_of
 from models.ais.head import align
 from models.ais.preprocess import Diffusion, Mask, prepare
-from models.ais.territory import Territory, atlas, locate, read, supply
+from models.ais.territory import ONE_SIDE, Side, Territory, atlas, locate, read, supply
 from models.ais.train.atlas import SUPPLIED, lay, picture_of, read_person, shown, thinned
 from models.ais.train.lesions import draw_infarcts
 from models.ais.train.scanner import Grid, sample
@@ -117,7 +117,7 @@ def scanned(numbers: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
     """Numbers of the anatomy on a scanner's grid: in each voxel the one that most of it has."""
     kinds = np.unique(numbers)
     parts = [sample((numbers == kind).astype(np.float32), grid, blur=False, layers=1) for kind in kinds]
-    return kinds[np.argmax(parts, axis=0)].astype(np.uint8)
+    return np.asarray(kinds[np.argmax(parts, axis=0)], np.uint8)
 
 
 def judge(images: Diffusion, core: Mask, truth: NDArray[np.uint8], left: Mask) -> Located:
@@ -126,9 +126,9 @@ def judge(images: Diffusion, core: Mask, truth: NDArray[np.uint8], left: Mask) -
     there = truth[core]
     if not said["main territory"]:
         return Located(there, None, None, None)
-    main = np.bincount(there).argmax()
-    lefts = left[core][there == main].mean()
-    side = 0 if lefts >= 0.8 else 1 if lefts <= 0.2 else 2
+    main = int(np.bincount(there).argmax())
+    lefts = float(np.mean(left[core & (truth == main)]))
+    side = Side.LEFT if lefts >= ONE_SIDE else Side.RIGHT if lefts <= 1 - ONE_SIDE else Side.BOTH
     same = int(said["main territory"]) == main
     return Located(there, locate(images, core), same, int(said["side of main territory"]) == side if same else None)
 
@@ -136,7 +136,7 @@ def judge(images: Diffusion, core: Mask, truth: NDArray[np.uint8], left: Mask) -
 def words(told: list[Located]) -> str:
     """The figures."""
     known = [one for one in told if one.found is not None]
-    shares = [float((one.found == one.truth).mean()) for one in known]
+    shares = [float(np.mean(one.found == one.truth)) for one in known]
     lines = [
         f"{len(told)} cores, {len(told) - len(known)} not determined",
         f"voxels called as on the person's own anatomy: median {100 * np.median(shares):.0f} %, "

@@ -64,6 +64,12 @@ def test_what_the_network_marks_is_the_core_with_its_evidence(model: AISModel) -
     assert shown[0] < 0.1
 
 
+def test_a_card_of_an_earlier_version_gets_the_measures_it_describes(model: AISModel) -> None:
+    earlier = replace(model, card=model.card.model_copy(update={"measures": model.card.measures[:4]}))
+    said = _predict(earlier, head(LEFT)).measurements
+    assert list(said) == ["lesions", "largest lesion", "core, left", "core, right"]
+
+
 def test_rows_that_run_the_other_way_and_another_gain_change_nothing(model: AISModel) -> None:
     made = head(LEFT)
     expected = _predict(model, made).segmentation
