@@ -51,7 +51,7 @@ imports: $(VENV)/.train
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.train
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n auto tests/unit
 
 check: lint types imports unit
 
