@@ -10,6 +10,7 @@ import torch
 from support.tiny_network import write_region_network
 
 from models.ais.train.scanner import Grid
+from models.ais.train.tissue import draw_maps
 from models.engines import open_engine
 from models.registry import FOLDER, load_card, load_model
 from models.synthesis.anatomy import draw_head
@@ -21,10 +22,12 @@ from models.tumour.model import TumourModel
 from models.tumour.network import ROLES
 from models.tumour.train import scanner
 from models.tumour.train.export import export
-from models.tumour.train.fit import Looked, enter, fit, look
-from models.tumour.train.heldout import save
+from models.tumour.train.fit import Looked, enter, fit, look_at_case, look_at_study
+from models.tumour.train.heldout import draw_fitting, labels_of, marks_of, save
+from models.tumour.train.orbits import furnish
 from models.tumour.train.pictures import row as picture
 from models.tumour.train.pool import INSIDE, LEVEL, SMALL, VIEW, Case, make_case
+from models.tumour.train.scars import add_scars
 from models.tumour.train.score import score, table
 from models.tumour.train.studies import Study, crop, draw_patient, scan_apart, scan_together
 from models.tumour.train.training import CHANNELS, COLUMNS, OUTPUTS, Cases, augment, new_network, train
@@ -141,6 +144,38 @@ def test_augmentation_leaves_sequences_away_and_does_not_ask_then_what_enhances(
     assert middle[wet].mean() > middle[usual].mean() + 0.1
 
 
+def test_orbits_have_fat_and_muscles_that_take_up_contrast_and_lie_outside_of_the_skull(space: Space) -> None:
+    furnished, muscles = furnish(space, np.random.default_rng(0))
+    assert 1 < muscles.sum() * VOXEL_MM**3 / 1000 < 20
+    assert not (muscles & space.intracranial).any()
+    changed = furnished.anatomy.tissue != space.anatomy.tissue
+    assert not (changed & space.intracranial).any()
+    eyes = space.anatomy.tissue == Tissue.EYE
+    assert (furnished.anatomy.tissue[eyes] == Tissue.EYE).all()
+    without, taken = (
+        draw_patient(furnished, np.random.default_rng(1), [], muscles=which).uptake for which in (None, muscles)
+    )
+    assert ((taken - without > 0.3) == muscles).all()
+
+
+def test_old_infarcts_are_wet_and_spare_tumours(space: Space) -> None:
+    rng = np.random.default_rng(2)
+    maps, tumour = draw_maps(space, rng), space.brain & space.anatomy.left
+    scarred = add_scars(maps, space, tumour, rng, count=3)
+    wetter = scarred.t2_ms > 1.2 * maps.t2_ms
+    assert wetter.sum() * VOXEL_MM**3 / 1000 > 0.3
+    assert (wetter & ~tumour).sum() > 0.9 * wetter.sum()
+
+
+def test_the_first_study_to_fit_on_shows_no_tumour_and_labels_are_their_bits(tmp_path: Path) -> None:
+    first = next(draw_fitting(tmp_path, 1, 7))
+    assert not first.tumours
+    assert not first.marks.any()
+    assert set(first.images) == set(ROLES)
+    bits = np.array([0, 1, 3, 7], np.uint8)
+    np.testing.assert_array_equal(marks_of(labels_of(bits)), bits)
+
+
 def test_training_goes_on_from_its_checkpoint(pool: Path, tmp_path: Path) -> None:
     plan = Plan(minutes=MOMENT_MINUTES, batch=2)
     first = torch.load(train(pool, tmp_path, plan, resume=False), weights_only=True)
@@ -159,18 +194,21 @@ def test_exported_weights_answer_as_torch_does(tmp_path: Path) -> None:
     assert export(new_network(), tmp_path / "tumour.onnx") < 1e-3
 
 
-def test_what_is_fitted_goes_into_the_card(pool: Path, tmp_path: Path) -> None:
+def test_what_is_fitted_goes_into_the_card(pool: Path, written: Path, tmp_path: Path) -> None:
     card = load_card("tumour")
     assert card.preprocess == VIEW
     engine = open_engine(write_region_network(tmp_path / "tiny.onnx", size=VIEW.size), threads=1)
     case = Case.load(pool / "fit-00008.npz")
-    found = look(case, card, engine)
+    found = look_at_case(case, card, engine)
     assert isinstance(found, Looked)
     assert (found.dice[0] > 0.2).all()
     assert set(found.signs) == {NON_ENHANCING, OEDEMA, ENHANCING, UNDIVIDED}
-    healthy = look(Case(case.images.clip(0, LEVEL), case.marks & INSIDE, case.step_mm, ""), card, engine)
+    healthy = look_at_case(Case(case.images.clip(0, LEVEL), case.marks & INSIDE, case.step_mm, ""), card, engine)
     assert np.isnan(healthy.dice).all()
-    fitted = fit([found, healthy], found.dice)
+    apart = look_at_study(written, written / "truth" / "study-001.nii.gz", card, engine)
+    assert apart.slices_ml[OEDEMA].sum() == pytest.approx(found.slices_ml[OEDEMA].sum(), rel=0.5)
+    assert apart.dice[0].max() > 0.2
+    fitted = fit([found, healthy, apart], found.dice)
     assert fitted[UNDIVIDED].threshold is None
     described = tmp_path / "model.yaml"
     described.write_bytes((FOLDER / "tumour" / "model.yaml").read_bytes())

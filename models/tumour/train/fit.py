@@ -1,7 +1,7 @@
-"""What the network's answers mean: python -m models.tumour.train.fit POOL
+"""What the network's answers mean: python -m models.tumour.train.fit POOL [--apart DIR]
 
-Runs the network over the `fit` cases of a pool, whose persons it never saw, with all sequences and without the T1c, and
-writes into the card:
+Runs the network over the `fit` cases of a pool and over what models.tumour.train.heldout --fitting wrote, whose persons
+it never saw, with all sequences and without the T1c, and writes into the card:
 
 - the probability from which on a voxel belongs to each region: that of the highest mean Dice over the tumours;
 - how much the signs weigh in each label's probabilities of slice and study (`models.evidence`), and the operating point
@@ -10,6 +10,7 @@ writes into the card:
 
 import argparse
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,16 @@ from models.card import Card
 from models.engines import Engine, open_engine
 from models.evidence import Signs, read_signs
 from models.fitting import logistic
+from models.nifti import read_nifti
 from models.registry import FOLDER, load_card
 from models.tumour.mark import ENHANCING, NON_ENHANCING, OEDEMA, UNDIVIDED
 from models.tumour.model import DIVIDED, NOT_DIVIDED
-from models.tumour.network import REGIONS, ROLES, head_of, read
+from models.tumour.network import REGIONS, ROLES, head_of, read, slices_apart
+from models.tumour.preprocess import prepare
 from models.tumour.train import scanner
-from models.tumour.train.pool import VIEW, Case
+from models.tumour.train.heldout import marks_of
+from models.tumour.train.pool import Case
+from models.volume import Volume
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 REGION_BITS = (scanner.WHOLE, scanner.BODY, scanner.ENHANCING)
@@ -48,7 +53,7 @@ class Looked:
     Attributes:
         dice: (regions, thresholds), NaN where the study does not show the region.
         signs: by label.
-        slices_ml: by label, its volume in each slice.
+        slices_ml: by label, its volume in each slice that was looked at.
     """
 
     dice: NDArray[np.float64]
@@ -69,6 +74,7 @@ class Fitted:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit thresholds and probabilities of the tumour model.")
     parser.add_argument("pool", type=Path)
+    parser.add_argument("--apart", type=Path, help="what models.tumour.train.heldout --fitting wrote")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     folder, card = FOLDER / "tumour", load_card("tumour")
@@ -76,7 +82,10 @@ def main() -> None:
     if not cases:
         raise SystemExit(f"There are no cases to fit on in {arguments.pool}: let models.tumour.train.pool make more.")
     engine = open_engine(folder / card.weights.file, threads=arguments.threads)
-    looked = [look(Case.load(path), card, engine) for path in track(cases, "Analysing")]
+    looked = [look_at_case(Case.load(path), card, engine) for path in track(cases, "Analysing")]
+    if arguments.apart is not None:
+        truths = sorted((arguments.apart / "truth").glob("*.nii.gz"))
+        looked += [look_at_study(arguments.apart, path, card, engine) for path in track(truths, "Analysing")]
     dice = np.nanmean([one.dice for one in looked], axis=0)
     for name, row in zip(("whole", "body", "enhancing"), dice, strict=True):
         print(name, "Dice", ", ".join(f"{t}: {d:.3f}" for t, d in zip(THRESHOLDS, row, strict=True)))
@@ -86,14 +95,28 @@ def main() -> None:
         print(value, label)
 
 
-def look(case: Case, card: Card, engine: Engine) -> Looked:
-    """Run one case."""
-    images = case.volumes()
-    voxel_ml = VIEW.spacing_mm**2 * case.step_mm / 1000
-    whole, body, enhancing = ((case.marks & bit) > 0 for bit in REGION_BITS)
+def look_at_case(case: Case, card: Card, engine: Engine) -> Looked:
+    """Run one case of a pool."""
+    return look(case.volumes(), case.marks, card, engine)
+
+
+def look_at_study(folder: Path, truth: Path, card: Card, engine: Engine) -> Looked:
+    """Run one study as from a scanner."""
+    name = truth.name.removesuffix(".nii.gz")
+    inputs = {role: read_nifti(folder / "images" / name / f"{role}.nii.gz")[0] for role in ROLES}
+    marks = marks_of(read_nifti(truth)[0].voxels.astype(np.uint8))
+    return look(prepare(inputs).images, marks, card, engine)
+
+
+def look(images: Mapping[str, Volume], marks: NDArray[np.uint8], card: Card, engine: Engine) -> Looked:
+    """Run the network on sequences that lie on one grid, as do the bits of their truth."""
+    grid = images[ROLES[0]]
+    whole, body, enhancing = ((marks & bit) > 0 for bit in REGION_BITS)
     truths = {NON_ENHANCING: body & ~enhancing, OEDEMA: whole & ~body, ENHANCING: enhancing, UNDIVIDED: body}
     dice = np.full((REGIONS, len(THRESHOLDS)), np.nan)
     signs: dict[int, Signs] = {}
+    slices_ml: dict[int, NDArray[np.float64]] = {}
+    apart = slices_apart(grid, card.preprocess)
     for contrast in (True, False):
         given = {role: image for role, image in images.items() if contrast or role != "T1c"}
         maps = read(engine, card, given, head_of(next(given[role] for role in ROLES if role in given).voxels))
@@ -102,12 +125,12 @@ def look(case: Case, card: Card, engine: Engine) -> Looked:
         for value, sign in zip(DIVIDED if contrast else NOT_DIVIDED, of_labels, strict=True):
             if contrast or value == UNDIVIDED:
                 signs[value] = sign
-                truths[value] = truths[value][maps.looked]
+                slices_ml[value] = truths[value][maps.looked].sum(axis=(1, 2)) * grid.voxel_ml[maps.looked] * apart
         if contrast:
             for region, truth in enumerate((whole, body, enhancing)):
                 if truth.any():
                     dice[region] = [_dice(maps.regions[region] >= t, truth) for t in THRESHOLDS]
-    return Looked(dice, signs, {value: truths[value].sum(axis=(1, 2)) * voxel_ml for value in signs})
+    return Looked(dice, signs, slices_ml)
 
 
 def _dice(answer: Mask, truth: Mask) -> float:

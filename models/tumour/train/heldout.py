@@ -1,11 +1,14 @@
 """Write synthetic tumour studies for `nightjar evaluate`.
 
-python -m models.tumour.train.heldout --labelmaps DIR --out DIR
+python -m models.tumour.train.heldout --labelmaps DIR --out DIR [--fitting]
 
 Persons from label maps that training never sees, two in three with tumours. The sequences have slices and matrices of
 their own, and the patient moves between them. DIR/images/STUDY holds T1c, FLAIR, T2 and T1, DIR/truth the labels on the
 T1c's grid and studies.csv. What a model scores on them says how well it does what the synthesis shows; it is not
 accuracy on patients.
+
+With --fitting they are what `models.tumour.train.fit` fits on beside its pool, and nothing is scored on them: other
+persons, from the label maps of training, with orbits and old infarcts as there; every second has no tumour.
 """
 
 import argparse
@@ -22,10 +25,12 @@ from models.nifti import grid_of
 from models.tumour.mark import ENHANCING, NON_ENHANCING, OEDEMA
 from models.tumour.network import ROLES
 from models.tumour.train import scanner
+from models.tumour.train.orbits import furnish
+from models.tumour.train.scars import draw_scars
 from models.tumour.train.studies import Study, crop, draw_grid, draw_patient, scan_apart
 from models.tumour.train.tumours import draw_tumours
 
-SEED = 20_262
+SEED, FITTING_SEED = 20_262, 10_331
 STUDIES_A_PERSON = 3
 MOVEMENT_MM = 1.5
 ROWS, SPACING_MM = 224, 1.03
@@ -36,16 +41,19 @@ def main() -> None:
     parser.add_argument("--labelmaps", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--studies", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--fitting", action="store_true", help="what thresholds and probabilities are fitted on")
     arguments = parser.parse_args()
-    write(arguments.labelmaps, arguments.out, arguments.studies, arguments.seed)
+    seed = arguments.seed if arguments.seed is not None else FITTING_SEED if arguments.fitting else SEED
+    drawn = (draw_fitting if arguments.fitting else draw)(arguments.labelmaps, arguments.studies, seed)
+    write(drawn, arguments.out, arguments.studies)
 
 
-def write(labelmaps: Path, out: Path, studies: int, seed: int) -> None:
-    """Write `studies` studies; the same seed gives the same ones."""
+def write(drawn: Iterator[Study], out: Path, studies: int) -> None:
+    """Write studies, of which there are so many."""
     (out / "truth").mkdir(parents=True, exist_ok=True)
     rows = []
-    for number, study in enumerate(track(draw(labelmaps, studies, seed), "Writing", total=studies), start=1):
+    for number, study in enumerate(track(drawn, "Writing", total=studies), start=1):
         name = f"study-{number:03d}"
         save(study, out, name)
         rows.append(
@@ -63,7 +71,10 @@ def write(labelmaps: Path, out: Path, studies: int, seed: int) -> None:
 
 
 def draw(labelmaps: Path, studies: int, seed: int) -> Iterator[Study]:
-    """Studies, several a person, for a new person takes longest; every third one without a tumour."""
+    """Studies, several a person, for a new person takes longest; every third one without a tumour.
+
+    The same seed gives the same ones.
+    """
     files = labelmap_files(labelmaps, held_out=True)
     for number in range(studies):
         person, rng = (np.random.default_rng([seed, number // STUDIES_A_PERSON, k]) for k in (0, 1 + number))
@@ -72,6 +83,19 @@ def draw(labelmaps: Path, studies: int, seed: int) -> Iterator[Study]:
         tumours = draw_tumours(rng) if number % STUDIES_A_PERSON != 2 else []
         grid = draw_grid(rng, rows=ROWS, spacing_mm=SPACING_MM)
         yield scan_apart(draw_patient(space, rng, tumours), grid, tumours, rng, movement_mm=MOVEMENT_MM)
+
+
+def draw_fitting(labelmaps: Path, studies: int, seed: int) -> Iterator[Study]:
+    """Likewise, persons as in training's pool; every second one without a tumour."""
+    files = labelmap_files(labelmaps, held_out=False)
+    for number in range(studies):
+        person, rng = (np.random.default_rng([seed, number // STUDIES_A_PERSON, k]) for k in (0, 1 + number))
+        if number % STUDIES_A_PERSON == 0:
+            space, muscles = furnish(crop(draw_person(files, person)), person)
+        tumours = draw_tumours(rng) if number % 2 else []
+        grid = draw_grid(rng, rows=ROWS, spacing_mm=SPACING_MM)
+        patient = draw_patient(space, rng, tumours, muscles=muscles, scars=draw_scars(rng))
+        yield scan_apart(patient, grid, tumours, rng, movement_mm=MOVEMENT_MM)
 
 
 def save(study: Study, out: Path, name: str) -> None:
@@ -89,6 +113,15 @@ def labels_of(marks: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for bit, value in ((scanner.WHOLE, OEDEMA), (scanner.BODY, NON_ENHANCING), (scanner.ENHANCING, ENHANCING)):
         labels[(marks & bit) > 0] = value
     return labels
+
+
+def marks_of(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bits of a truth from values of the model's labels."""
+    table = np.zeros(ENHANCING + 1, np.uint8)
+    table[OEDEMA] = scanner.WHOLE
+    table[NON_ENHANCING] = scanner.WHOLE | scanner.BODY
+    table[ENHANCING] = scanner.WHOLE | scanner.BODY | scanner.ENHANCING
+    return table[labels]
 
 
 if __name__ == "__main__":

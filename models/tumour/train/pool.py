@@ -15,7 +15,9 @@ from scipy import ndimage
 from models.ais.train.studies import draw_person, labelmap_files
 from models.card import Preprocess
 from models.tumour.network import ROLES, deep_of, head_of, level_of
+from models.tumour.train.orbits import furnish
 from models.tumour.train.scanner import BODY, WHOLE
+from models.tumour.train.scars import draw_scars
 from models.tumour.train.studies import Study, crop, draw_grid, draw_patient, scan_together
 from models.tumour.train.tumours import draw_tumours
 from models.volume import Volume
@@ -24,7 +26,7 @@ VIEW = Preprocess(spacing_mm=1.6, size=128, slab_mm=3, window=(0, 5), centre=1, 
 """What the network is trained for; the card says the same."""
 
 STUDIES_A_PERSON = 4
-TUMOUR_SHARE = {"train": 0.85, "fit": 0.6}
+TUMOUR_SHARE = {"train": 0.75, "fit": 0.5}
 Part = Literal["train", "fit"]
 """What the network learns from, and what its thresholds and probabilities are fitted on: other persons."""
 
@@ -93,12 +95,14 @@ def fill(labelmaps: Path, out: Path, *, studies: int, seed: int) -> None:
         missing = [number for number in numbers if not (out / f"{part}-{number:05d}.npz").exists()]
         if not missing:
             continue
-        space = crop(draw_person(files, np.random.default_rng([seed, person]), drawn_share=0.1))
+        rng = np.random.default_rng([seed, person])
+        space, muscles = furnish(crop(draw_person(files, rng, drawn_share=0.1)), rng)
         for number in missing:
             rng = np.random.default_rng([seed, person, number])
             tumours = draw_tumours(rng) if rng.random() < TUMOUR_SHARE[part] else []
             grid = draw_grid(rng, rows=VIEW.size, spacing_mm=VIEW.spacing_mm)
-            study = scan_together(draw_patient(space, rng, tumours), grid, tumours, rng)
+            patient = draw_patient(space, rng, tumours, muscles=muscles, scars=draw_scars(rng))
+            study = scan_together(patient, grid, tumours, rng)
             make_case(study, grid.step_mm).save(out / f"{part}-{number:05d}.npz")
 
 

@@ -14,6 +14,7 @@ from models.synthesis.space import Mask, Space
 from models.synthesis.tissue import VOXEL_MM, Anatomy
 from models.tumour.network import ROLES
 from models.tumour.train.scanner import acquire, draw_look, inside, truth
+from models.tumour.train.scars import add_scars
 from models.tumour.train.tissue import Contrast, Patient, draw_contrasts, paint
 from models.tumour.train.tumours import Tumour, grow
 from models.volume import Volume
@@ -53,8 +54,15 @@ def crop(space: Space) -> Space:
     return Space(anatomy, space.intracranial[box], space.brain[box], space.depth_mm[box], space.sulci[box])
 
 
-def draw_patient(space: Space, rng: np.random.Generator, tumours: list[Tumour]) -> Patient:
-    """A person's tissues with tumours in them, and what is taken for tumours."""
+def draw_patient(
+    space: Space, rng: np.random.Generator, tumours: list[Tumour], *, muscles: Mask | None = None, scars: int = 0
+) -> Patient:
+    """A person's tissues with tumours in them, and what is taken for tumours.
+
+    Args:
+        muscles: those of the orbits, which take up contrast.
+        scars: old infarcts of all kinds, beside the simple ones that now and then are there anyway.
+    """
     moved, parts = grow(space, tumours, rng)
     variety = Variety(
         spread=float(rng.uniform(0.5, 1.8)), texture=float(rng.uniform(0.02, 0.07)), t2=float(rng.uniform(0.9, 1.3))
@@ -65,7 +73,9 @@ def draw_patient(space: Space, rng: np.random.Generator, tumours: list[Tumour]) 
     for mimic, share in MIMICS:
         if rng.random() < share:
             maps = add_mimic(maps, moved, mimic, rng, parts > 0)
-    return paint(moved, maps, parts, rng)
+    if scars:
+        maps = add_scars(maps, moved, parts > 0, rng, count=scars)
+    return paint(moved, maps, parts, rng, muscles)
 
 
 def draw_grid(rng: np.random.Generator, *, rows: int, spacing_mm: float) -> Grid:

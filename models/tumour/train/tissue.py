@@ -126,27 +126,29 @@ def signal(patient: Patient, contrast: Contrast, rng: np.random.Generator, *, ag
     return image
 
 
-def paint(space: Space, maps: Maps, parts: Parts, rng: np.random.Generator) -> Patient:
-    """Tumours and oedema in the tissue's maps, and where contrast agent goes."""
+def paint(space: Space, maps: Maps, parts: Parts, rng: np.random.Generator, muscles: Mask | None = None) -> Patient:
+    """Tumours and oedema in the tissue's maps, and where contrast agent goes: into muscles of the orbits, too."""
     density, t1, t2 = maps.density.copy(), maps.t1_ms.copy(), maps.t2_ms.copy()
     uptake = _usual_uptake(space, rng)
+    if muscles is not None:
+        uptake[muscles] += np.float32(rng.uniform(0.5, 4))
     boxes = ndimage.find_objects((parts > 0).astype(np.uint8))
     if boxes:
         box = tuple(slice(max(0, s.start - 4), s.stop + 4) for s in boxes[0])
         inner, shape = parts[box], parts[box].shape
-        soft = _soft(inner == Part.OEDEMA, 0.5) * (1 + 0.2 * smooth_noise(shape, 9, rng)).clip(0.4, 1.3)
+        soft = softened(inner == Part.OEDEMA, 0.5) * (1 + 0.2 * smooth_noise(shape, 9, rng)).clip(0.4, 1.3)
         density[box] += soft * np.float32(rng.uniform(0.05, 0.18))
         t1[box] *= 1 + soft * np.float32(rng.uniform(0.15, 0.7))
         t2[box] *= 1 + soft * np.float32(rng.uniform(0.45, 1.9))
         # Diffuse tumours have no sharp edge, others have.
         edge = float(rng.choice([0.5, 0.5, 1.0, 1.6]))
-        uptake[box] *= 1 - _soft(inner > Part.OEDEMA, 0.5)
+        uptake[box] *= 1 - softened(inner > Part.OEDEMA, 0.5)
         taken = rng.uniform(DARKEST_UPTAKE, BRIGHTEST_UPTAKE)
         for part, ranges in _PROPERTIES.items():
             mask = inner == part
             if not mask.any():
                 continue
-            weight = _soft(mask, edge if part == Part.SOLID else 0.5)
+            weight = softened(mask, edge if part == Part.SOLID else 0.5)
             uneven = 1 + rng.uniform(0.02, 0.14) * smooth_noise(shape, float(rng.uniform(3, 10)), rng)
             for field, (low, high) in zip((density, t1, t2), ranges, strict=True):
                 value = np.exp(rng.uniform(np.log(low), np.log(high)))
@@ -201,5 +203,6 @@ def _bleed(t1: Field, t2: Field, inner: Parts, rng: np.random.Generator) -> None
     t2[patches] *= rng.uniform(0.3, 1.3)
 
 
-def _soft(mask: Mask, sigma: float) -> Field:
+def softened(mask: Mask, sigma: float) -> Field:
+    """A mask with soft edges; sigma in voxels."""
     return np.asarray(ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=3), np.float32)

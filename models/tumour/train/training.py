@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.growing import NOTHING, GrowingPool, with_neighbours
 from models.ich.train.network import SliceUNet
-from models.training import Plan, learn, move
+from models.training import Plan, learn, move, read_weights
 from models.tumour.network import REGIONS, ROLES
 from models.tumour.train.pool import INSIDE, LEVEL, SMALL, VIEW, Case
 from models.tumour.train.scanner import BODY, ENHANCING, WHOLE
@@ -30,6 +30,7 @@ HARDEST = 0.1
 """Share of the pixels, those that are most wrong, whose cross-entropy counts."""
 
 SMALL_WEIGHT = 2.0
+INSIDE_WEIGHT = 0.2
 ALONE_SHARE = 0.05
 STRIPPED_SHARE = 0.4
 DROPPED_SHARE = 0.3
@@ -46,9 +47,15 @@ def new_network() -> SliceUNet:
     return SliceUNet(CHANNELS, OUTPUTS, WIDTHS)
 
 
-def train(pool: Path, out: Path, plan: Plan, *, resume: bool) -> Path:
-    """Train on the pool's cases for training; returns the checkpoint."""
+def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None) -> Path:
+    """Train on the pool's cases for training; returns the checkpoint.
+
+    Args:
+        start: a checkpoint whose weights are the first ones of a new run.
+    """
     network = new_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start is not None:
+        read_weights(network, start)
     cases = Cases(pool)
 
     def loss_of(rng: np.random.Generator) -> Tensor:
@@ -139,10 +146,14 @@ def augment(images: Images, marks: Marks, rng: np.random.Generator) -> tuple[Ten
 def judge(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Of every region the cross-entropy of the most wrong pixels and soft Dice over the batch; some of the skull's."""
     each = nn.functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
-    loss = 0.2 * each[:, REGIONS].mean()
+
+    def hardest(channel: int) -> Tensor:
+        wrong = each[:, channel].flatten()
+        return wrong.topk(int(HARDEST * len(wrong)), sorted=False).values.mean()
+
+    loss = INSIDE_WEIGHT * (each[:, REGIONS].mean() + hardest(REGIONS))
     for region in range(REGIONS):
-        wrong = each[:, region].flatten()
-        loss = loss + wrong.topk(int(HARDEST * len(wrong)), sorted=False).values.mean()
+        loss = loss + hardest(region)
         p, truth, w = logits[:, region].sigmoid(), target[:, region], weight[:, region]
         loss = loss + 1 - (2 * (p * truth * w).sum() + 1) / (((p + truth) * w).sum() + 1)
     return loss / REGIONS
