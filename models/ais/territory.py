@@ -81,7 +81,7 @@ def supply(images: Diffusion, core: Mask, left: Mask) -> dict[str, float]:
     return {
         "main territory": float(main),
         "side of main territory": float(side),
-        **{f"core, {NAMES[territory]} territory": 100 * each / known for territory, each in ml.items() if each},
+        **{f"core, {NAMES[territory]} territory": 100 * each / known for territory, each in ml.items()},
     }
 
 
