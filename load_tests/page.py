@@ -25,6 +25,7 @@ _TITLES = {
     "chaos": "What breaks, and what is lost",
     "intake": "Intake",
     "ich": "A head CT, step by step",
+    "models": "The MR models, step by step",
     "serving": "What serving costs",
     "parity": "The same answers on every engine",
     "worklist": "From a flag's commit to the worklist",
