@@ -12,6 +12,7 @@ from models.card import Card, LabelCard
 from models.engines import Engine
 from models.errors import InvalidCard
 from models.evidence import read_signs, weigh
+from models.midline import midline_shift_mm
 from models.prediction import Finding, ModelIdentity, Prediction, Urgency
 from models.resample import resample
 from models.tumour.mark import ENHANCING, NON_ENHANCING, OEDEMA, SMALLEST_ML, UNDIVIDED, Marks, Thresholds, mark
@@ -82,9 +83,15 @@ class TumourModel:
             probabilities=studies,
             slice_probabilities=slices,
             urgency=min((finding.urgency for finding in findings), default=Urgency.STANDARD),
-            measurements=measure(marks, sequences.volume, contrast=contrast) if findings else {},
+            measurements=self._measure(maps, marks, sequences) if findings else {},
             parameters=self._parameters(sequences, marks if findings else None),
         )
+
+    def _measure(self, maps: Maps, marks: Marks, sequences: Sequences) -> dict[str, float]:
+        """What is said of the tumour, and by how much the midline is shifted, where the slices show it."""
+        shift = midline_shift_mm(maps.inside, maps.left, maps.ventricles, self.card.preprocess.spacing_mm)
+        found = measure(marks, sequences.volume, contrast="T1c" not in sequences.missing)
+        return found | ({} if shift is None else {"midline shift": shift})
 
     def _parameters(self, sequences: Sequences, marks: Marks | None) -> dict[str, float | str]:
         """What shaped the answer, and every lesion: for the record."""

@@ -19,7 +19,10 @@ ROLES = ("T1c", "FLAIR", "T2", "T1")
 """In the order of the network's channels. The first one that is there is the reference."""
 
 REGIONS = 3
-"""Whole tumour, its body, what of it enhances: each within the one before. After them comes the inside of the skull."""
+"""Whole tumour, its body, what of it enhances: each within the one before."""
+
+MASKS = 3
+"""After them: inside of the skull, lateral ventricles, the patient's left half."""
 
 INSIDE = 0.5
 """What is less probably inside of the skull is outside: nothing is tumour there."""
@@ -95,12 +98,17 @@ class Maps:
             outside of the skull.
         looked: which slices of the grid those are.
         voxel_ml: of the view.
+        inside: of the skull, one connected space, (slice, size, size), of the slices that were looked at.
+        ventricles, left: probabilities, likewise.
         regions: (REGIONS, slice, row, column) on the grid, each within the one before.
     """
 
     seen: Field
     looked: NDArray[np.intp]
     voxel_ml: float
+    inside: Mask
+    ventricles: Field
+    left: Field
     regions: Field
 
     def of_labels(self, *, contrast: bool) -> Field:
@@ -138,12 +146,13 @@ def read(engine: Engine, card: Card, images: Mapping[str, Volume], head: Mask) -
         planes[role] = np.stack([view.cut(volume.voxels[k] / level) for k in looked])
     order = np.arange(len(looked))
     around = [np.clip(order + d, 0, len(looked) - 1) for d in (-1, 0, 1)]
-    answers = np.empty((len(looked), REGIONS + 1, settings.size, settings.size), np.float32)
+    answers = np.empty((len(looked), REGIONS + MASKS, settings.size, settings.size), np.float32)
     for start in range(0, len(looked), card.batch):
         part = stack(planes, [slices[start : start + card.batch] for slices in around], settings)
         # Seen in the mirror as well: the network learned both, and errs less often the same way in both.
-        both = _run(engine, card, part) + _run(engine, card, part[..., ::-1])[..., ::-1]
-        answers[start : start + card.batch] = both / 2
+        mirrored = _run(engine, card, part[..., ::-1])[..., ::-1]
+        mirrored[:, -1] = 1 - mirrored[:, -1]  # what is left is right there
+        answers[start : start + card.batch] = (_run(engine, card, part) + mirrored) / 2
     inside = one_space(answers[:, REGIONS] > INSIDE)
     seen = np.minimum.accumulate(answers[:, :REGIONS], axis=1) * inside[:, None]
     regions = np.zeros((REGIONS, *head.shape), np.float32)
@@ -151,7 +160,7 @@ def read(engine: Engine, card: Card, images: Mapping[str, Volume], head: Mask) -
         restored = [view.restore(plane) if plane.max() > NOTHING else None for plane in seen[:, region]]
         _between(regions[region], looked, restored)
     voxel_ml = settings.spacing_mm**2 * float(np.median(grid.slab_mm)) * apart / 1000
-    return Maps(seen, looked, voxel_ml, regions)
+    return Maps(seen, looked, voxel_ml, inside, answers[:, -2] * inside, answers[:, -1], regions)
 
 
 def _between(result: Field, looked: NDArray[np.intp], restored: list[Field | None]) -> None:
@@ -167,8 +176,8 @@ def _between(result: Field, looked: NDArray[np.intp], restored: list[Field | Non
 
 
 def _run(engine: Engine, card: Card, stacks: Field) -> Field:
-    """(slices, 12, size, size) to probabilities, (slices, REGIONS + 1, size, size)."""
+    """(slices, 12, size, size) to probabilities, (slices, REGIONS + MASKS, size, size)."""
     logits = engine.run({"slices": np.ascontiguousarray(stacks)})["logits"]
-    if logits.shape != (len(stacks), REGIONS + 1, *stacks.shape[2:]) or not np.isfinite(logits).all():
+    if logits.shape != (len(stacks), REGIONS + MASKS, *stacks.shape[2:]) or not np.isfinite(logits).all():
         raise EngineFailure(f"The network of {card.name} answered with {logits.shape}, not with its labels.")
     return np.asarray(expit(logits), np.float32)

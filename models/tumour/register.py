@@ -6,14 +6,14 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
-from models.engines.turns import step_aside
+from models.registration import steady_method
 from models.volume import Vector, Volume
 
 GRID_MM = 2.0
 """In their planes, images are compared about as finely as this."""
 
 SHRUNK, SMOOTHED_MM = (3, 1), (4.0, 1.5)
-SAMPLED, SEED = 0.25, 1
+SAMPLED = (0.25, 0.25)
 BINS = 32
 LEAST_MM = 0.6
 """Less movement than this is not worth another interpolation."""
@@ -82,23 +82,11 @@ def _find(moving: Volume, fixed: Volume) -> Motion | None:
         return None
     size = images[0].GetSize()
     middle = images[0].TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in size])
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # sums in another order would give another answer on the next try
+    method = steady_method(sampled=SAMPLED, shrunk=SHRUNK, smoothed_mm=SMOOTHED_MM, step_mm=2.0, least_mm=0.02)
     method.SetMetricAsMattesMutualInformation(BINS)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(SAMPLED, SEED)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=2.0, minStep=0.02, numberOfIterations=60, relaxationFactor=0.6
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel(SHRUNK)
-    method.SetSmoothingSigmasPerLevel(SMOOTHED_MM)
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     start = sitk.Euler3DTransform()
     start.SetCenter(middle)
     method.SetInitialTransform(start, inPlace=False)
-    method.AddCommand(sitk.sitkIterationEvent, step_aside)
     try:
         before = method.MetricEvaluate(*images)
         found = method.Execute(*images)

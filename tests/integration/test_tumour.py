@@ -132,7 +132,7 @@ def test_images_that_show_no_head_or_lie_elsewhere_are_refused() -> None:
 
 def test_a_network_that_answers_nonsense_and_a_card_without_threshold_are_refused(tmp_path: Path) -> None:
     card = _card()
-    engine = open_engine(write_broken_network(tmp_path / "b.onnx", size=card.preprocess.size, channels=12), threads=1)
+    engine = open_engine(write_broken_network(tmp_path / "b.onnx", size=card.preprocess.size, slabs=12), threads=1)
     with pytest.raises(EngineFailure, match="network of tumour answered"):
         create(card, engine).predict(_study(axial()))
     bare = card.model_copy(

@@ -12,6 +12,7 @@ from support.tiny_network import write_region_network
 from models.ais.train.scanner import Grid
 from models.ais.train.tissue import draw_maps
 from models.engines import open_engine
+from models.ich.train.grow import read_any
 from models.registry import FOLDER, load_card, load_model
 from models.synthesis.anatomy import draw_head
 from models.synthesis.space import Space
@@ -22,15 +23,27 @@ from models.tumour.model import TumourModel
 from models.tumour.network import ROLES
 from models.tumour.train import scanner
 from models.tumour.train.export import export
-from models.tumour.train.fit import Looked, enter, fit, look_at_case, look_at_study
-from models.tumour.train.heldout import draw_fitting, labels_of, marks_of, save
+from models.tumour.train.fit import Looked, enter, fit, look, look_at_study
+from models.tumour.train.heldout import draw, labels_of, marks_of, save
 from models.tumour.train.orbits import furnish
 from models.tumour.train.pictures import row as picture
-from models.tumour.train.pool import INSIDE, LEVEL, SMALL, VIEW, Case, make_case
+from models.tumour.train.pool import INSIDE, LEFT, LEVEL, SMALL, VENTRICLES, VIEW, Case, make_case
 from models.tumour.train.scars import add_scars
 from models.tumour.train.score import score, table
 from models.tumour.train.studies import Study, crop, draw_patient, scan_apart, scan_together
-from models.tumour.train.training import CHANNELS, COLUMNS, OUTPUTS, Cases, augment, new_network, train
+from models.tumour.train.training import (
+    CHANNELS,
+    COLUMNS,
+    MIDDLE,
+    OUTPUTS,
+    Both,
+    Cases,
+    augment,
+    judge_middle,
+    new_middle,
+    new_network,
+    train,
+)
 from models.tumour.train.tumours import Part, Tumour, draw_tumours, grow
 from services.datasets.evaluation.run import Request, evaluate
 
@@ -126,13 +139,19 @@ def test_a_case_holds_the_study_in_the_networks_view(study: Study) -> None:
     assert case.kind == "glioblastoma"
     assert ((case.marks & SMALL) > 0).sum() < 0.2 * ((case.marks & scanner.WHOLE) > 0).sum()
     assert set(case.volumes()) == set(ROLES)
+    ventricles, left = ((case.marks & bit) > 0 for bit in (VENTRICLES, LEFT))
+    assert 2 < ventricles.sum() * case.step_mm * VIEW.spacing_mm**2 / 1000 < 100
+    assert not (ventricles & ~inside).any()
+    assert 0.4 < left[inside].mean() < 0.6
+    across = np.broadcast_to(np.arange(VIEW.size), left.shape)
+    assert across[inside & left].mean() > across[inside & ~left].mean() + 20
 
 
 def test_augmentation_leaves_sequences_away_and_does_not_ask_then_what_enhances(pool: Path) -> None:
     rng = np.random.default_rng(0)
     images, target, weight = augment(*Cases(pool).batch(32, rng), rng)
     assert images.shape == (32, CHANNELS, VIEW.size, COLUMNS)
-    assert target.shape == weight.shape == (32, OUTPUTS, VIEW.size, COLUMNS)
+    assert target.shape == weight.shape == (32, OUTPUTS + MIDDLE, VIEW.size, COLUMNS)
     lacking = (images.reshape(32, len(ROLES), -1) == 0).all(dim=2)
     assert 0 < lacking.sum() == lacking.any(dim=1).sum() < 20
     assert torch.equal((weight[:, 2] == 0).flatten(1).all(dim=1), lacking[:, ROLES.index("T1c")])
@@ -142,6 +161,11 @@ def test_augmentation_leaves_sequences_away_and_does_not_ask_then_what_enhances(
     wet = (target[:, 0] > 0) & (target[:, 1] == 0) & shown[:, None, None]
     usual = (target[:, 3] > 0) & (target[:, 0] == 0) & shown[:, None, None]
     assert middle[wet].mean() > middle[usual].mean() + 0.1
+    # The left half lies on the same side whether a slice was mirrored or not, and counts inside the skull alone.
+    inside, left = target[:, 3] > 0, target[:, 5] > 0
+    assert ((weight[:, 5] > 0) == inside).all()
+    across = torch.arange(COLUMNS).expand(inside.shape).float()
+    assert across[inside & left].mean() > across[inside & ~left].mean() + 20
 
 
 def test_orbits_have_fat_and_muscles_that_take_up_contrast_and_lie_outside_of_the_skull(space: Space) -> None:
@@ -168,7 +192,7 @@ def test_old_infarcts_are_wet_and_spare_tumours(space: Space) -> None:
 
 
 def test_the_first_study_to_fit_on_shows_no_tumour_and_labels_are_their_bits(tmp_path: Path) -> None:
-    first = next(draw_fitting(tmp_path, 1, 7))
+    first = next(draw(tmp_path, 1, 7, fitting=True))
     assert not first.tumours
     assert not first.marks.any()
     assert set(first.images) == set(ROLES)
@@ -191,7 +215,23 @@ def test_training_goes_on_from_its_checkpoint(pool: Path, tmp_path: Path) -> Non
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
 def test_exported_weights_answer_as_torch_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    assert export(new_network(), tmp_path / "tumour.onnx") < 1e-3
+    served = Both(new_network(), new_middle())
+    assert export(served, tmp_path / "tumour.onnx") < 1e-3
+    # Each part can be told apart again and gone on with.
+    images = torch.randn(1, CHANNELS, VIEW.size, VIEW.size)
+    for part, network in (("regions", served.regions), ("middle", served.middle)):
+        again = read_any(tmp_path / "tumour.onnx", part)
+        with torch.no_grad():
+            assert torch.allclose(again.eval()(images), network.eval()(images), atol=1e-3)
+
+
+def test_left_and_right_are_learned_by_a_small_network_of_their_own(pool: Path, tmp_path: Path) -> None:
+    checkpoint = train(pool, tmp_path, Plan(minutes=MOMENT_MINUTES, batch=2), resume=False, middle=True)
+    assert [tuple(head.shape[:1]) for head in (new_middle().head.bias, read_any(checkpoint).head.bias)] == [(8,), (8,)]
+    target = torch.zeros(1, MIDDLE, 8, 8)
+    target[:, :, :, 4:] = 1
+    right, wrong = (judge_middle(sign * (40 * target - 20), target, torch.ones(target.shape)) for sign in (1, -1))
+    assert right < 1e-3 < 1 < wrong
 
 
 def test_what_is_fitted_goes_into_the_card(pool: Path, written: Path, tmp_path: Path) -> None:
@@ -199,11 +239,12 @@ def test_what_is_fitted_goes_into_the_card(pool: Path, written: Path, tmp_path: 
     assert card.preprocess == VIEW
     engine = open_engine(write_region_network(tmp_path / "tiny.onnx", size=VIEW.size), threads=1)
     case = Case.load(pool / "fit-00008.npz")
-    found = look_at_case(case, card, engine)
+    found = look(case.volumes(), case.marks, card, engine)
     assert isinstance(found, Looked)
     assert (found.dice[0] > 0.2).all()
     assert set(found.signs) == {NON_ENHANCING, OEDEMA, ENHANCING, UNDIVIDED}
-    healthy = look_at_case(Case(case.images.clip(0, LEVEL), case.marks & INSIDE, case.step_mm, ""), card, engine)
+    bare = Case(case.images.clip(0, LEVEL), case.marks & INSIDE, case.step_mm, "")
+    healthy = look(bare.volumes(), bare.marks, card, engine)
     assert np.isnan(healthy.dice).all()
     apart = look_at_study(written, written / "truth" / "study-001.nii.gz", card, engine)
     assert apart.slices_ml[OEDEMA].sum() == pytest.approx(found.slices_ml[OEDEMA].sum(), rel=0.5)

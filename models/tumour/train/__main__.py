@@ -20,13 +20,18 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=Plan.learning_rate)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="begin with the weights of this checkpoint")
+    parser.add_argument("--middle", action="store_true", help="the small network of ventricles and left")
+    parser.add_argument("--start", type=Path, help="begin with the weights of this checkpoint or ONNX")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(arguments.minutes, arguments.seed, arguments.batch, arguments.learning_rate)
-    print(train(arguments.pool, arguments.out, plan, resume=arguments.resume, start=arguments.start))
+    print(
+        train(
+            arguments.pool, arguments.out, plan, resume=arguments.resume, start=arguments.start, middle=arguments.middle
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--fitting", action="store_true", help="what thresholds and probabilities are fitted on")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else FITTING_SEED if arguments.fitting else SEED
-    drawn = (draw_fitting if arguments.fitting else draw)(arguments.labelmaps, arguments.studies, seed)
+    drawn = draw(arguments.labelmaps, arguments.studies, seed, fitting=arguments.fitting)
     write(drawn, arguments.out, arguments.studies)
 
 
@@ -70,31 +70,24 @@ def write(drawn: Iterator[Study], out: Path, studies: int) -> None:
         writer.writerows(rows)
 
 
-def draw(labelmaps: Path, studies: int, seed: int) -> Iterator[Study]:
+def draw(labelmaps: Path, studies: int, seed: int, *, fitting: bool = False) -> Iterator[Study]:
     """Studies, several a person, for a new person takes longest; every third one without a tumour.
 
     The same seed gives the same ones.
+
+    Args:
+        fitting: persons as in training's pool; every second study without a tumour.
     """
-    files = labelmap_files(labelmaps, held_out=True)
+    files = labelmap_files(labelmaps, held_out=not fitting)
     for number in range(studies):
         person, rng = (np.random.default_rng([seed, number // STUDIES_A_PERSON, k]) for k in (0, 1 + number))
         if number % STUDIES_A_PERSON == 0:
             space = crop(draw_person(files, person))
-        tumours = draw_tumours(rng) if number % STUDIES_A_PERSON != 2 else []
+            space, muscles = furnish(space, person) if fitting else (space, None)
+        sick = number % 2 == 1 if fitting else number % STUDIES_A_PERSON != 2
+        tumours = draw_tumours(rng) if sick else []
         grid = draw_grid(rng, rows=ROWS, spacing_mm=SPACING_MM)
-        yield scan_apart(draw_patient(space, rng, tumours), grid, tumours, rng, movement_mm=MOVEMENT_MM)
-
-
-def draw_fitting(labelmaps: Path, studies: int, seed: int) -> Iterator[Study]:
-    """Likewise, persons as in training's pool; every second one without a tumour."""
-    files = labelmap_files(labelmaps, held_out=False)
-    for number in range(studies):
-        person, rng = (np.random.default_rng([seed, number // STUDIES_A_PERSON, k]) for k in (0, 1 + number))
-        if number % STUDIES_A_PERSON == 0:
-            space, muscles = furnish(crop(draw_person(files, person)), person)
-        tumours = draw_tumours(rng) if number % 2 else []
-        grid = draw_grid(rng, rows=ROWS, spacing_mm=SPACING_MM)
-        patient = draw_patient(space, rng, tumours, muscles=muscles, scars=draw_scars(rng))
+        patient = draw_patient(space, rng, tumours, muscles=muscles, scars=draw_scars(rng) if fitting else 0)
         yield scan_apart(patient, grid, tumours, rng, movement_mm=MOVEMENT_MM)
 
 

@@ -1,12 +1,14 @@
 """Orbits for synthetic heads, whose label maps know eyes and one soft tissue around them: fat, muscles, optic nerve."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from models.synthesis.noise import smooth_noise
 from models.synthesis.space import Field, Mask, Space
-from models.synthesis.tissue import VOXEL_MM, Anatomy, Tissue
+from models.synthesis.tissue import VOXEL_MM, Tissue
 
 SMALLEST_EYE_ML = 1.0
 AROUND_MM, BEHIND_MM, BEFORE_MM = 26.0, 54.0, 14.0
@@ -35,9 +37,7 @@ def furnish(space: Space, rng: np.random.Generator) -> tuple[Space, Mask]:
         radius_mm = (volume_ml * 750 / np.pi) ** (1 / 3)
         inwards = 1.0 if centre[2] < middle else -1.0
         _fill(tissue, muscles, space.intracranial, centre, radius_mm, inwards, rng)
-    return Space(
-        Anatomy(tissue, space.anatomy.left), space.intracranial, space.brain, space.depth_mm, space.sulci
-    ), muscles
+    return replace(space, anatomy=replace(space.anatomy, tissue=tissue)), muscles
 
 
 def _fill(

@@ -33,8 +33,9 @@ Part = Literal["train", "fit"]
 LEVEL = 50
 """Stored value of usual signal: 0 to 255 holds five times as much."""
 
-INSIDE, SMALL = 8, 16
-"""Bits of a mark beside those of the regions: inside of the skull, and bodies and tumours below SMALL_ML."""
+INSIDE, SMALL, VENTRICLES, LEFT = 8, 16, 32, 64
+"""Bits of a mark beside those of the regions: inside of the skull, bodies and tumours below SMALL_ML, lateral
+ventricles, the patient's left half."""
 SMALL_ML = 1.5
 
 
@@ -113,7 +114,9 @@ def make_case(study: Study, step_mm: float) -> Case:
     deep = deep_of(head_of(study.images[ROLES[0]].voxels), spacing)
     images = [study.images[role].voxels for role in ROLES]
     images = [image[shown] / level_of(image, deep) * LEVEL for image in images]
-    marks = study.marks | (study.inside * np.uint8(INSIDE))
+    marks = study.marks.copy()
+    for bit, mask in ((INSIDE, study.inside), (VENTRICLES, study.ventricles), (LEFT, study.left)):
+        marks[mask] |= np.uint8(bit)
     voxel_ml = step_mm * VIEW.spacing_mm**2 / 1000
     for bit in (WHOLE, BODY):
         parts, _ = ndimage.label((marks & bit) > 0, structure=np.ones((3, 3, 3)))

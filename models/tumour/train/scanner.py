@@ -80,7 +80,16 @@ def truth(patient: Patient, grid: Grid) -> NDArray[np.uint8]:
 
 def inside(patient: Patient, grid: Grid) -> Mask:
     """The inside of the skull on a grid."""
-    return sample(patient.space.intracranial.astype(np.float32), grid, blur=False, layers=1) > 0.5
+    return _mostly(patient.space.intracranial, grid)
+
+
+def middle(patient: Patient, grid: Grid) -> tuple[Mask, Mask]:
+    """Lateral ventricles and the patient's left half on a grid."""
+    return _mostly(patient.space.anatomy.mask(Tissue.LATERAL), grid), _mostly(patient.space.anatomy.left, grid)
+
+
+def _mostly(where: Mask, grid: Grid) -> Mask:
+    return sample(where.astype(np.float32), grid, blur=False, layers=1) > 0.5
 
 
 def _coil(shape: tuple[int, ...], grid: Grid, spread: float, rng: np.random.Generator) -> Field:

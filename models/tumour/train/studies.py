@@ -13,7 +13,7 @@ from models.ais.train.tissue import Maps, Variety, draw_maps
 from models.synthesis.space import Mask, Space
 from models.synthesis.tissue import VOXEL_MM, Anatomy
 from models.tumour.network import ROLES
-from models.tumour.train.scanner import acquire, draw_look, inside, truth
+from models.tumour.train.scanner import acquire, draw_look, inside, middle, truth
 from models.tumour.train.scars import add_scars
 from models.tumour.train.tissue import Contrast, Patient, draw_contrasts, paint
 from models.tumour.train.tumours import Tumour, grow
@@ -34,12 +34,15 @@ class Study:
         images: by role.
         marks: bits of `models.tumour.train.scanner` on the grid of the first role.
         inside: of the skull, likewise.
+        ventricles, left: the lateral ones, and the patient's left half, likewise.
         tumours: what was put in.
     """
 
     images: dict[str, Volume]
     marks: NDArray[np.uint8]
     inside: Mask
+    ventricles: Mask
+    left: Mask
     tumours: tuple[Tumour, ...]
 
 
@@ -104,7 +107,7 @@ def scan_together(patient: Patient, grid: Grid, tumours: list[Tumour], rng: np.r
         thickness = grid.thickness_mm if alike or role == ROLES[0] else float(rng.uniform(1, 6))
         pose = grid if role == ROLES[0] else moved(grid, 0.35, rng)
         images[role] = acquire(patient, draw_look(contrasts[role], thickness, rng), pose, rng, agent=role == "T1c")
-    return Study(images, truth(patient, grid), inside(patient, grid), tuple(tumours))
+    return Study(images, truth(patient, grid), inside(patient, grid), *middle(patient, grid), tuple(tumours))
 
 
 def scan_apart(
@@ -135,7 +138,7 @@ def scan_apart(
         images[role] = acquire(
             patient, draw_look(contrasts[role], own.thickness_mm, rng), own, rng, agent=role == "T1c"
         )
-    return Study(images, truth(patient, grid), inside(patient, grid), tuple(tumours))
+    return Study(images, truth(patient, grid), inside(patient, grid), *middle(patient, grid), tuple(tumours))
 
 
 def moved(grid: Grid, millimetres: float, rng: np.random.Generator) -> Grid:

@@ -1,6 +1,7 @@
 """What the network of tumours learns from a pool, and how its answers are judged."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.growing import NOTHING, GrowingPool, with_neighbours
+from models.ich.train.grow import begin
 from models.ich.train.network import SliceUNet
-from models.training import Plan, learn, move, read_weights
+from models.training import Plan, learn, move
 from models.tumour.network import REGIONS, ROLES
-from models.tumour.train.pool import INSIDE, LEVEL, SMALL, VIEW, Case
+from models.tumour.train.pool import INSIDE, LEFT, LEVEL, SMALL, VENTRICLES, VIEW, Case
 from models.tumour.train.scanner import BODY, ENHANCING, WHOLE
 
 CHANNELS = 3 * len(ROLES)
 OUTPUTS = REGIONS + 1
 """The regions, and the inside of the skull, to which they are cut."""
 
-WIDTHS = (24, 40, 64, 88, 112)
+MIDDLE = 2
+"""Lateral ventricles and the patient's left half: learned by a small network of its own."""
+
+WIDTHS, MIDDLE_WIDTHS = (24, 48, 96, 160, 208), (12, 20, 32, 48, 64)
 COLUMNS = 96
 """Of the 128; a head is narrower than long."""
 
@@ -47,23 +52,42 @@ def new_network() -> SliceUNet:
     return SliceUNet(CHANNELS, OUTPUTS, WIDTHS)
 
 
-def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None) -> Path:
+def new_middle() -> SliceUNet:
+    """Likewise, to (batch, 2, size, size) logits: lateral ventricles, left."""
+    return SliceUNet(CHANNELS, MIDDLE, MIDDLE_WIDTHS)
+
+
+class Both(nn.Module):
+    """What is served: the regions and the inside of the skull by one network, ventricles and left by another."""
+
+    def __init__(self, regions: SliceUNet, middle: SliceUNet) -> None:
+        super().__init__()
+        self.regions, self.middle = regions, middle
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.regions(x), self.middle(x)], dim=1)
+
+
+def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None, middle: bool = False) -> Path:
     """Train on the pool's cases for training; returns the checkpoint.
 
     Args:
-        start: a checkpoint whose weights are the first ones of a new run.
+        middle: the small network rather than that of the regions.
+        start: a checkpoint or an ONNX whose weights are the first ones of a new run; its network may be smaller.
     """
-    network = new_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if start is not None:
-        read_weights(network, start)
+    network = (new_middle() if middle else new_network()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     cases = Cases(pool)
 
     def loss_of(rng: np.random.Generator) -> Tensor:
         images, target, weight = augment(*cases.batch(plan.batch, rng), rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast where the CPU multiplies bfloat16
             logits = network(images.contiguous(memory_format=torch.channels_last))
-        return judge(logits.float(), target, weight)
+        if middle:
+            return judge_middle(logits.float(), target[:, OUTPUTS:], weight[:, OUTPUTS:])
+        return judge(logits.float(), target[:, :OUTPUTS], weight[:, :OUTPUTS])
 
+    if start is not None:
+        begin(network, start, partial(loss_of, np.random.default_rng(plan.seed)), "middle" if middle else "regions")
     return learn(network, loss_of, out, plan, resume=resume, looked=cases.refresh)
 
 
@@ -104,10 +128,10 @@ def augment(images: Images, marks: Marks, rng: np.random.Generator) -> tuple[Ten
     """Move; change gain, contrast, coil, noise and sharpness of each sequence; strip skulls; leave sequences away.
 
     Returns:
-        Images (batch, 12, size, COLUMNS); targets, and their weights, (batch, OUTPUTS, size, COLUMNS) each.
+        Images (batch, 12, size, COLUMNS); targets, and their weights, (batch, OUTPUTS + MIDDLE, size, COLUMNS) each.
     """
     size, roles = len(images), len(ROLES)
-    moved, target, _ = move(torch.from_numpy(images), torch.from_numpy(marks), rng, columns=COLUMNS)
+    moved, target, mirrored = move(torch.from_numpy(images), torch.from_numpy(marks), rng, columns=COLUMNS)
     rows, columns = moved.shape[2:]
     seen = moved.reshape(size, roles, 3, rows, columns)
 
@@ -135,12 +159,16 @@ def augment(images: Images, marks: Marks, rng: np.random.Generator) -> tuple[Ten
     given = 1 - each(left_away)
     seen = (seen.clamp(*VIEW.window) - VIEW.centre) / VIEW.scale * given
     marked = target[:, 0]
-    targets = torch.stack([(marked & bit) > 0 for bit in (WHOLE, BODY, ENHANCING, INSIDE)], dim=1).float()
+    bits = (WHOLE, BODY, ENHANCING, INSIDE, VENTRICLES, LEFT)
+    targets = torch.stack([(marked & bit) > 0 for bit in bits], dim=1)
+    targets[:, -1] ^= mirrored
     weight = torch.ones(targets.shape)
+    # Left and right mean something inside the skull alone.
+    weight[:, -1] = targets[:, REGIONS].float()
     weight[:, :REGIONS][((marked & SMALL) > 0)[:, None].expand(-1, REGIONS, -1, -1)] = SMALL_WEIGHT
     # What enhances cannot be known without contrast.
     weight[:, REGIONS - 1] *= given[:, ROLES.index("T1c"), 0]
-    return seen.reshape(size, CHANNELS, rows, columns), targets, weight
+    return seen.reshape(size, CHANNELS, rows, columns), targets.float(), weight
 
 
 def judge(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -157,3 +185,8 @@ def judge(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         p, truth, w = logits[:, region].sigmoid(), target[:, region], weight[:, region]
         loss = loss + 1 - (2 * (p * truth * w).sum() + 1) / (((p + truth) * w).sum() + 1)
     return loss / REGIONS
+
+
+def judge_middle(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of all pixels alike: where the most wrong count, saying nothing of left and right costs least."""
+    return nn.functional.binary_cross_entropy_with_logits(logits, target, weight)

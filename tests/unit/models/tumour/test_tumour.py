@@ -1,16 +1,19 @@
 """Parts of the tumour model that need no network: lesions, diameters, the network's input."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.tumour_head import axial, scan
 
+from models.midline import midline_shift_mm
 from models.registry import load_card
+from models.resample import place_of
 from models.tumour.mark import SMALLEST_ML, Thresholds, mark
 from models.tumour.measure import diameters
-from models.tumour.network import deep_of, head_of, read, slices_apart, stack
+from models.tumour.network import ROLES, deep_of, head_of, read, slices_apart, stack
 
 
 def test_specks_and_what_is_nowhere_sure_are_no_lesions_and_the_largest_comes_first() -> None:
@@ -35,7 +38,7 @@ class _Everywhere:
     name = "everywhere"
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        logits = np.full((len(inputs["slices"]), 4, *inputs["slices"].shape[2:]), 9, np.float32)
+        logits = np.full((len(inputs["slices"]), 6, *inputs["slices"].shape[2:]), 9, np.float32)
         logits[:, 3] = -9
         logits[:, 3, 40:90, 44:84] = 9
         logits[:, 3, 60:64, 60:68] = -9
@@ -52,6 +55,34 @@ def test_nothing_is_tumour_outside_of_the_skull() -> None:
     inside[40:90, 44:84] = True
     assert ((maps.seen > 0) == inside).all()
     assert 0 < (maps.regions[0] > 0.5).sum() < head.sum()
+
+
+class _Halves:
+    """A network that parts left from right where signal changes most along a row; ventricles lie in the middle."""
+
+    name = "halves"
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        flair = inputs["slices"][:, 4]
+        size = flair.shape[2]
+        down, across = np.mgrid[:size, :size] - (size - 1) / 2
+        logits = np.full((len(flair), 6, size, size), -9, np.float32)
+        logits[:, 3, np.hypot(down / 50, across / 40) < 1] = 9
+        logits[:, 4, np.hypot(down / 16, across / 8) < 1] = 9
+        border = np.abs(np.diff(flair[:, :, 20:-20], axis=2)).argmax(axis=2) + 20
+        logits[:, 5][np.arange(size) > border[..., None]] = 9
+        return {"logits": logits}
+
+
+@pytest.mark.parametrize("shift_mm", [0.0, 7.0, -5.0])
+def test_the_midlines_shift_is_read_from_both_the_image_and_its_mirror(shift_mm: float) -> None:
+    grid = axial()
+    index = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in grid.voxels.shape], indexing="ij"))
+    x, y, _ = np.moveaxis(place_of(grid, index), -1, 0)
+    bow = np.clip(1 - (y / 82) ** 2, 0, None) * shift_mm
+    image = replace(grid, voxels=np.where(x > bow, 140, 100).astype(np.float32))
+    maps = read(_Halves(), load_card("tumour"), dict.fromkeys(ROLES, image), np.hypot(x / 66, y / 82) < 1)
+    assert midline_shift_mm(maps.inside, maps.left, maps.ventricles, 1.6) == pytest.approx(abs(shift_mm), abs=0.8)
 
 
 def test_diameters_are_those_of_a_solid_known_by_formula() -> None:
