@@ -7,7 +7,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from models.ais.preprocess import Diffusion, Mask
-from models.engines.turns import step_aside
+from models.registration import steady_method
 from models.resample import place_of, resample
 from models.volume import Volume
 
@@ -19,7 +19,7 @@ CROWN_MM = 90.0
 """So far down from its top two brains are compared at first: below, slices may end anywhere."""
 
 SHRUNK, SMOOTHED_MM = (3, 1), (8.0, 3.0)
-SAMPLED, SEED = (1.0, 0.15), 1
+SAMPLED = (1.0, 0.15)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,22 +78,10 @@ def align(fixed: Volume, reached: Mask, moving: Volume) -> Placement | None:
     start = sitk.AffineTransform(3)
     start.SetCenter(here.tolist())
     start.SetTranslation((there - here).tolist())
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # sums in another order would give another answer on the next try
+    method = steady_method(sampled=SAMPLED, shrunk=SHRUNK, smoothed_mm=SMOOTHED_MM, step_mm=4.0, least_mm=0.05)
     method.SetMetricAsCorrelation()
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentagePerLevel(SAMPLED, SEED)
     method.SetMetricFixedMask(_image(replace(fixed, voxels=reached.astype(np.float32)), sitk.sitkUInt8))
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=4.0, minStep=0.05, numberOfIterations=60, relaxationFactor=0.6
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel(SHRUNK)
-    method.SetSmoothingSigmasPerLevel(SMOOTHED_MM)
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(start, inPlace=True)
-    method.AddCommand(sitk.sitkIterationEvent, step_aside)
     try:
         method.Execute(_image(fixed), _image(moving))
     except RuntimeError:  # the pictures hardly overlap, or hold one value alone

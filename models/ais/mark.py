@@ -10,8 +10,8 @@ from models.volume import Volume
 BEYOND_MM = 3.0
 """How far beyond the brain that was found a core may reach: its rim is pale where an infarct is at the cortex."""
 
-SURE = 0.25
-"""A lesion's most probable voxel is this much of the way from the threshold to 1."""
+SURE = 0.98
+"""A lesion's most probable voxel is at least this probable; chosen on the fitting studies."""
 
 SMALLEST_ML, FEWEST_VOXELS = 0.02, 2
 FASTEST_ADC = 1.0
@@ -32,7 +32,7 @@ def mark(p: NDArray[np.float32], adc: NDArray[np.float32], brain: Mask, volume: 
     voxel_ml = np.broadcast_to(volume.voxel_ml[:, None, None], parts.shape)
     tissue = adc[brain & (adc > 450) & (adc < 1250)]
     usual = float(np.median(tissue)) if tissue.size else 850.0
-    peak = threshold + SURE * (1 - threshold)
+    peak = max(threshold, SURE)
     kept = []
     for number, box in enumerate(ndimage.find_objects(parts), start=1):
         part = parts[box] == number

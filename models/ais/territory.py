@@ -77,12 +77,16 @@ def supply(images: Diffusion, core: Mask, left: Mask) -> dict[str, float]:
     ml = {territory: float(voxel_ml[territories == territory].sum()) for territory in Territory}
     main = max(ml, key=lambda territory: ml[territory])
     lefts = float(voxel_ml[(territories == main) & left[core]].sum()) / ml[main]
-    side = Side.LEFT if lefts >= ONE_SIDE else Side.RIGHT if lefts <= 1 - ONE_SIDE else Side.BOTH
     return {
         "main territory": float(main),
-        "side of main territory": float(side),
+        "side of main territory": float(side_of(lefts)),
         **{f"core, {NAMES[territory]} territory": 100 * each / known for territory, each in ml.items()},
     }
+
+
+def side_of(lefts: float) -> Side:
+    """Where something lies of which such a share is left of the midline."""
+    return Side.LEFT if lefts >= ONE_SIDE else Side.RIGHT if lefts <= 1 - ONE_SIDE else Side.BOTH
 
 
 def locate(images: Diffusion, where: Mask) -> NDArray[np.uint8] | None:

@@ -15,7 +15,7 @@ from models.ais.train.export import export
 from models.ais.train.fit import Fitted, Looked, enter, fit, look
 from models.ais.train.lesions import Infarct
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case, make_case
-from models.ais.train.scanner import DiffusionScan, DiffusionSequence, Grid, strip
+from models.ais.train.scanner import DiffusionScan, DiffusionSequence, Grid, drawn, strip
 from models.ais.train.studies import make_study
 from models.ais.train.training import CHANNELS, COLUMNS, Cases, augment, new_network, train
 from models.engines import open_engine
@@ -63,6 +63,21 @@ def test_a_case_is_what_the_model_would_see(scan: DiffusionScan) -> None:
     dwi, adc = case.volumes()
     assert dwi.measure_ml(core) == pytest.approx(core.sum() * case.voxel_ml)
     assert dwi.voxels.shape == adc.voxels.shape == case.marks.shape
+
+
+@pytest.mark.parametrize("spacing_mm", [1.0, 2.0])
+def test_an_outline_runs_across_sulci_and_takes_in_what_is_filled_in_part(spacing_mm: float) -> None:
+    across = (np.arange(40) + 0.5) * spacing_mm
+    share = np.zeros((2, 40, 40), np.float32)
+    share[0, 10:30] = ((across > 4) & (across < 12)) | ((across > 14) & (across < 20)) | (across > 30) & (across < 36)
+    share[0, 9] = 0.3 * share[0, 10]
+    share[0, 30] = 0.2 * share[0, 10]
+    outline = drawn(share, spacing_mm)
+    for row in outline[0, 11:29]:  # a sulcus of 2 mm is drawn over, a gap of 10 mm is not
+        assert np.array_equal(row, (across > 4) & (across < 20) | (across > 30) & (across < 36))
+    assert np.array_equal(outline[0, 9], share[0, 10] > 0)
+    assert not outline[0, 30:].any()
+    assert not outline[1].any()
 
 
 def test_stripped_studies_show_nothing_outside_the_skull(scan: DiffusionScan) -> None:

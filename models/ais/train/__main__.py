@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start", type=Path, help="begin with the weights of this checkpoint or ONNX")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -30,7 +31,7 @@ def main() -> None:
     more: Iterator[Path] | None = None
     if arguments.labelmaps is not None:
         more = filling(arguments.labelmaps, arguments.pool, studies=arguments.cases, seed=arguments.seed)
-    print(train(arguments.pool, arguments.out, plan, resume=arguments.resume, more=more))
+    print(train(arguments.pool, arguments.out, plan, resume=arguments.resume, start=arguments.start, more=more))
 
 
 if __name__ == "__main__":

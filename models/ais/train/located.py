@@ -17,7 +17,7 @@ from rich.progress import track
 from models.ais.brain import find_midplane, left_of
 from models.ais.head import align
 from models.ais.preprocess import Diffusion, Mask, prepare
-from models.ais.territory import ONE_SIDE, Side, Territory, atlas, locate, read, supply
+from models.ais.territory import Territory, atlas, locate, read, side_of, supply
 from models.ais.train.atlas import SUPPLIED, lay, picture_of, read_person, shown, thinned
 from models.ais.train.lesions import draw_infarcts
 from models.ais.train.scanner import Grid, sample
@@ -127,8 +127,7 @@ def judge(images: Diffusion, core: Mask, truth: NDArray[np.uint8], left: Mask) -
     if not said["main territory"]:
         return Located(there, None, None, None)
     main = int(np.bincount(there).argmax())
-    lefts = float(np.mean(left[core & (truth == main)]))
-    side = Side.LEFT if lefts >= ONE_SIDE else Side.RIGHT if lefts <= 1 - ONE_SIDE else Side.BOTH
+    side = side_of(float(np.mean(left[core & (truth == main)])))
     same = int(said["main territory"]) == main
     return Located(there, locate(images, core), same, int(said["side of main territory"]) == side if same else None)
 

@@ -77,7 +77,7 @@ class DiffusionScan:
         dwi: weighted images, stored values.
         adc: 1e-6 mm2/s.
         b0: unweighted images.
-        core: uint8, 1 where infarct fills at least SEEN of a voxel.
+        core: uint8, 1 where readers draw it in, see `drawn`.
         inside: where the inside of the skull is.
     """
 
@@ -88,8 +88,11 @@ class DiffusionScan:
     inside: Mask
 
 
-SEEN = 0.4
+SEEN = 0.25
 """Share of a voxel from which on readers draw it in: small infarcts in thick slices are bright, if paler."""
+
+SULCUS_MM = 2.0
+"""Half the width of a gap that a reader's outline runs across: bright gyri are drawn as one, sulci and all."""
 
 
 def scan_diffusion(
@@ -111,7 +114,8 @@ def scan_diffusion(
         images.append(sample(warp.apply(signal * bias, pile_up=True), pose, _acquired(grid)))
     truth = np.zeros((grid.slices, grid.rows, grid.columns), np.bool_)
     if core.any():
-        truth = sample(warp.apply(core.astype(np.float32), pile_up=False), moved, blur=False) >= SEEN
+        share = sample(warp.apply(core.astype(np.float32), pile_up=False), moved, blur=False)
+        truth = drawn(share, grid.spacing_mm)
     skull = warp.apply(space.intracranial.astype(np.float32), pile_up=False)
     inside = sample(skull, moved, blur=False, layers=1) > 0.5
     sigma = white / sequence.snr
@@ -133,6 +137,21 @@ def scan_diffusion(
         core=truth.astype(np.uint8),
         inside=inside,
     )
+
+
+def drawn(share: Field, spacing_mm: float) -> Mask:
+    """The outline a reader draws around an infarct, slice by slice.
+
+    Args:
+        share: of each voxel that is infarct, (slices, rows, columns).
+    """
+    seen = share >= SEEN
+    edge = int(SULCUS_MM / spacing_mm) + 1
+    for k in np.flatnonzero(seen.any(axis=(1, 2))):
+        near = ndimage.distance_transform_edt(~np.pad(seen[k], edge)) * spacing_mm <= SULCUS_MM
+        closed = ndimage.distance_transform_edt(near) * spacing_mm > SULCUS_MM
+        seen[k] |= closed[edge:-edge, edge:-edge]
+    return seen
 
 
 def strip(scan: DiffusionScan, *, map_alone: bool = False) -> DiffusionScan:

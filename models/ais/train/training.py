@@ -1,6 +1,7 @@
 """What the network of the ischaemic core learns from a pool, and how its answers are judged."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from models.ais.network import ADC_CENTRE, ADC_SCALE, HIGHEST_ADC
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case
 from models.growing import NOTHING, GrowingPool, with_neighbours
+from models.ich.train.grow import begin
 from models.ich.train.network import SliceUNet
 from models.training import Loss, Plan, learn, move
 
@@ -46,15 +48,20 @@ def new_network() -> SliceUNet:
     return SliceUNet(CHANNELS, OUTPUTS, WIDTHS)
 
 
-def train(pool: Path, out: Path, plan: Plan, *, resume: bool, more: Iterator[Path] | None = None) -> Path:
+def train(
+    pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None, more: Iterator[Path] | None = None
+) -> Path:
     """Train on the pool's cases for training; returns the checkpoint.
 
     Args:
+        start: a checkpoint or an ONNX whose weights are the first ones of a new run; its network may be smaller.
         more: makes another case whenever it is asked, between two steps: one core does both.
     """
     network = new_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     cases = Cases(pool)
     loss_of = loss_on(network, cases, plan.batch)
+    if start is not None:
+        begin(network, start, partial(loss_of, np.random.default_rng(plan.seed)))
     steps = count(1)
 
     def next_loss(rng: np.random.Generator) -> Tensor:

@@ -104,8 +104,9 @@ def test_faint_parts_and_single_voxels_are_no_lesions() -> None:
     made = head()
     brain = made.adc.voxels > 0
     p = np.zeros(brain.shape, np.float32)
-    p[10, 20:24, 30:34] = 0.55  # above the threshold, nowhere sure
+    p[10, 20:24, 30:34] = 0.9  # above the threshold, nowhere sure
     p[12, 40:44, 30:34] = 0.8
+    p[12, 41, 31] = 0.99
     p[14, 30, 40] = 0.99
     p[12, 1:3, 1:3] = 0.99  # far outside the brain
     adc = np.where(p > 0, 500, made.adc.voxels).astype(np.float32)
@@ -130,7 +131,7 @@ def test_slices_are_seen_with_their_neighbours_and_edges_repeat() -> None:
 
 def test_a_network_that_answers_nonsense_is_a_failure(tmp_path: Path) -> None:
     card = _card()
-    weights = write_broken_network(tmp_path / "broken.onnx", size=card.preprocess.size, channels=6)
+    weights = write_broken_network(tmp_path / "broken.onnx", size=card.preprocess.size, slabs=6)
     broken = create(card, open_engine(weights, threads=1))
     with pytest.raises(EngineFailure, match="network of ais answered"):
         _predict(broken, head(LEFT))
