@@ -14,6 +14,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
 from models.errors import InvalidVolume
+from models.space import extent
 from models.volume import Volume
 
 FULL_ABOVE, HALF_FROM = 0.75, 0.25
@@ -93,10 +94,12 @@ def _longest_across(
 
 
 def _largest_component(mask: NDArray[np.bool_], volume: Volume) -> NDArray[np.bool_]:
-    components, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    box = extent(mask)
+    components, count = ndimage.label(mask[box], structure=np.ones((3, 3, 3)))
     if count == 0:
         return mask
     sizes = np.array([np.bincount(plane.ravel(), minlength=count + 1) for plane in components])
-    largest = 1 + int((volume.voxel_ml @ sizes[:, 1:]).argmax())
-    found: NDArray[np.bool_] = components == largest
+    largest = 1 + int((volume.voxel_ml[box[0]] @ sizes[:, 1:]).argmax())
+    found = np.zeros_like(mask)
+    found[box] = components == largest
     return found

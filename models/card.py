@@ -141,6 +141,8 @@ class Preprocess(_Part):
     window: tuple[float, float]
     centre: float
     scale: float
+    neighbours: tuple[int, ...] = (-1, 0, 1)
+    """The slabs shown together, by their places above the one that is asked about."""
 
 
 class Weights(_Part):

@@ -38,11 +38,16 @@ def command(name: str, network: nn.Module, write: Callable[[Path], float]) -> No
     parser.add_argument("version")
     arguments = parser.parse_args()
     read_weights(network, arguments.checkpoint)
-    weights = FOLDER / name / "weights" / f"{name}-{arguments.version}.onnx"
+    ship(name, arguments.version, write)
+
+
+def ship(name: str, version: str, write: Callable[[Path], float]) -> None:
+    """Let `write` make the weights of a version in the model's folder, and enter them into its card."""
+    weights = FOLDER / name / "weights" / f"{name}-{version}.onnx"
     weights.parent.mkdir(exist_ok=True)
     difference = write(weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    enter(FOLDER / name / "model.yaml", arguments.version, weights.name, digest)
+    enter(FOLDER / name / "model.yaml", version, weights.name, digest)
     print(f"{weights.name}: {weights.stat().st_size / 2**20:.1f} MB, largest difference to torch {difference:.1e}")
 
 

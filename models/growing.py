@@ -53,7 +53,9 @@ class GrowingPool(ABC, Generic[Case]):
         return self.items[number], k
 
 
-def with_neighbours(k: int, slices: int, alone_share: float, rng: np.random.Generator) -> NDArray[np.intp]:
-    """The slices below, at and above k; at the ends, and for this share of all calls, k itself stands for them."""
+def with_neighbours(
+    k: int, slices: int, alone_share: float, rng: np.random.Generator, neighbours: Sequence[int] = (-1, 0, 1)
+) -> NDArray[np.intp]:
+    """The slices at these distances from k, the last one beyond the ends; for this share of all calls k for each."""
     reach = 0 if rng.random() < alone_share else 1
-    return np.array([min(max(at, 0), slices - 1) for at in (k - reach, k, k + reach)])
+    return np.array([min(max(k + reach * distance, 0), slices - 1) for distance in neighbours])

@@ -4,14 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from models.ais.preprocess import prepare
 from models.ais.train.pool import Case
 from models.ais.train.pool import make_case as cut_case
 from models.ais.train.scanner import DiffusionScan
 from models.ais.train.training import Cases, loss_on
+from models.card import Card
 from models.finetune.labelled import Labelled
-from models.ich.train.network import SliceUNet
 from models.registry import Model
 from models.training import Loss
 
@@ -24,6 +25,6 @@ def make_case(labelled: Labelled, parent: Model) -> Case:
     return cut_case(DiffusionScan(dwi, replace(dwi, voxels=images.adc), dwi, core.astype(np.uint8), images.brain))
 
 
-def loss_of(network: SliceUNet, pool: Path, size: int) -> Loss:
+def loss_of(network: nn.Module, _: Card, pool: Path, size: int) -> Loss:
     """The loss of batches drawn from a pool."""
     return loss_on(network, Cases(pool), size)

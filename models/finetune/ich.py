@@ -5,13 +5,13 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from models.card import Card
 from models.finetune.labelled import Labelled
 from models.ich.maps import Maps, ordered
 from models.ich.model import ROLE, ICHModel
 from models.ich.preprocess import Slices, prepare
-from models.ich.train.network import SliceUNet
 from models.ich.train.pool import INTRACRANIAL, LATERAL, LEFT, Case
 from models.ich.train.training import Cases, loss_on
 from models.registry import Model
@@ -52,6 +52,6 @@ def cut(mask: NDArray[np.bool_], slices: Slices) -> NDArray[np.bool_]:
     return found
 
 
-def loss_of(network: SliceUNet, pool: Path, size: int) -> Loss:
+def loss_of(network: nn.Module, card: Card, pool: Path, size: int) -> Loss:
     """The loss of batches drawn from a pool."""
-    return loss_on(network, Cases(pool, "train"), size)
+    return loss_on(network, Cases(pool, "train", card.preprocess.neighbours), size)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import mean
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 import yaml
+from torch import nn
 
 from models import exporting
 from models.card import Card, Lineage, Measurement, Weights
@@ -21,8 +22,8 @@ from models.engines import open_engine
 from models.errors import InvalidVolume, UnwritableOutput
 from models.finetune import ais, ich
 from models.finetune.labelled import Labelled, Lessons, Read
-from models.finetune.weights import read_network
-from models.ich.train.network import FOLD, SliceUNet
+from models.ich.train.network import inputs_of
+from models.ich.train.weights import read_network
 from models.registry import Model
 from models.training import Loss, Plan, learn
 
@@ -48,7 +49,7 @@ class Teaching:
     """How one model's network learns: a study as its case, and the loss of batches from a pool of cases."""
 
     make_case: Callable[[Labelled, Model], Case]
-    loss_of: Callable[[SliceUNet, Path, int], Loss]
+    loss_of: Callable[[nn.Module, Card, Path, int], Loss]
 
 
 TEACHINGS: Mapping[str, Teaching] = {
@@ -129,11 +130,11 @@ def finetune(
             learned = _fill(pool, lessons.train, teaching, parent)
             replayed = 0 if replay is None else _replay(pool, replay, learned, plan.seed)
             before, known_before = measure(parent, lessons.validation), measure(parent, known)
-            learn(network, teaching.loss_of(network, pool, plan.batch), pool, plan, resume=False, clock=clock)
+            learn(network, teaching.loss_of(network, card, pool, plan.batch), pool, plan, resume=False, clock=clock)
             file = folder / "weights" / f"{card.name}-{version}.onnx"
             file.parent.mkdir(parents=True)
             size = card.preprocess.size
-            difference = exporting.export(network, file, torch.randn(2, _channels(network), size, size))
+            difference = exporting.export(network, file, torch.randn(2, inputs_of(network), size, size))
             lineage = Lineage(
                 parent=card.version,
                 parent_sha256=card.weights.sha256,
@@ -193,11 +194,6 @@ def _replay(pool: Path, replay: Path, most: int, seed: int) -> int:
     for number in chosen:
         shutil.copyfile(known[number], pool / f"train-replay-{known[number].name}")
     return len(chosen)
-
-
-def _channels(network: SliceUNet) -> int:
-    entrance: Any = network.down[0]
-    return int(entrance.shortcut.in_channels) // FOLD**2
 
 
 def _open(card: Card, weights: Path, threads: int) -> Model:

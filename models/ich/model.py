@@ -10,9 +10,9 @@ from models.card import Card
 from models.engines import Engine
 from models.errors import EngineFailure, MissingInput
 from models.ich.maps import Maps, read_maps
-from models.ich.midline import midline_shift_mm
 from models.ich.postprocess import find, read
-from models.ich.preprocess import Slices, prepare
+from models.ich.preprocess import Slices, prepare, stacks
+from models.midline import midline_shift_mm
 from models.prediction import ModelIdentity, Prediction, Urgency
 from models.volume import Volume
 
@@ -67,26 +67,26 @@ class ICHModel:
         Raises:
             EngineFailure: its answer has another shape than the question, or holds no numbers.
         """
-        return read_maps(self._run(slices.stacks()), self.card)
+        return read_maps(self._run(stacks(slices.images, self.card.preprocess.neighbours)), self.card)
 
     def _measure(self, maps: Maps, slab_mm: NDArray[np.float64]) -> dict[str, float]:
         """Midline shift (mm) and lateral ventricles (mL), where the images show them."""
         spacing = self.card.preprocess.spacing_mm
         ventricles_ml = float((maps.ventricles > 0.5).sum(axis=(1, 2)) @ slab_mm) * spacing**2 / 1000
-        shift = midline_shift_mm(maps, spacing)
+        shift = midline_shift_mm(maps.intracranial, maps.left, maps.ventricles, spacing)
         return {"lateral ventricles": ventricles_ml} | ({} if shift is None else {"midline shift": shift})
 
-    def _run(self, stacks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(slabs, 3, size, size) to logits (slabs, channels, size, size).
+    def _run(self, shown: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(slabs, neighbours, size, size) to logits (slabs, channels, size, size).
 
         Raises:
             EngineFailure: the answer has another shape than the question.
         """
         parts = [
-            self.engine.run({"slices": stacks[start : start + self.card.batch]})["logits"]
-            for start in range(0, len(stacks), self.card.batch)
+            self.engine.run({"slices": shown[start : start + self.card.batch]})["logits"]
+            for start in range(0, len(shown), self.card.batch)
         ]
         logits = np.concatenate(parts)
-        if logits.shape[2:] != stacks.shape[2:]:
+        if logits.shape[2:] != shown.shape[2:]:
             raise EngineFailure(f"The network of {self.card.name} answered with {logits.shape}, not with its labels.")
         return logits

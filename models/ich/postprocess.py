@@ -13,6 +13,7 @@ from models.evidence import read_signs, weigh
 from models.ich.maps import Maps, ordered
 from models.ich.preprocess import Slices
 from models.prediction import Finding
+from models.space import extent
 from models.volume import Volume
 
 SMALLEST_ML = 0.1
@@ -100,13 +101,14 @@ def _label_plane(probabilities: NDArray[np.float32], slices: Slices) -> NDArray[
 
 
 def _drop_specks(segmentation: NDArray[np.uint8], volume: Volume) -> None:
-    components, count = ndimage.label(segmentation > 0, structure=np.ones((3, 3, 3)))
+    box = extent(segmentation > 0)
+    components, count = ndimage.label(segmentation[box], structure=np.ones((3, 3, 3)))
     if count == 0:
         return
-    voxel_ml = np.broadcast_to(volume.voxel_ml[:, None, None], components.shape)
+    voxel_ml = np.broadcast_to(volume.voxel_ml[box[0], None, None], components.shape)
     inside = components > 0
     sizes = np.bincount(components[inside], weights=voxel_ml[inside], minlength=count + 1)
-    segmentation[inside & (sizes < SMALLEST_ML)[components]] = 0
+    segmentation[box][inside & (sizes < SMALLEST_ML)[components]] = 0
 
 
 def _drop_pale(segmentation: NDArray[np.uint8], index: int, volume: Volume, minimum_hu: float) -> None:

@@ -4,6 +4,7 @@ Only in-plane resampling: slices stay as they were acquired, so tilt and uneven 
 averaged to slabs first, because the network was trained on slices of about 5 mm.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +38,6 @@ class Slices:
     centre: tuple[float, float]
     step: tuple[float, float]
 
-    def stacks(self) -> NDArray[np.float32]:
-        """(slabs, 3, size, size): below, itself, above; the edge repeats."""
-        order = np.arange(len(self.images))
-        last = len(self.images) - 1
-        return np.stack([self.images[np.clip(order + d, 0, last)] for d in (-1, 0, 1)], axis=1)
-
     def slab_mm(self, volume: Volume) -> NDArray[np.float64]:
         """Thickness each slab stands for, (slabs,)."""
         return np.bincount(self.slab_of, weights=volume.slab_mm, minlength=len(self.images)).astype(np.float64)
@@ -54,6 +49,12 @@ class Slices:
         # Samples must be taken in the order of memory: affine_transform wants a positive or negative step alike.
         restored = ndimage.affine_transform(plane, np.array(self.step), offset, self.shape, order=1, cval=0.0)
         return np.asarray(restored, np.float32)
+
+
+def stacks(images: NDArray[np.float32], neighbours: Sequence[int]) -> NDArray[np.float32]:
+    """Each slab with its neighbours, (slabs, neighbours, rows, columns), of (slabs, rows, columns); edges repeat."""
+    order = np.arange(len(images))
+    return np.stack([images[np.clip(order + distance, 0, len(images) - 1)] for distance in neighbours], axis=1)
 
 
 def prepare(volume: Volume, settings: Preprocess) -> Slices:

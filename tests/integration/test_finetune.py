@@ -18,7 +18,7 @@ from models.engines import open_engine
 from models.errors import InvalidCard
 from models.finetune.labelled import Labelled, Lessons
 from models.finetune.run import TooLittle, finetune
-from models.finetune.weights import read_network
+from models.ich.train.weights import read_network
 from models.registry import load_card, weights_of
 from models.shelf import Shelf
 from models.training import Plan
@@ -41,7 +41,8 @@ def same_network(weights: Path, shape: tuple[int, ...]) -> bool:
 def test_the_shipped_weights_are_the_same_network_in_torch(model: str) -> None:
     card = load_card(model)
     size = card.preprocess.size
-    assert same_network(weights_of(card), ({"ich": 3, "ais": 6}[model], size, size))
+    inputs = {"ich": len(card.preprocess.neighbours), "ais": 6}[model]
+    assert same_network(weights_of(card), (inputs, size, size))
 
 
 def test_a_network_of_another_kind_is_refused(tmp_path: Path) -> None:

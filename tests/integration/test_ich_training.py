@@ -19,8 +19,9 @@ from models.fitting import logistic
 from models.ich.train.export import export
 from models.ich.train.fit import Fitted, fit
 from models.ich.train.fit import enter as enter_evidence
+from models.ich.train.grow import begin, read_any
 from models.ich.train.heldout import write as write_held_out
-from models.ich.train.network import CLASSES, MASKS, SliceUNet
+from models.ich.train.network import CLASSES, MASKS, NEIGHBOURS, Pair, SliceUNet
 from models.ich.train.pool import (
     CASES_A_PERSON,
     INTRACRANIAL,
@@ -44,10 +45,13 @@ from models.ich.train.training import (
     train,
     validate,
 )
+from models.ich.train.weights import SMALL, read_network
 from models.nifti import read_nifti
 from models.registry import FOLDER, load_card
 from models.synthesis import SUBTYPES
 from models.training import Plan
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
 
 MOMENT_MINUTES = 1e-9
 """A budget that one step uses up."""
@@ -96,14 +100,14 @@ def test_training_and_serving_prepare_alike() -> None:
 
 def test_the_network_answers_every_pixel(network: SliceUNet) -> None:
     with torch.no_grad():
-        assert network.eval()(torch.zeros(2, 3, SIZE, SIZE)).shape == (2, CLASSES + MASKS, SIZE, SIZE)
+        assert network.eval()(torch.zeros(2, len(NEIGHBOURS), SIZE, SIZE)).shape == (2, CLASSES + MASKS, SIZE, SIZE)
 
 
 def test_the_loss_falls_on_a_repeated_batch(pool: Path) -> None:
     torch.manual_seed(1)
     network = SliceUNet().train()
     images, truth, masks = augment(
-        *Cases(pool, "train").batch(1, 1.0, np.random.default_rng(0)), np.random.default_rng(0)
+        *Cases(pool, "train", NEIGHBOURS).batch(1, 1.0, np.random.default_rng(0)), np.random.default_rng(0)
     )
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
     losses = []
@@ -128,12 +132,12 @@ def test_a_perfect_answer_costs_least_and_bleed_free_batches_cost_something_fini
 
 def test_moving_an_image_moves_its_marks_with_it(pool: Path) -> None:
     rng = np.random.default_rng(2)
-    images, marks = Cases(pool, "train").batch(6, 1.0, rng)
+    images, marks = Cases(pool, "train", NEIGHBOURS).batch(6, 1.0, rng)
     moved, target, masks = augment(images, marks, rng)
-    assert moved.shape == (6, 3, SIZE, COLUMNS)
+    assert moved.shape == (6, len(NEIGHBOURS), SIZE, COLUMNS)
     assert target.shape == (6, SIZE, COLUMNS)
     assert masks.shape == (6, MASKS, SIZE, COLUMNS)
-    for image, truth, (inside, ventricle, left) in zip(moved[:, 1], target, masks > 0, strict=True):
+    for image, truth, (inside, ventricle, left) in zip(moved[:, NEIGHBOURS.index(0)], target, masks > 0, strict=True):
         assert image[truth > 0].mean() > image[(truth == 0) & inside].mean()
         assert not (truth[~inside] > 0).any()
         # The ventricle was drawn on the left; in a mirrored image it lies on the right, as the image does say.
@@ -145,7 +149,7 @@ def test_moving_an_image_moves_its_marks_with_it(pool: Path) -> None:
 
 def test_batches_hold_the_neighbours_of_a_slice_and_its_edge_repeats(pool: Path) -> None:
     whole = case(0)
-    images, labels = Cases(pool, "train").batch(40, 0.0, np.random.default_rng(0))
+    images, labels = Cases(pool, "train", (-1, 0, 1)).batch(40, 0.0, np.random.default_rng(0))
     assert not (labels & 15).any()
     # The bleed-free slices are the first and the last: one neighbour is themselves.
     assert all(np.array_equal(i[1], i[0]) or np.array_equal(i[1], i[2]) for i in images)
@@ -156,7 +160,7 @@ def test_batches_hold_the_neighbours_of_a_slice_and_its_edge_repeats(pool: Path)
 
 
 def test_a_growing_pool_is_taken_up_without_reading_twice(pool: Path) -> None:
-    cases = Cases(pool, "train")
+    cases = Cases(pool, "train", NEIGHBOURS)
     case(3).save(pool / "train-00002.npz")
     cases.refresh()
     cases.refresh()
@@ -184,19 +188,71 @@ def test_training_goes_on_from_its_checkpoint(pool: Path, tmp_path: Path) -> Non
     assert torch.load(train(pool, tmp_path, plan, resume=False), weights_only=True)["step"] == 1
 
 
+def test_a_larger_network_begins_with_the_answers_of_a_smaller_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small, large = SliceUNet(3, 2, (4, 6, 8)).train(), SliceUNet(7, 2, (4, 9, 12)).train()
+    small(torch.randn(4, 3, 16, 16))  # normalisation has statistics to carry over
+    torch.save({"network": small.state_dict()}, tmp_path / "small.pt")
+    begin(large, tmp_path / "small.pt", lambda: None)
+    images = torch.randn(2, 7, 16, 16)
+    with torch.no_grad():
+        assert torch.allclose(large.eval()(images), small.eval()(images[:, 2:5]), atol=1e-5)
+    # What is new takes part once it is learned from.
+    large.train()(images).square().mean().backward()
+    entrance = large.down[0].body[0].weight.grad
+    assert entrance is not None
+    assert entrance[:4, :8].abs().sum() > 0
+
+
+def test_a_pair_answers_by_the_mean_of_both_and_can_be_told_apart_again(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small, large = SliceUNet(3, CLASSES + MASKS, (4, 6)).eval(), SliceUNet(7, CLASSES + MASKS, (6, 8)).eval()
+    images = torch.randn(2, 7, 16, 16)
+    with torch.no_grad():
+        one, other = small(images[:, 2:5]), large(images.flip(-1)).flip(-1)
+        both = Pair(small, large).eval()(images)
+    mean = (one[:, :CLASSES].softmax(1) + other[:, :CLASSES].softmax(1)) / 2
+    assert torch.allclose(both[:, :CLASSES].softmax(1), mean, atol=1e-3)
+    other[:, -1] *= -1  # the larger one looks into the mirror, where what is left is right
+    assert torch.allclose(both[:, CLASSES:], (one[:, CLASSES:] + other[:, CLASSES:]) / 2, atol=1e-6)
+    assert export(Pair(small, large), tmp_path / "pair.onnx") < 1e-3
+    again = read_network(tmp_path / "pair.onnx").eval()
+    with torch.no_grad():
+        assert torch.allclose(again(images), both, atol=1e-4)
+
+
+def test_training_goes_on_from_what_is_served(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trained = SliceUNet(7, CLASSES + MASKS, (6, 8)).train()
+    served = Pair(SliceUNet(3, CLASSES + MASKS, (4, 6)), trained)
+    batch = torch.randn(6, 7, 16, 16)
+    for _ in range(20):
+        trained(batch)
+    export(served, tmp_path / "ich.onnx")
+    network = SliceUNet(7, CLASSES + MASKS, (6, 8))
+    begin(network, tmp_path / "ich.onnx", lambda: network(batch))
+    with torch.no_grad():
+        expected = trained.eval()(batch)
+        assert torch.allclose(network.eval()(batch), expected, atol=1e-3)
+        # Statistics of a batch answer alike, or the first steps would forget what was learned.
+        assert torch.allclose(network.train()(batch), expected, atol=1e-3)
+        small = read_any(tmp_path / "ich.onnx", SMALL).eval()
+        assert torch.allclose(small(batch[:, 2:5]), served.small.eval()(batch[:, 2:5]), atol=1e-3)
+
+
 def test_validation_reports_every_subtype(pool: Path, network: SliceUNet) -> None:
     report = validate(network, pool)
     assert list(report) == list(SUBTYPES)
     assert all(0 <= figures["dice"] <= 1 for figures in report.values())
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
 def test_exported_weights_answer_as_torch_does(network: SliceUNet, tmp_path: Path) -> None:
     weights = tmp_path / "ich.onnx"
     assert export(network, weights) < 1e-3
     assert not list(tmp_path.glob("*.data"))
     onnx.checker.check_model(onnx.load(weights))
-    stacks: NDArray[np.float32] = np.random.default_rng(0).standard_normal((5, 3, SIZE, SIZE)).astype(np.float32)
+    shape = (5, len(NEIGHBOURS), SIZE, SIZE)
+    stacks: NDArray[np.float32] = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(stacks)).numpy()
     engine = open_engine(weights, threads=1)

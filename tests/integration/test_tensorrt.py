@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.compiling import compile_for, compile_twice, furthest_from_onnx_runtime
+from support.compiling import compile_content, compile_tiny, compile_twice, furthest_from_onnx_runtime
 
 from models.errors import InvalidCard, MissingEngine
 from models.registry import list_models, weights_of
@@ -35,14 +35,14 @@ def test_every_committed_network_is_compiled_with_its_cards_profile(
     assert share > 1 / 4
 
 
-def test_what_is_no_network_is_refused(apart: ProcessPoolExecutor, tmp_path: Path) -> None:
+def test_what_is_no_network_is_refused(apart: ProcessPoolExecutor) -> None:
     with pytest.raises(InvalidCard, match="TensorRT cannot read the network"):
-        apart.submit(compile_for, b"no network", None, tmp_path).result()
+        apart.submit(compile_content, b"no network").result()
 
 
 def test_a_gpu_that_cannot_be_built_for_from_here_is_named(apart: ProcessPoolExecutor, tmp_path: Path) -> None:
     with pytest.raises(MissingEngine, match=r"ahead of time for compute capability 9\.0"):
-        apart.submit(compile_for, None, "9.0", tmp_path).result()
+        apart.submit(compile_tiny, "9.0", tmp_path).result()
 
 
 @pytest.mark.parametrize("model", NETWORKS)

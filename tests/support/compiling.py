@@ -32,11 +32,13 @@ def compile_twice(model: str, capability: str, precision: str, cache: Path) -> t
     return len(built), plans == [built[0]] * 2, len(built[0]) / len(network)
 
 
-def compile_for(content: bytes | None, capability: str | None, scratch: Path) -> None:
-    """Build a plan of a network, or of a tiny one."""
-    if content is not None:
-        tensorrt.build_plan(content, {})
-        return
+def compile_content(content: bytes) -> None:
+    """Build a plan of what need not be a network."""
+    tensorrt.build_plan(content, {})
+
+
+def compile_tiny(capability: str, scratch: Path) -> None:
+    """Build a plan of a tiny network."""
     network = write_threshold_network(scratch / "tiny.onnx", size=8)
     tensorrt.build_plan(network.read_bytes(), profiles_of(tensor_shapes(network)[0], Terms(batch=2)), capability)
 

@@ -6,14 +6,24 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from models.card import Card
 
-def write_threshold_network(path: Path, *, size: int, classes: int = 6, marks: int = 1, above: float = 0.2) -> Path:
-    """Logits 20 * (middle slice - above) for class `marks`, -40 for the other labels, 0 for the background.
+
+def write_bright_network(path: Path, card: Card, *, marks: int = 1) -> Path:
+    """The threshold network in the shape that a card of the ICH model asks for."""
+    settings = card.preprocess
+    return write_threshold_network(path, size=settings.size, slabs=len(settings.neighbours), marks=marks)
+
+
+def write_threshold_network(
+    path: Path, *, size: int, slabs: int = 3, classes: int = 6, marks: int = 1, above: float = 0.2
+) -> Path:
+    """Logits 20 * (middle one of the slabs - above) for class `marks`, -40 for other labels, 0 for the background.
 
     Three masks follow: everything is inside the skull, nothing is ventricle, nothing is left.
     """
-    weight = np.zeros((classes + 3, 3, 1, 1), np.float32)
-    weight[marks, 1] = 20.0
+    weight = np.zeros((classes + 3, slabs, 1, 1), np.float32)
+    weight[marks, slabs // 2] = 20.0
     bias = np.full(classes + 3, -40.0, np.float32)
     bias[0], bias[marks], bias[classes] = 0.0, -20.0 * above, 40.0
     return _write(path, weight, bias, size)
@@ -28,15 +38,16 @@ def write_core_network(path: Path, *, size: int) -> Path:
 
 def write_region_network(path: Path, *, size: int) -> Path:
     """Of T1c, FLAIR, T2 and T1, each below, itself, above: whole tumour where the middle FLAIR exceeds the usual by a
-    half, its body where T2 is twice the usual, what enhances where T1c exceeds the usual by seven tenths."""
-    weight = np.zeros((4, 12, 1, 1), np.float32)
+    half, its body where T2 is twice the usual, what enhances where T1c exceeds the usual by seven tenths; everything is
+    inside the skull, nothing is ventricle, nothing is left."""
+    weight = np.zeros((6, 12, 1, 1), np.float32)
     weight[0, 4], weight[1, 7], weight[2, 1] = 40.0, 40.0, 40.0
-    return _write(path, weight, np.array([-20.0, -40.0, -28.0, 40.0], np.float32), size)
+    return _write(path, weight, np.array([-20.0, -40.0, -28.0, 40.0, -40.0, -40.0], np.float32), size)
 
 
-def write_broken_network(path: Path, *, size: int, classes: int = 6, channels: int = 3) -> Path:
+def write_broken_network(path: Path, *, size: int, slabs: int = 3, classes: int = 6) -> Path:
     """Logits that are no numbers."""
-    weight = np.full((classes + 3, channels, 1, 1), np.nan, np.float32)
+    weight = np.full((classes + 3, slabs, 1, 1), np.nan, np.float32)
     return _write(path, weight, np.zeros(classes + 3, np.float32), size)
 
 

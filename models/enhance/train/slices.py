@@ -6,6 +6,7 @@ ones are cut in k-space to a coarser grid, drawn ones imaged from a finer one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import nibabel as nib
@@ -37,14 +38,9 @@ Slice = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class RealVolume:
-    """A real volume, brightest tissue 1, axes as they come.
-
-    Attributes:
-        spline: the coefficients of its cubic interpolation.
-    """
+    """A real volume, brightest tissue 1, axes as they come."""
 
     voxels: NDArray[np.float32]
-    spline: NDArray[np.float32]
     zooms_mm: tuple[float, float, float]
 
     @classmethod
@@ -52,7 +48,12 @@ class RealVolume:
         image = nib.nifti1.load(path)
         voxels = normalise(np.squeeze(np.asarray(image.dataobj, np.float32)))
         x, y, z = (float(v) for v in image.header.get_zooms()[:3])
-        return cls(voxels, ndimage.spline_filter(voxels, output=np.float32), (x, y, z))
+        return cls(voxels, (x, y, z))
+
+    @cached_property
+    def spline(self) -> NDArray[np.float32]:
+        """The coefficients of its cubic interpolation."""
+        return np.asarray(ndimage.spline_filter(self.voxels, output=np.float32))
 
     def quiet(self) -> "RealVolume":
         """The same with its noise smoothed away between edges: noise is what cannot be learned."""
@@ -60,7 +61,7 @@ class RealVolume:
             sitk.GetImageFromArray(self.voxels), timeStep=0.06, conductanceParameter=1.0, numberOfIterations=4
         )
         voxels = np.asarray(sitk.GetArrayFromImage(smooth), np.float32)
-        return RealVolume(voxels, ndimage.spline_filter(voxels, output=np.float32), self.zooms_mm)
+        return RealVolume(voxels, self.zooms_mm)
 
     def draw(self, rng: np.random.Generator) -> Slice:
         """One slice of any plane and thickness, as fine as the volume or coarser, in its own contrast or another."""

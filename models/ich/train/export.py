@@ -1,26 +1,39 @@
-"""Checkpoint to ONNX: python -m models.ich.train.export CHECKPOINT VERSION
+"""Checkpoints to ONNX: python -m models.ich.train.export CHECKPOINT VERSION [--beside FILE]
 
 Writes models/ich/weights/ich-VERSION.onnx, checks that the engine gives what torch gives, and enters version, file and
-digest into model.yaml.
+digest into model.yaml. With --beside, a smaller network's answers count as much as those of the first.
 """
 
+import argparse
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from models import exporting
-from models.ich.train.network import SliceUNet
+from models.ich.train.grow import read_any
+from models.ich.train.network import Pair, inputs_of
 from models.ich.train.pool import SIZE
+from models.ich.train.weights import SMALL
 
 
-def export(network: SliceUNet, weights: Path) -> float:
+def export(network: nn.Module, weights: Path) -> float:
     """Write the ONNX, free in its batch; returns the largest difference of a logit to torch."""
-    return exporting.export(network, weights, torch.randn(2, 3, SIZE, SIZE))
+    return exporting.export(network, weights, torch.randn(2, inputs_of(network), SIZE, SIZE))
 
 
 def main() -> None:
-    network = SliceUNet()
-    exporting.command("ich", network, lambda weights: export(network, weights))
+    parser = argparse.ArgumentParser(description="Export the network of the model ich.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("version")
+    parser.add_argument(
+        "--beside", type=Path, metavar="FILE", help="checkpoint or ONNX of a smaller network, asked with it"
+    )
+    arguments = parser.parse_args()
+    network: nn.Module = read_any(arguments.checkpoint)
+    if arguments.beside is not None:
+        network = Pair(read_any(arguments.beside, SMALL), read_any(arguments.checkpoint))
+    exporting.ship("ich", arguments.version, lambda weights: export(network, weights))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from models.engines import Engine, open_engine
 from models.evidence import Signs, read_signs
 from models.fitting import logistic
 from models.ich.maps import ordered, read_maps
+from models.ich.preprocess import stacks
 from models.ich.train.pool import Case
 from models.registry import FOLDER, load_card
 
@@ -101,10 +102,9 @@ def run(card: Card, engine: Engine, hu: NDArray[np.int16]) -> NDArray[np.float32
     """A case through the network, which has the network's grid already."""
     settings = card.preprocess
     images = (np.clip(hu.astype(np.float32), *settings.window) - settings.centre) / settings.scale
-    order, last = np.arange(len(images)), len(images) - 1
-    stacks = np.stack([images[np.clip(order + d, 0, last)] for d in (-1, 0, 1)], axis=1)
+    shown = stacks(images, settings.neighbours)
     return np.concatenate(
-        [engine.run({"slices": stacks[n : n + card.batch]})["logits"] for n in range(0, len(stacks), card.batch)]
+        [engine.run({"slices": shown[n : n + card.batch]})["logits"] for n in range(0, len(shown), card.batch)]
     )
 
 

@@ -1,4 +1,7 @@
-"""The network: a U-Net on one slice that sees its two neighbours."""
+"""The network: a U-Net on one slice that sees neighbours of it."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +12,13 @@ CLASSES = 6
 MASKS = 3
 """Intracranial space, lateral ventricles, the patient's left half; each for itself (sigmoid)."""
 
-WIDTHS = (32, 48, 72, 104, 136)
+NEIGHBOURS = (-4, -2, -1, 0, 1, 2, 4)
+"""Slabs shown together, by their places above the middle one: 2 cm up and down, for what is flat in its own slice."""
+
+WIDTHS = (32, 56, 112, 192, 256)
+LEAST = 1e-4
+"""A probability of a pair below which nothing is told apart, so that float16 can hold its logarithm."""
+
 FOLD = 2
 """Pixels folded into channels at the entrance, and unfolded at the exit: a quarter of the work at the same detail."""
 
@@ -33,13 +42,15 @@ class Block(nn.Module):
 
 
 class SliceUNet(nn.Module):
-    """(batch, 3, 192, 192) normalised slices to (batch, 9, 192, 192) logits.
+    """(batch, 7, 192, 192) normalised slices to (batch, 9, 192, 192) logits.
 
     Background, IPH, IVH, SDH, EDH, SAH; then intracranial space, lateral ventricles, left. Other models give it
     channels and widths of their own.
     """
 
-    def __init__(self, inputs: int = 3, outputs: int = CLASSES + MASKS, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(
+        self, inputs: int = len(NEIGHBOURS), outputs: int = CLASSES + MASKS, widths: tuple[int, ...] = WIDTHS
+    ) -> None:
         super().__init__()
         folded = inputs * FOLD**2
         self.down = nn.ModuleList(Block(i, o) for i, o in zip((folded, *widths[:-1]), widths, strict=True))
@@ -58,3 +69,46 @@ class SliceUNet(nn.Module):
             x = block(torch.cat([nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
         logits: Tensor = nn.functional.pixel_shuffle(self.head(torch.cat([x, entrance], dim=1)), FOLD)
         return logits
+
+
+class Pair(nn.Module):
+    """Two networks asked together: the mean of their probabilities of bleeding, and of their logits of the masks.
+
+    The small one sees the middle of the slices that the large one sees, and the large one sees them in the mirror: so
+    they err less often in the same way.
+    """
+
+    def __init__(self, small: SliceUNet, large: SliceUNet) -> None:
+        super().__init__()
+        self.small, self.large = small, large
+
+    def forward(self, x: Tensor) -> Tensor:
+        own, all_of_them = inputs_of(self.small), inputs_of(self.large)
+        first = (all_of_them - own) // 2
+        one, other = self.small(x[:, first : first + own]), self.large(x.flip(-1)).flip(-1)
+        bleeds = (one[:, :CLASSES].softmax(1) + other[:, :CLASSES].softmax(1)) / 2
+        masks = (one[:, CLASSES:-1] + other[:, CLASSES:-1]) / 2
+        left = (one[:, -1:] - other[:, -1:]) / 2  # what is left is right in the mirror
+        return torch.cat([bleeds.clamp(min=LEAST).log(), masks, left], dim=1)
+
+
+def new_pair() -> Pair:
+    """What is served since 0.6.0: the network of 0.5.0, which sees a slice with two neighbours, beside today's."""
+    return Pair(SliceUNet(3, widths=(32, 48, 72, 104, 136)), SliceUNet())
+
+
+def shaped(shapes: Mapping[str, tuple[int, ...]]) -> SliceUNet:
+    """An untrained network of the widths, inputs and outputs that its weights have, by their names."""
+    entrances: list[tuple[int, ...]] = []
+    while (name := f"down.{len(entrances)}.shortcut.weight") in shapes:
+        entrances.append(shapes[name])
+    inputs, outputs = entrances[0][1] // FOLD**2, shapes["head.bias"][0] // FOLD**2
+    return SliceUNet(inputs, outputs, tuple(width for width, *_ in entrances))
+
+
+def inputs_of(network: nn.Module) -> int:
+    """How many slices a network is shown at once."""
+    if isinstance(network, Pair):
+        return inputs_of(network.large)
+    down: Any = network.down
+    return int(down[0].shortcut.in_channels) // FOLD**2

@@ -1,6 +1,7 @@
 """What the network learns from a pool that may still be growing, and how its answers are judged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.growing import NOTHING, GrowingPool, with_neighbours
-from models.ich.train.network import CLASSES, SliceUNet
+from models.ich.preprocess import stacks
+from models.ich.train.grow import begin
+from models.ich.train.network import CLASSES, NEIGHBOURS, SliceUNet
 from models.ich.train.pool import INTRACRANIAL, LATERAL, LEFT, Case
 from models.synthesis.bleeding import SUBTYPES
-from models.training import Loss, Plan, learn, move, read_weights
+from models.training import Loss, Plan, learn, move
 
 WINDOW_HU = (-20.0, 120.0)
 CENTRE_HU, SCALE_HU = 50.0, 70.0
@@ -36,15 +39,15 @@ def train(
     """Train until the budget is used; returns the checkpoint, which is rewritten atomically as it goes.
 
     Args:
-        start: a checkpoint whose weights are the first ones of a new run.
+        start: a checkpoint or an ONNX whose weights are the first ones of a new run; its network may be smaller.
         compiled: needs a C++ compiler and a minute at the start; a fifth faster then.
     """
     torch.manual_seed(plan.seed)
     network = SliceUNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    cases = Cases(pool, "train", NEIGHBOURS)
     if start is not None:
-        read_weights(network, start)
+        begin(network, start, partial(loss_on(network, cases, plan.batch), np.random.default_rng(plan.seed)))
     forward = torch.compile(network) if compiled else network
-    cases = Cases(pool, "train")
     return learn(network, loss_on(forward, cases, plan.batch), out, plan, resume=resume, looked=cases.refresh)
 
 
@@ -63,8 +66,9 @@ def loss_on(forward: Callable[[Tensor], Tensor], cases: "Cases", size: int) -> L
 class Cases(GrowingPool[Case]):
     """A part of a pool."""
 
-    def __init__(self, pool: Path, part: str) -> None:
+    def __init__(self, pool: Path, part: str, neighbours: Sequence[int]) -> None:
         super().__init__(pool, part, range(1, CLASSES))
+        self._neighbours = neighbours
 
     def read(self, path: Path) -> Case:
         return Case.load(path)
@@ -80,11 +84,11 @@ class Cases(GrowingPool[Case]):
     def batch(
         self, size: int, bleeding_share: float, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Random slices in HU with their neighbours, (size, 3, 192, 192), and marks, (size, 192, 192)."""
+        """Random slices in HU with their neighbours, (size, neighbours, 192, 192), and marks, (size, 192, 192)."""
         images, marks = [], []
         for _ in range(size):
             case, k = self.draw(bleeding_share, rng)
-            images.append(case.hu[with_neighbours(k, len(case.hu), ALONE_SHARE, rng)])
+            images.append(case.hu[with_neighbours(k, len(case.hu), ALONE_SHARE, rng, self._neighbours)])
             marks.append(case.marks[k])
         return np.stack(images).astype(np.float32), np.stack(marks)
 
@@ -100,7 +104,8 @@ def augment(
     """Move, turn, mirror and scale in the plane; shift and stretch densities; blur; add noise; normalise.
 
     Returns:
-        Images (batch, 3, 192, 160), labels (batch, 192, 160), and masks (batch, 3, 192, 160) in the network's order.
+        Images (batch, neighbours, 192, 160), labels (batch, 192, 160), and masks (batch, 3, 192, 160) in the
+        network's order.
     """
     size = len(images)
     # From air on: outside an image is air.
@@ -162,11 +167,8 @@ def validate(network: SliceUNet, pool: Path) -> dict[str, dict[str, float]]:
     """Dice and volume ratio over all cases kept from learning, by subtype. Synthetic images: no clinical accuracy."""
     network.eval()
     overlap, found, truth = (np.zeros(CLASSES) for _ in range(3))
-    for case in Cases(pool, "evidence").items:
-        last = len(case.hu) - 1
-        order = np.arange(len(case.hu))
-        stack = np.stack([case.hu[np.clip(order - 1, 0, last)], case.hu, case.hu[np.clip(order + 1, 0, last)]], axis=1)
-        images = normalise(torch.from_numpy(stack.astype(np.float32)))
+    for case in Cases(pool, "evidence", NEIGHBOURS).items:
+        images = normalise(torch.from_numpy(stacks(case.hu.astype(np.float32), NEIGHBOURS)))
         labels = torch.cat([network(part)[:, :CLASSES].argmax(1) for part in images.split(8)]).numpy()
         for value in range(CLASSES):
             overlap[value] += ((labels == value) & (case.labels == value)).sum()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.ct import as_bytes, tilted_ct
-from support.tiny_network import write_threshold_network
+from support.tiny_network import write_bright_network
 
 from models import predict as module
 from models.engines import open_engine
@@ -24,7 +24,7 @@ from models.volume import Volume
 @pytest.fixture(autouse=True)
 def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = load_card("ich")
-    engine = open_engine(write_threshold_network(tmp_path / "tiny.onnx", size=card.preprocess.size), threads=1)
+    engine = open_engine(write_bright_network(tmp_path / "tiny.onnx", card), threads=1)
     monkeypatch.setattr(module, "load_model", lambda name, threads, calibration, method: create(card, engine))
 
 

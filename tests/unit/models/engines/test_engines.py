@@ -96,7 +96,8 @@ def test_both_engines_give_the_shipped_network_the_same_answer() -> None:
     random = np.random.default_rng(5)
     size = card.preprocess.size
     for batch in (card.batch, 1, 5):
-        slices = random.normal(size=(batch, 3, size, size)).astype(np.float32)
+        shape = (batch, len(card.preprocess.neighbours), size, size)
+        slices = random.normal(size=shape).astype(np.float32)
         slices[:, :, : size // 3] = -1.0  # air, as around every head
         given, expected = other.run({"slices": slices}), one.run({"slices": slices})
         assert given.keys() == expected.keys()

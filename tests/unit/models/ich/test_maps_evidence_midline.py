@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models.card import Evidence
 from models.errors import EngineFailure
 from models.evidence import read_signs, weigh
-from models.ich.maps import Maps, read_maps
-from models.ich.midline import midline_shift_mm
+from models.ich.maps import read_maps
+from models.midline import midline_shift_mm
 from models.registry import load_card
 
 SIZE = 96
@@ -120,11 +120,21 @@ def test_midline_shift_is_the_height_of_the_bow_however_the_head_lies(
     bow = np.clip(1 - (along / 70) ** 2, 0, None) * shift_mm / spacing * (1 if to_left else -1)
     left = (across > bow).astype(np.float32)
     ventricles = ((along / 20) ** 2 + (across / 10) ** 2 < 1).astype(np.float32)
-    maps = Maps(np.zeros((3, 2, 1, 1), np.float32), *(np.stack([m] * 3) for m in (inside, ventricles, left)))
-    assert midline_shift_mm(maps, spacing) == pytest.approx(shift_mm, abs=1.3)
+    shown = (np.stack([m] * 3) for m in (inside, left, ventricles))
+    assert midline_shift_mm(*shown, spacing) == pytest.approx(shift_mm, abs=1.3)
 
 
 def test_no_shift_is_read_where_no_ventricle_shows() -> None:
     inside = np.stack([disc(40)])
     nothing = np.zeros(inside.shape, np.float32)
-    assert midline_shift_mm(Maps(np.zeros((1, 2, 1, 1), np.float32), inside, nothing, nothing), 1.2) is None
+    assert midline_shift_mm(inside, nothing, nothing, 1.2) is None
+
+
+def test_no_shift_is_read_where_left_is_known_in_patches_only() -> None:
+    inside = np.stack([disc(40)])
+    halves = np.broadcast_to(np.arange(SIZE) > 47.5, inside.shape).astype(np.float32)
+    ventricles = disc(12)[None].astype(np.float32)
+    assert midline_shift_mm(inside, halves, ventricles, 1.2) == pytest.approx(0, abs=0.5)
+    patched = halves.copy()
+    patched[:, 30:60, 20:40] = 1
+    assert midline_shift_mm(inside, patched, ventricles, 1.2) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.cards import plain_ich_card
-from support.tiny_network import write_broken_network, write_threshold_network
+from support.tiny_network import write_bright_network, write_broken_network, write_threshold_network
 
 from models.card import Card
 from models.engines import open_engine
@@ -23,7 +23,7 @@ def card() -> Card:
 
 
 def marking(card: Card, tmp_path: Path, label: str) -> ICHModel:
-    network = write_threshold_network(tmp_path / "tiny.onnx", size=SIZE, marks=card.label(label).value)
+    network = write_bright_network(tmp_path / "tiny.onnx", card, marks=card.label(label).value)
     return create(card, open_engine(network, threads=1))
 
 
@@ -78,13 +78,15 @@ def test_urgency_follows_the_cards_volumes(card: Card) -> None:
 
 
 def test_a_network_that_answers_nonsense_fails_visibly(card: Card, tmp_path: Path) -> None:
-    broken = create(card, open_engine(write_broken_network(tmp_path / "nan.onnx", size=SIZE), threads=1))
+    slabs = len(card.preprocess.neighbours)
+    nowhere = write_broken_network(tmp_path / "nan.onnx", size=SIZE, slabs=slabs)
+    broken = create(card, open_engine(nowhere, threads=1))
     with pytest.raises(EngineFailure, match="no numbers"):
         broken.predict({"NCCT": head()})
-    other = write_threshold_network(tmp_path / "classes.onnx", size=SIZE, classes=3)
+    other = write_threshold_network(tmp_path / "classes.onnx", size=SIZE, slabs=slabs, classes=3)
     with pytest.raises(EngineFailure, match="not with its labels"):
         create(card, open_engine(other, threads=1)).predict({"NCCT": head()})
-    smaller = write_threshold_network(tmp_path / "small.onnx", size=64)
+    smaller = write_threshold_network(tmp_path / "small.onnx", size=64, slabs=slabs)
     with pytest.raises(EngineFailure, match="could not run"):
         create(card, open_engine(smaller, threads=1)).predict({"NCCT": head()})
 

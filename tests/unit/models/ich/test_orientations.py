@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.cards import plain_ich_card
-from support.tiny_network import write_threshold_network
+from support.tiny_network import write_bright_network
 
 from models.engines import open_engine
 from models.ich.model import ICHModel, create
@@ -19,7 +19,7 @@ BLOBS_MM = ((-30.0, 25.0), (38.0, -10.0))
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ICHModel:
     card = plain_ich_card()
-    network = write_threshold_network(tmp_path_factory.mktemp("network") / "tiny.onnx", size=card.preprocess.size)
+    network = write_bright_network(tmp_path_factory.mktemp("network") / "tiny.onnx", card)
     return create(card, open_engine(network, threads=1))
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.card import Preprocess
 from models.errors import InvalidVolume
-from models.ich.preprocess import prepare
+from models.ich.preprocess import prepare, stacks
 from models.volume import Volume
 
 SETTINGS = Preprocess(spacing_mm=1.2, size=192, slab_mm=5, window=(-20, 120), centre=50, scale=70)
@@ -112,11 +112,12 @@ def test_below_is_below_even_when_slices_run_downwards() -> None:
     assert slices.slab_of.tolist() == [3, 2, 1, 0]
     levels = slices.images.max(axis=(1, 2))
     assert levels.tolist() == sorted(levels.tolist(), reverse=True)
-    stacks = slices.stacks()
-    assert np.array_equal(stacks[0, 0], stacks[0, 1])
-    assert np.array_equal(stacks[1, 0], slices.images[0])
-    assert np.array_equal(stacks[1, 2], slices.images[2])
-    assert np.array_equal(stacks[3, 2], slices.images[3])
+    shown = stacks(slices.images, (-1, 0, 1))
+    assert np.array_equal(shown[0, 0], shown[0, 1])
+    assert np.array_equal(shown[1, 0], slices.images[0])
+    assert np.array_equal(shown[1, 2], slices.images[2])
+    assert np.array_equal(shown[3, 2], slices.images[3])
+    assert np.array_equal(stacks(slices.images, (-4, 0, 2))[1], slices.images[[0, 1, 3]])
 
 
 def test_what_is_no_axial_head_is_refused() -> None:
