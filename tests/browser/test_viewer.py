@@ -238,6 +238,15 @@ def test_keys(context: Context, new_page: NewPage, looks_fine: LooksFine) -> Non
     expect(page.locator("tr[data-key]")).to_have_count(1)
 
 
+def test_a_key_is_the_pages_while_a_closed_dialog_still_has_the_focus(context: Context, new_page: NewPage) -> None:
+    """Focus leaves a closed dialog a moment later, and a quick second Escape comes before."""
+    add_head(context)
+    page = new_page()
+    open_viewer(page)
+    page.locator("#single-keys").dispatch_event("keydown", {"key": "Escape", "bubbles": True})
+    expect(page.locator("tr[data-key]")).to_have_count(1)
+
+
 def test_the_mouse(context: Context, new_page: NewPage) -> None:
     add_head(context)
     page = new_page()

@@ -1,6 +1,6 @@
 // Keys of the worklist. Single letters are ignored while typing and can be switched off.
 
-import { initSwitch } from "./single-keys.js";
+import { initSwitch, isTyping } from "./single-keys.js";
 
 const SEQUENCE_MS = 1200;
 
@@ -23,7 +23,7 @@ export function initKeys({ main, find, sortBy, claim, openActions, switchOutline
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
-    const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
+    const typing = isTyping(event.target);
     if (event.key === "Escape") {
       if (typing) (links()[0] ?? main.querySelector("a"))?.focus();
       return;

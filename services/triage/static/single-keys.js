@@ -11,3 +11,8 @@ export function initSwitch() {
   document.getElementById("show-keys").addEventListener("click", () => dialog.showModal());
   return () => box.checked;
 }
+
+/** Whether a key belongs to the field it is typed in. A dialog that has just closed keeps the focus for a moment: what is typed then is the page's. */
+export function isTyping(target) {
+  return Boolean(target.closest?.("input, select, textarea, [contenteditable]")) && !target.closest("dialog:not([open])");
+}

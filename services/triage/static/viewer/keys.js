@@ -1,5 +1,5 @@
 // Keys of the viewer. Single letters are ignored while typing and can be switched off.
-import { initSwitch } from "../single-keys.js";
+import { initSwitch, isTyping } from "../single-keys.js";
 
 export function initKeys({ actions, view }) {
   const dialog = document.getElementById("keys");
@@ -44,7 +44,7 @@ export function initKeys({ actions, view }) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || dialog.open) return;
     const { target, key } = event;
-    if (target.closest?.("input, select, textarea, [contenteditable]")) return;
+    if (isTyping(target)) return;
     if (key === "Escape") {
       event.preventDefault(); // a browser's own Escape stops the page that is on its way
       return actions.escape();
