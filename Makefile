@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 # One line that moves while pip works, and every error in full.
 MOVING := 2>&1 | awk '/^ *error|^ERROR/ {print; next} /^(Collecting|Installing|Successfully)/ {printf "\r  %-70.70s", $$0; fflush()} END {printf "\r%-74s\r", ""}'
 
-.PHONY: help demo test check lint types imports unit bench load chaos train-ich evaluate-ich train-ais evaluate-ais train-tumour evaluate-tumour train-enhance evaluate-enhance chart messages images lock clean
+.PHONY: help demo test check lint types imports unit bench load chaos train-ich evaluate-ich train-ais evaluate-ais train-tumour evaluate-tumour train-enhance evaluate-enhance evaluate-cases chart messages images lock clean
 
 help:
 	@echo "make demo    run the main job on demonstration studies and keep the pages up (ONCE=1, DICOM=DIR)"
@@ -124,6 +124,14 @@ evaluate-enhance: $(VENV)/.train
 	  --images evaluation-enhance/data/real --out evaluation-enhance/real
 	$(BIN)/nightjar evaluate --task enhance --synthetic --dataset "four synthetic heads never seen" \
 	  --images evaluation-enhance/data/drawn --out evaluation-enhance/drawn
+
+# Real cases that may be looked at, a folder of reports each; with the reports above, load_tests.accuracy reads them.
+evaluate-cases: $(VENV)/.dev
+	@test -n "$(CASES)" || { echo "Name the folder of cases: make evaluate-cases CASES=DIR"; exit 2; }
+	$(BIN)/python -m load_tests.cases "$(CASES)" evaluation-cases/data
+	for task in ich ais tumour; do \
+	  $(BIN)/nightjar evaluate --task $$task --dataset "one real case, looked at" --images evaluation-cases/data/$$task/images \
+	  --truth evaluation-cases/data/$$task/truth --out evaluation-cases/$$task || exit 1; done
 
 # What the chart takes from the code, and the plain manifests of k8s/nightjar.
 chart: $(VENV)/.dev

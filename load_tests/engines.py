@@ -14,12 +14,12 @@ from models.ais.train.training import new_network as ais_network
 from models.engines import EngineChoice, open_engine
 from models.engines.onnx_runtime import tensor_shapes
 from models.enhance.train.network import DetailNet
-from models.ich.train.network import SliceUNet
+from models.ich.train.network import new_pair
 from models.registry import load_card, weights_of
 from models.tumour.train.training import new_network as tumour_network
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "ich": SliceUNet,
+    "ich": new_pair,
     "ais": ais_network,
     "tumour": tumour_network,
     "enhance": DetailNet,

@@ -328,7 +328,8 @@ def write_first(folder: Path, scale: Scale, rng: np.random.Generator) -> Card:
         case_of(head.labels, slices, maps, card).save(pool / f"train-{number:05d}.npz")
     network = small_network("ich", WIDTHS)
     plan = Plan(scale.first_steps / 60, batch=scale.batch, learning_rate=1e-2)
-    learn(network, loss_on(network, Cases(pool, "train"), plan.batch), pool, plan, resume=False, clock=_steps())
+    loss_of = loss_on(network, Cases(pool, "train", card.preprocess.neighbours), plan.batch)
+    learn(network, loss_of, pool, plan, resume=False, clock=_steps())
     return write_version("ich", network, folder / "first", FIRST)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from load_tests import accuracy, record
 from load_tests.analysis import Stopwatch
 from load_tests.record import Figure, Measured
 from models.engines import open_engine
@@ -156,6 +157,7 @@ def measure(scratch: Path, *, quick: bool) -> Measured:  # noqa: ARG001 - every 
         f"{'; '.join(conditions)}. {THREADS} CPU threads, median of {1 if quick else ROUNDS} fresh processes. Seconds "
         "by the clock, on a machine as busy as its load average says; processor seconds of all threads. No GPU.",
         tuple(figures),
+        {accuracy.KEY: accuracy.kept(record.FOLDER)},
     )
 
 

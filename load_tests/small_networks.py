@@ -8,10 +8,10 @@ import yaml
 
 from models import exporting
 from models.card import Card, Weights
-from models.ich.train.network import SliceUNet
+from models.ich.train.network import NEIGHBOURS, SliceUNet
 from models.registry import load_shipped
 
-CHANNELS = {"ich": (3, 9), "ais": (6, 2)}
+CHANNELS = {"ich": (len(NEIGHBOURS), 9), "ais": (6, 2)}
 """In and out."""
 
 
