@@ -59,7 +59,7 @@ class Outside:
             SettingsError: it does not take our token, or its certificate is not trusted.
         """
         try:
-            answer = self._client.get(self._url, timeout=STATES_S)
+            answer = self._states()
         except httpx.HTTPError as error:
             if (untrusted := _untrusted(error)) is not None:
                 raise SettingsError(
@@ -78,21 +78,18 @@ class Outside:
 
     def running(self) -> frozenset[str]:
         """Applications that are served; none when the gate does not answer."""
-        answer = self._states()
         try:
-            return frozenset() if answer is None or not answer.is_success else frozenset(answer.json()["running"])
-        except (ValueError, LookupError, TypeError):  # somebody else answers there
+            answer = self._states()
+            return frozenset(answer.json()["running"]) if answer.is_success else frozenset()
+        except (httpx.HTTPError, ValueError, LookupError, TypeError):  # nobody answers there, or somebody else
             return frozenset()
 
     def running_now(self) -> frozenset[str]:
         """The same: it is asked anew each time."""
         return self.running()
 
-    def _states(self) -> httpx.Response | None:
-        try:
-            return self._client.get(self._url, timeout=STATES_S)
-        except httpx.HTTPError:
-            return None
+    def _states(self) -> httpx.Response:
+        return self._client.get(self._url, timeout=STATES_S)
 
     def ask(self, model: str, inputs: Mapping[str, Volume], priority: int | None = None) -> Answer:
         """See `ModelServer.ask`."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ class Answer:
     def uids(self) -> ResultUIDs:
         return ResultUIDs(self.input_digest, self.model)
 
-    @property
+    @cached_property
     def segments(self) -> dict[int, Label]:
         """Labels that have voxels, by the number of their segment (1-based, in order of value)."""
         return number_segments(self.labels, self.segmentation)
@@ -135,8 +136,7 @@ class Answer:
 
 def number_segments(labels: Iterable[Label], voxels: NDArray[np.uint8]) -> dict[int, Label]:
     """Labels that have voxels, by the number of their segment (1-based, in order of value)."""
-    present = set(np.unique(voxels).tolist())
-    marked = sorted((label for label in labels if label.value in present), key=lambda label: label.value)
+    marked = sorted((label for label in labels if (voxels == label.value).any()), key=lambda label: label.value)
     return dict(enumerate(marked, start=1))
 
 

@@ -217,7 +217,7 @@ def labels_of(card: Card) -> tuple[Label, ...]:
         Label(
             value=label.value,
             name=label.name,
-            code=Concept(label.code.value, label.code.scheme, label.code.meaning),
+            code=_concept(label.code),
             colour=label.colour,
         )
         for label in card.labels
@@ -236,19 +236,19 @@ def measurements_of(card: Card, values: Mapping[str, float]) -> tuple[StudyMeasu
     return tuple(
         StudyMeasurement(
             name=measure.name,
-            code=Concept(measure.code.value, measure.code.scheme, measure.code.meaning),
+            code=_concept(measure.code),
             value=values[measure.name],
             unit=measure.unit,
-            answer=_concept(measure.answer(values[measure.name])),
-            site=_concept(measure.site),
+            answer=_concept(answer) if (answer := measure.answer(values[measure.name])) else None,
+            site=_concept(measure.site) if measure.site else None,
         )
         for measure in card.measures
         if measure.name in values
     )
 
 
-def _concept(code: Code | None) -> Concept | None:
-    return None if code is None else Concept(code.value, code.scheme, code.meaning)
+def _concept(code: Code) -> Concept:
+    return Concept(code.value, code.scheme, code.meaning)
 
 
 def _destinations(settings: Settings) -> dict[str, Sequence[str]]:

@@ -91,8 +91,14 @@ def encode_series(answer: Answer) -> Iterator[Dataset]:
         yield _encode(answer, source, plane)
 
 
-def stored_values(source: Dataset, plane: NDArray[np.float32]) -> NDArray[np.uint16 | np.int16]:
-    """A plane in the source's units as its own kind of stored values; what does not fit takes the nearest that does."""
+def stored_values(source: Dataset, plane: NDArray[np.float32], finer: int = 1) -> NDArray[np.uint16 | np.int16]:
+    """A plane in the source's units as its own kind of stored values; what does not fit takes the nearest that does.
+
+    Args:
+        finer: pixels a side, times those of the plane.
+    """
+    if finer > 1:
+        plane = _interpolate(plane, finer)
     slope, intercept = float(source.get("RescaleSlope") or 1), float(source.get("RescaleIntercept") or 0)
     bits, signed = int(source.BitsStored), int(source.PixelRepresentation) == 1
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
@@ -100,7 +106,7 @@ def stored_values(source: Dataset, plane: NDArray[np.float32]) -> NDArray[np.uin
     return stored.astype("<i2" if signed else "<u2")
 
 
-def interpolate(plane: NDArray[np.float32], finer: int) -> NDArray[np.float32]:
+def _interpolate(plane: NDArray[np.float32], finer: int) -> NDArray[np.float32]:
     """So many times the pixels a side, zero-filled in k-space; the first pixel's centre stays where it is."""
     between = plane
     for axis in (0, 1):
@@ -124,8 +130,7 @@ def _encode(answer: Answer, source: Dataset, plane: NDArray[np.float32]) -> Data
         _forget(dataset, "Rows", "Columns", "PixelSpacing")
         dataset.Rows, dataset.Columns = source.Rows * answer.finer, source.Columns * answer.finer
         dataset.PixelSpacing = [DSfloat(float(v) / answer.finer, auto_format=True) for v in source.PixelSpacing]
-        plane = interpolate(plane, answer.finer)
-    dataset.PixelData = stored_values(source, plane).tobytes()
+    dataset.PixelData = stored_values(source, plane, answer.finer).tobytes()
     dataset["PixelData"].VR = "OW"
     return dataset
 

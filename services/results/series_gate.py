@@ -11,7 +11,7 @@ from pydicom.uid import MRImageStorage
 from services.errors import Reject
 from services.results.answer import Answer
 from services.results.gate import check_common, require
-from services.results.series import TITLE, interpolate, stored_values
+from services.results.series import TITLE, stored_values
 
 _GEOMETRY = (
     "FrameOfReferenceUID",
@@ -61,6 +61,5 @@ def _check(answer: Answer, index: int, dataset: Dataset) -> None:
     require(np.allclose(spacing, np.array(source.PixelSpacing, float)), "an image's PixelSpacing is another")
     if answer.image is None:
         raise Reject("The output gate stopped the result: there is no image to compare it with.")
-    plane = answer.image[index] if answer.finer == 1 else interpolate(answer.image[index], answer.finer)
-    same = np.array_equal(dataset.pixel_array, stored_values(source, plane))
+    same = np.array_equal(dataset.pixel_array, stored_values(source, answer.image[index], answer.finer))
     require(same, "an image's pixels are not the model's")

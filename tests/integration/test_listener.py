@@ -25,6 +25,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGLosslessSV1,
 )
+from support.certificates import certify
 from support.instances import ct, data_set_of, encoded, write
 from support.jobs import waiting
 
@@ -452,25 +453,11 @@ def _reachable(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _openssl(*arguments: object) -> None:
-    subprocess.run(["/usr/bin/openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
-
-
-def _certify(folder: Path, name: str, days: int = 30) -> tuple[Path, Path]:
-    """A certificate that signs itself, and its key."""
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-    _openssl(
-        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", days,
-        "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-    )  # fmt: skip
-    return certificate, key
-
-
 @pytest.fixture
 def secured(context: Context, tmp_path: Path) -> Iterator[tuple[Context, Listener, ListenerTLSSettings]]:
     """A listener with and without TLS, whose TLS senders must show the certificate called scanner."""
-    certificate, key = _certify(tmp_path, "nightjar")
-    authority, _ = _certify(tmp_path, "scanner")
+    certificate, key = certify(tmp_path, "nightjar")
+    authority, _ = certify(tmp_path, "scanner")
     tls = ListenerTLSSettings(port=_free_port(), certificate=certificate, key=key, client_authorities=authority)
     context = _with(context, port=_free_port(), low_disk_mb=0, tls=tls)
     listener = Listener(context)
@@ -499,7 +486,7 @@ def test_over_tls_nothing_comes_from_strangers_nor_in_the_clear(
 ) -> None:
     context, _, tls = secured
     file = write(ct(0), tmp_path / "0.dcm")
-    _certify(tmp_path, "stranger")
+    certify(tmp_path, "stranger")
     stranger = ("+tls", tmp_path / "stranger.key", tmp_path / "stranger.crt", "+cf", tls.certificate)
     for arguments in (stranger, ("+tla", "+cf", tls.certificate), ()):
         assert _storescu(tls.port, *arguments, file).returncode != 0
@@ -514,7 +501,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(
     assert 29 * 86400 < before - time.time() < 31 * 86400
     renewed = tmp_path / "renewed"
     renewed.mkdir()
-    for new, old in zip(_certify(renewed, "nightjar", days=60), (tls.certificate, tls.key), strict=True):
+    for new, old in zip(certify(renewed, "nightjar", days=60), (tls.certificate, tls.key), strict=True):
         new.rename(old)
     for _ in range(200):
         if CERTIFICATE_EXPIRES.collect()[0].samples[0].value > before + 86400:
@@ -525,7 +512,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(
 
 
 def test_a_certificate_that_cannot_be_used_names_its_setting(context: Context, tmp_path: Path) -> None:
-    certificate, key = _certify(tmp_path, "nightjar")
+    certificate, key = certify(tmp_path, "nightjar")
     tls = ListenerTLSSettings(port=_free_port(), certificate=key, key=key)
     with pytest.raises(SettingsError, match=r"router\.tls\.certificate = .*nightjar\.key"):
         Listener(_with(context, tls=tls)).start()

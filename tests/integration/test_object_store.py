@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.certificates import certify
 from support.instances import ct, write
 from support.object_store import (  # noqa: F401
     ACCESS_KEY,
@@ -117,11 +118,7 @@ def test_who_answers_too_slowly_is_not_waited_for() -> None:
 
 
 def test_a_certificate_of_the_hospitals_own_authority(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    request = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(["openssl", "req", *request, *names, *files], check=True, capture_output=True)
+    certificate, key = certify(tmp_path, "store")
     with run_object_store(tmp_path / "store", options=("--cert", str(certificate), "--key", str(key))) as port:
         address = f"https://127.0.0.1:{port}"
         assert "storage.s3.authorities" in _opened(s3_settings(port, endpoint=address))

@@ -3,7 +3,6 @@
 import json
 import ssl
 import struct
-import subprocess
 import threading
 import warnings
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pydantic import ValidationError
+from support.certificates import certify
 from support.heads import small_head
 
 from models.phase import PhaseEncoding
@@ -213,11 +213,7 @@ def test_no_token_and_another_are_mistakes_in_the_settings(answered: Callable[..
 
 
 def test_a_certificate_of_the_hospitals_own_authority(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    request = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(["openssl", "req", *request, *names, *files], check=True, capture_output=True)
+    certificate, key = certify(tmp_path, "models")
     server = HTTPServer(("127.0.0.1", 0), _Gate)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.diffusion_head import Sphere, head
 from support.instances import ct, write
-from support.tiny_network import write_threshold_network
+from support.tiny_network import write_bright_network
 
 from models import predict as module
 from models.calibration import ModelCalibration, calibrate_card
@@ -22,7 +22,7 @@ from services import cli
 @pytest.fixture(autouse=True)
 def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = load_card("ich")
-    engine = open_engine(write_threshold_network(tmp_path / "tiny.onnx", size=card.preprocess.size), threads=1)
+    engine = open_engine(write_bright_network(tmp_path / "tiny.onnx", card), threads=1)
 
     def load(name: str, threads: int, calibration: ModelCalibration | None, method: str | None) -> Model:
         return create(card if calibration is None else calibrate_card(card, calibration), engine)
