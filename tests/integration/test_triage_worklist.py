@@ -331,6 +331,7 @@ def test_the_process_ends_cleanly_with_a_page_open(context: Context, number: sig
         _, complaints = process.communicate(timeout=30)
     finally:
         process.kill()
+        process.wait()
     assert (process.returncode, complaints) == (0, "")
     with context.pool.connection() as connection:
         assert connection.execute("SELECT 1 FROM heartbeat").fetchone() is None
