@@ -16,12 +16,12 @@ from models.engines.onnx_runtime import tensor_shapes
 from models.enhance.train.network import DetailNet
 from models.ich.train.network import new_pair
 from models.registry import load_card, weights_of
-from models.tumour.train.training import new_network as tumour_network
+from models.tumour.train.training import new_both
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "ich": new_pair,
     "ais": ais_network,
-    "tumour": tumour_network,
+    "tumour": new_both,
     "enhance": DetailNet,
 }
 """The architectures as they were trained; torch takes as long whatever the weights are."""

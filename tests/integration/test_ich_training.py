@@ -14,6 +14,7 @@ from support.labelmaps import write_labelmap
 
 from models.card import read_card
 from models.engines import open_engine
+from models.errors import InvalidCard
 from models.exporting import enter
 from models.fitting import logistic
 from models.ich.train.export import export
@@ -238,6 +239,18 @@ def test_training_goes_on_from_what_is_served(tmp_path: Path) -> None:
         assert torch.allclose(network.train()(batch), expected, atol=1e-3)
         small = read_any(tmp_path / "ich.onnx", SMALL).eval()
         assert torch.allclose(small(batch[:, 2:5]), served.small.eval()(batch[:, 2:5]), atol=1e-3)
+
+
+def test_a_file_of_other_networks_is_refused(tmp_path: Path) -> None:
+    export(Pair(SliceUNet(3, CLASSES + MASKS, (4, 6)), SliceUNet(7, CLASSES + MASKS, (6, 8))), tmp_path / "pair.onnx")
+    model = onnx.load(tmp_path / "pair.onnx")
+    for each in model.graph.initializer:
+        each.name = each.name.replace("large.", "other.")
+    for node in model.graph.node:
+        node.input[:] = [name.replace("large.", "other.") for name in node.input]
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(InvalidCard, match="only networks that Nightjar trained"):
+        read_network(tmp_path / "other.onnx")
 
 
 def test_validation_reports_every_subtype(pool: Path, network: SliceUNet) -> None:

@@ -36,12 +36,11 @@ from models.tumour.train.training import (
     COLUMNS,
     MIDDLE,
     OUTPUTS,
-    Both,
     Cases,
     augment,
     judge_middle,
+    new_both,
     new_middle,
-    new_network,
     train,
 )
 from models.tumour.train.tumours import Part, Tumour, draw_tumours, grow
@@ -215,7 +214,7 @@ def test_training_goes_on_from_its_checkpoint(pool: Path, tmp_path: Path) -> Non
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
 def test_exported_weights_answer_as_torch_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    served = Both(new_network(), new_middle())
+    served = new_both()
     assert export(served, tmp_path / "tumour.onnx") < 1e-3
     # Each part can be told apart again and gone on with.
     images = torch.randn(1, CHANNELS, VIEW.size, VIEW.size)

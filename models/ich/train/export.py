@@ -30,9 +30,8 @@ def main() -> None:
         "--beside", type=Path, metavar="FILE", help="checkpoint or ONNX of a smaller network, asked with it"
     )
     arguments = parser.parse_args()
-    network: nn.Module = read_any(arguments.checkpoint)
-    if arguments.beside is not None:
-        network = Pair(read_any(arguments.beside, SMALL), read_any(arguments.checkpoint))
+    large = read_any(arguments.checkpoint)
+    network = large if arguments.beside is None else Pair(read_any(arguments.beside, SMALL), large)
     exporting.ship("ich", arguments.version, lambda weights: export(network, weights))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.ich.train.network import FOLD, Block, SliceUNet, inputs_of, shaped
-from models.ich.train.weights import LARGE, read_parts, settle, unfold
+from models.ich.train.weights import ALONE, LARGE, blocks, read_parts, settle, unfold
 
 Places = Sequence[int]
 """For each old channel the new one that carries on with it."""
@@ -41,7 +41,7 @@ def read_any(file: Path, part: str = LARGE) -> SliceUNet:
     """
     if file.suffix == ONNX:
         parts = read_parts(file)
-        return unfold(parts[part] if part in parts else next(iter(parts.values())))
+        return unfold(parts[ALONE if ALONE in parts else part])
     state: dict[str, Tensor] = torch.load(file, weights_only=True)["network"]
     network = shaped({name: tuple(values.shape) for name, values in state.items()})
     network.load_state_dict(state)
@@ -58,10 +58,10 @@ def grow(small: SliceUNet, large: SliceUNet, inputs: Places) -> None:
     entrance = [place * FOLD**2 + fold for place in inputs for fold in range(FOLD**2)]
     narrow, wide = _widths(small), _widths(large)
     seen = entrance
-    for old, new, width in zip(_blocks(small.down), _blocks(large.down), narrow, strict=True):
+    for old, new, width in zip(blocks(small.down), blocks(large.down), narrow, strict=True):
         _block(old, new, seen)
         seen = list(range(width))
-    for level, (old, new) in enumerate(zip(_blocks(small.up), _blocks(large.up), strict=True), start=2):
+    for level, (old, new) in enumerate(zip(blocks(small.up), blocks(large.up), strict=True), start=2):
         deep, skip = narrow[1 - level], narrow[-level]
         _block(old, new, [*range(deep), *(wide[1 - level] + place for place in range(skip))])
     _weights(small.head.weight, large.head.weight, [*range(narrow[0]), *(wide[0] + place for place in entrance)])
@@ -69,11 +69,7 @@ def grow(small: SliceUNet, large: SliceUNet, inputs: Places) -> None:
 
 
 def _widths(network: SliceUNet) -> list[int]:
-    return [block.shortcut.out_channels for block in _blocks(network.down)]
-
-
-def _blocks(blocks: nn.ModuleList) -> list[Block]:
-    return [block for block in blocks if isinstance(block, Block)]
+    return [block.shortcut.out_channels for block in blocks(network.down)]
 
 
 def _block(old: Block, new: Block, inputs: Places) -> None:

@@ -24,6 +24,15 @@ Initialisers = dict[str, NDArray[Any]]
 SMALL, LARGE = "small", "large"
 """What the names of a pair's weights begin with, before a full stop."""
 
+ALONE = ""
+"""Likewise, of a network that has a file to itself."""
+
+HEAD = "head.weight"
+"""Each network of a file has one."""
+
+LOOKS = 8
+"""Batches from which normalisations take their statistics."""
+
 
 def read_network(weights: Path) -> SliceUNet | Pair:
     """The network, or the pair of them, whose logits are those of the file.
@@ -32,11 +41,15 @@ def read_network(weights: Path) -> SliceUNet | Pair:
         InvalidCard: the file holds another network.
     """
     parts = read_parts(weights)
-    return Pair(parts[SMALL], parts[LARGE]) if LARGE in parts else next(iter(parts.values()))
+    if parts.keys() == {SMALL, LARGE}:
+        return Pair(parts[SMALL], parts[LARGE])
+    if parts.keys() == {ALONE}:
+        return parts[ALONE]
+    raise _foreign(weights.name, HEAD)
 
 
 def read_parts(weights: Path) -> dict[str, SliceUNet]:
-    """The networks of a file by what their weights' names begin with; "" where there is but one.
+    """The networks of a file by what their weights' names begin with, or ALONE.
 
     Raises:
         InvalidCard: the file holds another network.
@@ -52,11 +65,8 @@ def read_parts(weights: Path) -> dict[str, SliceUNet]:
         for _, weight, *bias in (node.input for node in graph.node if node.op_type == "Conv")
         if {weight, *bias} <= given.keys()
     }
-    names = sorted(name.removesuffix(HEAD).rstrip(".") for name in given if name.endswith(HEAD)) or [""]
+    names = sorted(name.removesuffix(HEAD).rstrip(".") for name in given if name.endswith(HEAD)) or [ALONE]
     return {name: _read(_below(given, f"{name}." if name else ""), weights.name) for name in names}
-
-
-HEAD = "head.weight"
 
 
 def _below(given: Initialisers, part: str) -> Initialisers:
@@ -73,7 +83,7 @@ def _read(given: Initialisers, file: str) -> SliceUNet:
 
 def fold(network: SliceUNet) -> SliceUNet:
     """Every convolution of the body with a bias instead of the normalisation after it, in place; weights are lost."""
-    for block in _blocks(network):
+    for block in blocks(network):
         for place, layer in enumerate(block.body):
             if isinstance(layer, nn.Conv2d):
                 block.body[place] = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
@@ -87,7 +97,7 @@ def unfold(network: SliceUNet) -> SliceUNet:
     """A folded network with normalisations again, which add the bias and do nothing else until they `settle`."""
     result = shaped({name: tuple(values.shape) for name, values in network.named_parameters()})
     result.head.load_state_dict(network.head.state_dict())
-    for old, new in zip(_blocks(network), _blocks(result), strict=True):
+    for old, new in zip(blocks(network), blocks(result), strict=True):
         new.shortcut.load_state_dict(old.shortcut.state_dict())
         for place, layer in enumerate(new.body):
             folded = old.body[place - 1]
@@ -98,10 +108,6 @@ def unfold(network: SliceUNet) -> SliceUNet:
                     | {"bias": folded.bias, "running_var": torch.ones(len(folded.weight)) - layer.eps}
                 )
     return result
-
-
-LOOKS = 8
-"""Batches from which normalisations take their statistics."""
 
 
 @torch.no_grad()
@@ -137,7 +143,8 @@ def settle(network: nn.Module, look: Callable[[], object]) -> None:
         old_variance.copy_(variance)
 
 
-def _blocks(network: nn.Module) -> list[Block]:
+def blocks(network: nn.Module) -> list[Block]:
+    """Those of a network or of a part of it, in their order."""
     return [module for module in network.modules() if isinstance(module, Block)]
 
 

@@ -68,6 +68,11 @@ class Both(nn.Module):
         return torch.cat([self.regions(x), self.middle(x)], dim=1)
 
 
+def new_both() -> Both:
+    """Untrained."""
+    return Both(new_network(), new_middle())
+
+
 def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None, middle: bool = False) -> Path:
     """Train on the pool's cases for training; returns the checkpoint.
 
