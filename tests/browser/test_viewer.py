@@ -478,7 +478,7 @@ def test_an_enhanced_series_over_and_beside_the_acquired_one(
     before, after = edges()
     assert before["right"] != after["right"]
     page.locator("figure.acquired").evaluate("figure => figure.scrollTo(40, 60)")
-    page.wait_for_function("document.querySelector('figure.enhanced').scrollTop === 60")
+    page.wait_for_function("() => document.querySelector('figure.enhanced').scrollTop === 60")
     looks_fine(page, "before-after-apart")
     page.keyboard.press("Escape")
     expect(page.locator("main.viewer")).to_be_visible()

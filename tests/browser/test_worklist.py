@@ -101,7 +101,7 @@ def test_a_flag_arrives_without_moving_the_focus(context: Context, new_page: New
     for _ in range(20):
         page.keyboard.press("j")
     assert focused(page) == "OLD, 20"
-    page.wait_for_function("scrollY > 0", polling=100)
+    page.wait_for_function("() => scrollY > 0", polling=100)
     row = page.locator("tr", has_text="OLD, 20")
     before = row.bounding_box()
     flag_study(context, 99, {"SDH": 30.0}, name="NEW^BLEED")
