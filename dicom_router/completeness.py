@@ -118,15 +118,15 @@ def _look(instances: Sequence[Arrived]) -> tuple[str | None, str | None]:
         proof = f"{found.positions} slice positions without a gap"
         proof += f", {found.per_position} at each" if found.per_position > 1 else ""
         proof += f", {_plural(found.duplicates, 'position')} with duplicates" if found.duplicates else ""
-        expected = _expected(attributes)
-        proof += f", and all {expected} the headers announce" if expected else ""
+        announced = _announced(attributes)
+        proof += f", and all {max(announced)[0]} the headers announce" if announced else ""
     return " ".join(missing) or None, proof
 
 
 def _missing_counts(attributes: Sequence[Mapping[str, Any]]) -> str | None:
-    expected = _expected(attributes)
-    if expected is not None and len(attributes) < expected:
-        return f"{len(attributes)} of the {expected} instances the headers announce arrived."
+    for expected, arrived in _announced(attributes):
+        if arrived < expected:
+            return f"{arrived} of the {expected} instances the headers announce arrived."
     steps = max((int(a.get("NumberOfTemporalPositions") or 0) for a in attributes), default=0)
     seen = {a["TemporalPositionIdentifier"] for a in attributes if "TemporalPositionIdentifier" in a}
     if seen and len(seen) < steps:
@@ -134,16 +134,18 @@ def _missing_counts(attributes: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
-def _expected(attributes: Sequence[Mapping[str, Any]]) -> int | None:
-    """The count the headers announce. One smaller than what arrived is wrong or counts something else: ignored."""
-    announced = [
-        int(a[keyword])
-        for a in attributes
-        for keyword in ("NumberOfSeriesRelatedInstances", "ImagesInAcquisition")
-        if isinstance(a.get(keyword), int | float)
-    ]
-    expected = max(announced, default=0)
-    return expected if expected >= len(attributes) else None
+def _announced(attributes: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    """The counts the headers announce, each with what arrived: instances, and images, which frames are too.
+
+    One smaller than what arrived is wrong or counts something else: left out.
+    """
+    images = sum(max(1, _frames(a)) for a in attributes)
+    counts = []
+    for keyword, arrived in (("NumberOfSeriesRelatedInstances", len(attributes)), ("ImagesInAcquisition", images)):
+        announced = max((int(a[keyword]) for a in attributes if isinstance(a.get(keyword), int | float)), default=0)
+        if announced >= max(arrived, 1):
+            counts.append((announced, arrived))
+    return sorted(counts, reverse=True)
 
 
 def _frames(attributes: Mapping[str, Any]) -> int:

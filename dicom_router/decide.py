@@ -52,7 +52,7 @@ class _Candidate:
 
     @property
     def rank(self) -> tuple[int, int, str]:
-        return (-self.found.score, -self.series.instances, self.series.series_uid)
+        return (-self.found.score, -self.series.slices, self.series.series_uid)
 
 
 def decide(series: Sequence[SeriesRow], rules: Rules, models: Sequence[ServedModel]) -> Decision:

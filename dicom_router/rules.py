@@ -81,6 +81,7 @@ class Condition(_Strict):
     slice_thickness_mm: Range | None = None
     coverage_mm: Range | None = None
     instances: Range | None = None
+    slices: Range | None = None
     repetition_time_ms: Range | None = None
     echo_time_ms: Range | None = None
     inversion_time_ms: Range | None = None
@@ -181,6 +182,7 @@ class Example(_Strict):
             study_description=self.study,
             sending_ae=self.sending_ae,
             instances=self.instances,
+            slices=self.instances * self.attributes.get("NumberOfFrames", 1),
             b_value_max=self.b_value,
             attributes=self.attributes,
         )

@@ -64,8 +64,9 @@ def traits_of(series: SeriesRow) -> Traits:
         contrast=agent not in ("", "none", "no", "n", "without", "ohne", "sans", "0"),
         numbers={
             "slice_thickness_mm": thickness,
-            "coverage_mm": None if spacing is None else abs(spacing) * series.instances,
+            "coverage_mm": None if spacing is None else abs(spacing) * series.slices,
             "instances": float(series.instances),
+            "slices": float(series.slices),
             "repetition_time_ms": _number(attributes.get("RepetitionTime")),
             "echo_time_ms": _number(attributes.get("EchoTime")),
             "inversion_time_ms": _number(attributes.get("InversionTime")),

@@ -56,6 +56,8 @@ class _Frame:
     b_value: float | None = None
     trace: bool = False
     encoding: PhaseEncoding | None = None
+    number: int | None = None
+    """In its instance, from 1; None where the instance is one slice."""
 
 
 def read_series(datasets: Sequence[Dataset]) -> Volume:
@@ -102,6 +104,7 @@ def _arrange(frames: Sequence[_Frame]) -> Volume:
         sources=tuple(frame.source for frame in frames),
         thickness_mm=first.thickness_mm,
         encoding=first.encoding if all(frame.encoding == first.encoding for frame in frames) else None,
+        frames=tuple(frame.number for frame in frames),
     )
 
 
@@ -228,7 +231,7 @@ def _enhanced(dataset: Dataset) -> list[_Frame]:
         return group(frame, keyword) if keyword in frame or keyword in shared else Dataset()
 
     frames = []
-    for image, own in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
+    for number, (image, own) in enumerate(zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True), start=1):
         diffusion = optional(own, "MRDiffusionSequence")
         frames.append(
             _Frame(
@@ -240,6 +243,7 @@ def _enhanced(dataset: Dataset) -> list[_Frame]:
                 str(dataset.SOPInstanceUID),
                 b_value_of(diffusion),
                 is_trace(diffusion),
+                number=number,
             )
         )
     return frames

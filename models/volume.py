@@ -27,6 +27,8 @@ class Volume:
         column_direction: unit vector along increasing row index (second half).
         spacing_mm: (between rows, between columns), as in Pixel Spacing.
         sources: SOP Instance UIDs in slice order; empty when the image did not come from DICOM.
+        frames: in the same order the number of the slice's frame in that instance, from 1, or None where the instance
+            is one slice; empty as `sources` is.
         thickness_mm: Slice Thickness, for a slice that is alone; of several, the way to the next one counts.
         encoding: how an MR series was phase-encoded; None where its headers do not say, and for everything else.
 
@@ -42,6 +44,7 @@ class Volume:
     sources: tuple[str, ...] = ()
     thickness_mm: float = 1.0
     encoding: PhaseEncoding | None = None
+    frames: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3:

@@ -49,7 +49,6 @@ FORMS = (
     mark("The replica of %(model)s failed (%(error)s)."),
     mark("The bytes of an instance are not in the store."),
     mark("The bytes of a source image are not in the store."),
-    mark("Results on enhanced multi-frame images cannot be written yet."),
     mark("The output gate stopped the result: %(why)s."),
     mark("A newer analysis replaced this result."),
     mark("A newer analysis replaced this answer."),

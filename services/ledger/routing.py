@@ -15,7 +15,11 @@ from services.ledger.served_models import ServedModel
 
 @dataclass(frozen=True)
 class SeriesRow:
-    """A series as rules see it. `description` and `study_description` are the hospital's words: never logged."""
+    """A series as rules see it. `description` and `study_description` are the hospital's words: never logged.
+
+    Attributes:
+        slices: its instances, a multi-frame one as often as it has frames.
+    """
 
     series_uid: str
     state: str
@@ -26,6 +30,7 @@ class SeriesRow:
     study_description: str | None
     sending_ae: str | None
     instances: int
+    slices: int
     b_value_max: float | None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -110,7 +115,10 @@ def series_of(connection: Connection, study_uid: str) -> list[SeriesRow]:
                (SELECT a.calling_ae FROM instance i JOIN association a ON a.id = i.association_id
                 WHERE i.series_uid = s.series_uid ORDER BY i.id LIMIT 1) AS sending_ae,
                (SELECT max((i.attributes ->> 'DiffusionBValue')::float8) FROM instance i
-                WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS b_value_max
+                WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS b_value_max,
+               (SELECT coalesce(sum(CASE jsonb_typeof(i.attributes -> 'NumberOfFrames') WHEN 'number'
+                                    THEN greatest((i.attributes ->> 'NumberOfFrames')::float8, 1) ELSE 1 END), 0)
+                FROM instance i WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS slices
         FROM series s JOIN study t USING (study_uid)
         WHERE s.study_uid = %s ORDER BY s.series_number NULLS LAST, s.series_uid
         """,
@@ -127,6 +135,7 @@ def series_of(connection: Connection, study_uid: str) -> list[SeriesRow]:
             study_description=row["study_description"],
             sending_ae=row["sending_ae"],
             instances=row["instances"],
+            slices=int(row["slices"]),
             b_value_max=row["b_value_max"],
             attributes=row["attributes"],
         )

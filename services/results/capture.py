@@ -9,6 +9,7 @@ from models.volume import Volume
 from services.results.answer import NOTICE, Answer, Concept
 from services.results.drawing import draw, key_slices, orientation
 from services.results.equipment import coded, complete, equipment, series_description
+from services.results.frames import refer
 from services.results.sources import for_writer
 
 SERIES_NUMBER = 9003
@@ -56,8 +57,7 @@ def _encode(answer: Answer, volume: Volume, index: int, number: int) -> Dataset:
         if keyword in source:
             setattr(capture, keyword, source[keyword].value)
     reference = Dataset()
-    reference.ReferencedSOPClassUID = source.SOPClassUID
-    reference.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    refer(reference, source)
     reference.PurposeOfReferenceCodeSequence = [coded(_SOURCE)]
     capture.SourceImageSequence = [reference]
     return capture

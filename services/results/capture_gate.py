@@ -12,6 +12,7 @@ from models.volume import Volume
 from services.errors import Reject
 from services.results.answer import Answer
 from services.results.drawing import draw, key_slices
+from services.results.frames import frame_of
 from services.results.gate import check_common, require
 
 
@@ -42,8 +43,10 @@ def _check(answer: Answer, volume: Volume, index: int, dataset: Dataset) -> None
         answer, dataset, SecondaryCaptureImageStorage, answer.uids.capture_instance(index), answer.uids.capture_series()
     )
     require(dataset.BurnedInAnnotation == "YES", "a capture does not say that it has text in its pixels")
-    references = [item.ReferencedSOPInstanceUID for item in dataset.SourceImageSequence]
-    require(references == [answer.sources[index].SOPInstanceUID], "a capture does not refer to the slice it shows")
+    source = answer.sources[index]
+    references = [(item.ReferencedSOPInstanceUID, frame_of(item)) for item in dataset.SourceImageSequence]
+    same = references == [(source.SOPInstanceUID, frame_of(source))]
+    require(same, "a capture does not refer to the slice it shows")
     require(
         np.array_equal(dataset.pixel_array, draw(answer, volume, index)), "a capture's pixels are not what was drawn"
     )

@@ -12,6 +12,7 @@ from models.prediction import Finding
 from models.preview import display_window
 from models.volume import Vector, Volume
 from services.results.answer import Answer
+from services.results.frames import frame_of
 
 BANNER = "Prioritisation only. Not for diagnosis"
 EDGE = 768
@@ -100,7 +101,8 @@ def _place(source: Dataset, index: int) -> str:
     series, number = source.get("SeriesNumber"), source.get("InstanceNumber")
     if series is None or number is None:
         return f"Slice {index + 1} of the series."
-    return f"Series {int(series)}, image {int(number)}."
+    frame = frame_of(source)
+    return f"Series {int(series)}, image {int(number)}{'' if frame is None else f', frame {frame}'}."
 
 
 def _letter(pen: ImageDraw.ImageDraw, row: Vector, column: Vector) -> None:

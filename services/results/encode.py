@@ -26,12 +26,13 @@ from services.results.answer import Answer, Concept, Label, Predecessor, StudyMe
 from services.results.capture import encode_captures
 from services.results.capture_gate import check_captures
 from services.results.equipment import part10
+from services.results.frames import slice_headers
 from services.results.gate import check_results
 from services.results.report import encode_report
 from services.results.segmentation import encode_segmentation
 from services.results.series import encode_series
 from services.results.series_gate import check_series
-from services.results.sources import prepare_header, with_thickness
+from services.results.sources import prepare_header
 from services.results.stored import keep
 from services.settings import ResultKind, Settings
 
@@ -135,7 +136,8 @@ def _answer(
     try:
         card = load_card(committed.model.name)
         reference = card.reference_of(committed.inputs).role
-        sources, volume = _read_sources(_instances(context, committed.inputs[reference]))
+        instances = _instances(context, committed.inputs[reference])
+        volume = read_series(instances)
         others = [uid for role, uid in sorted(committed.inputs.items()) if role != reference]
         further = [header for uid in others for header in evidence_of(_instances(context, uid))]
     except ModelError as error:
@@ -146,7 +148,7 @@ def _answer(
     except KeyError as error:
         raise Retry("The model's answer is not in the store.") from error
     answer = Answer(
-        sources=sources,
+        sources=slice_headers(instances, volume),
         further=tuple(further),
         segmentation=segmentation,
         image=image,
@@ -184,21 +186,12 @@ def _instances(context: Context, series_uid: str) -> list[Dataset]:
 
 
 def sources_of(instances: Sequence[Dataset]) -> tuple[Dataset, ...]:
-    """Headers of the images the model saw, in the order it saw them; `instances` come in any order, with pixels.
+    """Headers of the slices the model saw, in the order it saw them; `instances` come in any order, with pixels.
 
     Raises:
         InvalidVolume: the model cannot have seen them.
-        Reject: they are enhanced multi-frame images.
     """
-    return _read_sources(instances)[0]
-
-
-def _read_sources(instances: Sequence[Dataset]) -> tuple[tuple[Dataset, ...], Volume]:
-    if any(instance.get("NumberOfFrames", 1) != 1 for instance in instances):
-        raise Reject("Results on enhanced multi-frame images cannot be written yet.")
-    volume = read_series(instances)
-    headers = {instance.SOPInstanceUID: prepare_header(instance) for instance in instances}
-    return with_thickness([headers[uid] for uid in volume.sources]), volume
+    return slice_headers(instances, read_series(instances))
 
 
 def evidence_of(instances: Sequence[Dataset]) -> list[Dataset]:

@@ -17,8 +17,10 @@ from models.prediction import Finding
 from models.volume import Volume
 from services.errors import Reject
 from services.results.answer import NO_FLAG, NOTICE, Answer
+from services.results.frames import frame_of
 from services.results.iod import missing_attributes
 from services.results.segmentation import segment_numbers
+from services.results.sources import FRAME
 
 POSITION_TOLERANCE_MM = 1e-4
 VOLUME_TOLERANCE_ML = 0.1
@@ -102,7 +104,7 @@ def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
         answer.uids.segmentation_instance(),
         answer.uids.segmentation_series(),
     )
-    sources = {source.SOPInstanceUID: source for source in answer.sources}
+    sources = {(source.SOPInstanceUID, frame_of(source)): source for source in answer.sources}
     first = answer.sources[0]
     require(dataset.FrameOfReferenceUID == first.FrameOfReferenceUID, "it lies in another frame of reference")
     shared = dataset.SharedFunctionalGroupsSequence[0]
@@ -120,7 +122,8 @@ def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
     )
     require(len(dataset.PerFrameFunctionalGroupsSequence) == int(dataset.NumberOfFrames), "it lacks frames")
     for frame in dataset.PerFrameFunctionalGroupsSequence:
-        reference = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        item = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        reference = (item.ReferencedSOPInstanceUID, frame_of(item))
         require(reference in sources, "a frame refers to an image that was not analysed")
         offset = _numbers(frame.PlanePositionSequence[0].ImagePositionPatient) - _numbers(
             sources[reference].ImagePositionPatient
@@ -131,23 +134,43 @@ def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
         for series in dataset.ReferencedSeriesSequence
         for item in series.ReferencedInstanceSequence
     }
-    require(referenced == set(sources), "its list of source images is not that of the images analysed")
+    require(referenced == {uid for uid, _ in sources}, "its list of source images is not that of the images analysed")
     _check_pixels(answer, dataset)
 
 
 def _check_pixels(answer: Answer, dataset: Dataset) -> None:
-    numbers = Segmentation.from_dataset(dataset, copy=False).get_pixels_by_source_instance(
-        [source.SOPInstanceUID for source in answer.sources],
-        combine_segments=True,
-        assert_missing_frames_are_empty=True,
-        dtype=np.uint8,
-    )
+    numbers = _read_back(answer, Segmentation.from_dataset(dataset, copy=False))
     require(
         np.array_equal(numbers, segment_numbers(answer.segmentation, answer.segments)), "its pixels are not the model's"
     )
     names = [label.name for label in answer.segments.values()]
     require([segment.SegmentLabel for segment in dataset.SegmentSequence] == names, "its segments are not the labels")
     _check_volumes(answer, numbers)
+
+
+def _read_back(answer: Answer, segmentation: Segmentation) -> NDArray[np.uint8]:
+    """Segment numbers on the source images' slices, found by what the frames refer to."""
+    whole: list[int] = []
+    framed: dict[str, list[int]] = {}
+    for index, source in enumerate(answer.sources):
+        (whole if frame_of(source) is None else framed.setdefault(source.SOPInstanceUID, [])).append(index)
+    numbers = np.zeros_like(answer.segmentation)
+    if whole:
+        numbers[whole] = segmentation.get_pixels_by_source_instance(
+            [answer.sources[index].SOPInstanceUID for index in whole],
+            combine_segments=True,
+            assert_missing_frames_are_empty=True,
+            dtype=np.uint8,
+        )
+    for uid, indices in framed.items():
+        numbers[indices] = segmentation.get_pixels_by_source_frame(
+            uid,
+            [int(answer.sources[index][FRAME].value) for index in indices],
+            combine_segments=True,
+            assert_missing_frames_are_empty=True,
+            dtype=np.uint8,
+        )
+    return numbers
 
 
 def _check_volumes(answer: Answer, numbers: NDArray[np.uint8]) -> None:

@@ -42,6 +42,7 @@ from services.results.equipment import (
     equipment,
     series_description,
 )
+from services.results.frames import each_once, frame_of
 from services.results.report_parts import MILLILITRE, SCHEME, VOLUME, image_library, own_codes, reference, words
 from services.results.segmentation import tracking_id
 from services.results.sources import for_writer
@@ -82,7 +83,7 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
     items.append(words(_sentences(answer)))
     report = ComprehensiveSR(
         evidence=[
-            *for_writer([*answer.sources, *answer.further]),
+            *for_writer(each_once([*answer.sources, *answer.further])),
             *([segmentation] if segmentation is not None else []),
         ],
         content=content[0],
@@ -119,8 +120,14 @@ def _finding_group(
     }
     if segmentation is None or number is None:
         key_image = answer.sources[finding.key_slice]
+        frame = frame_of(key_image)
         return MeasurementsAndQualitativeEvaluations(
-            source_images=[SourceImageForMeasurementGroup(key_image.SOPClassUID, key_image.SOPInstanceUID)], **common
+            source_images=[
+                SourceImageForMeasurementGroup(
+                    key_image.SOPClassUID, key_image.SOPInstanceUID, None if frame is None else [frame]
+                )
+            ],
+            **common,
         )
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         referenced_segment=ReferencedSegment(

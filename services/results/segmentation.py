@@ -18,7 +18,7 @@ from services.results.equipment import (
     equipment,
     series_description,
 )
-from services.results.sources import for_writer
+from services.results.frames import point_back, stand_ins
 
 SERIES_NUMBER = 9001
 
@@ -33,7 +33,7 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
     if not segments:
         return None
     segmentation = Segmentation(
-        source_images=for_writer(answer.sources),
+        source_images=stand_ins(answer.sources),
         pixel_array=segment_numbers(answer.segmentation, segments),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(answer, number, label) for number, label in segments.items()],
@@ -49,6 +49,7 @@ def encode_segmentation(answer: Answer) -> Dataset | None:
         series_description=series_description(answer, "SEG"),
         **equipment(answer),
     )
+    point_back(segmentation, answer.sources)
     settle_dimensions(segmentation, answer.uids.dimension_organization())
     complete(segmentation, answer.sources[0], answer.analysed_at)
     return segmentation

@@ -4,11 +4,15 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
+
+FRAME = "ReferencedFrameNumber"
+"""Where the header of a frame keeps its number (see `services.results.frames`); no image has it at its top."""
 
 _INHERITED = (
     "PatientID",
@@ -22,7 +26,7 @@ _INHERITED = (
     "ReferringPhysicianName",
     "PositionReferenceIndicator",
 )
-_LEFT_OUT = ("PixelData", "SpacingBetweenSlices")
+_LEFT_OUT = ("PixelData", "SpacingBetweenSlices", FRAME)
 _METHODS = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _DATE = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
@@ -51,7 +55,7 @@ def prepare_header(dataset: Dataset) -> Dataset:
         for keyword in _INHERITED:
             usable = _USABLE.get(keyword, _ANYTHING)
             if keyword not in header or not usable.fullmatch(str(header[keyword].value)):
-                _replace(header, keyword, "")
+                replace_in(header, keyword, "")
     if header.get("PatientIdentityRemoved") == "YES" and not (_METHODS & set(header.dir())):
         header.DeidentificationMethod = "Not stated by the source"
     header.file_meta = dataset.file_meta
@@ -82,9 +86,9 @@ def with_thickness(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
     thickness = f"{float(np.median(gaps)) if len(gaps) else 1.0:.6g}"
     completed = []
     for source in sources:
-        header = _copy(source)
+        header = copy_of(source)
         if not header.get("SliceThickness"):
-            _replace(header, "SliceThickness", thickness)
+            replace_in(header, "SliceThickness", thickness)
         completed.append(header)
     return tuple(completed)
 
@@ -96,15 +100,15 @@ def for_writer(sources: Sequence[Dataset]) -> list[Dataset]:
     """
     plain = []
     for source in sources:
-        header = _copy(source)
-        _replace(header, "PatientName", "")
+        header = copy_of(source)
+        replace_in(header, "PatientName", "")
         if "SpecificCharacterSet" in header:
             del header.SpecificCharacterSet
         plain.append(header)
     return plain
 
 
-def _copy(source: Dataset) -> Dataset:
+def copy_of(source: Dataset) -> Dataset:
     """A data set of its own; `copy.copy` would share the elements' table."""
     header = Dataset()
     header.update(source)
@@ -112,7 +116,7 @@ def _copy(source: Dataset) -> Dataset:
     return header
 
 
-def _replace(header: Dataset, keyword: str, value: str) -> None:
+def replace_in(header: Dataset, keyword: str, value: Any) -> None:
     """Set an attribute in this copy only: copies of a data set share elements, and assigning changes the element."""
     if keyword in header:
         delattr(header, keyword)

@@ -31,6 +31,7 @@ from pydicom.sr.codedict import codes
 from services.errors import Reject
 from services.results.answer import Label
 from services.results.equipment import coded, complete, part10
+from services.results.frames import each_once
 from services.results.iod import missing_attributes
 from services.results.report_parts import MILLILITRE, SCHEME, VOLUME, image_library, own_codes, reference, words
 from services.results.sources import for_writer
@@ -84,7 +85,7 @@ def _write(correction: Correction, segmentation: Dataset | None) -> Dataset:
     items.append(words(_sentences(correction)))
     replaced = correction.report
     report = ComprehensiveSR(
-        evidence=[*for_writer(correction.sources), *([segmentation] if segmentation is not None else [])],
+        evidence=[*for_writer(each_once(correction.sources)), *([segmentation] if segmentation is not None else [])],
         content=content,
         series_instance_uid=correction.uid("correction-report-series"),
         series_number=SERIES_NUMBER,

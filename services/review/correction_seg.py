@@ -14,9 +14,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from services.errors import Reject
 from services.results.answer import MANUFACTURER, Label, Predecessor, weights_of
 from services.results.equipment import algorithm_identification, coded, complete, part10
+from services.results.frames import point_back, stand_ins
 from services.results.iod import missing_attributes
 from services.results.segmentation import segment_numbers, settle_dimensions
-from services.results.sources import for_writer
 from services.review.correction import NOTICE, Correction
 from services.review.mask_seg import read_segmentation
 from services.review.masks import InvalidMask
@@ -45,7 +45,7 @@ def encode_segmentation(correction: Correction) -> tuple[Dataset, bytes]:
 
 def _write(correction: Correction) -> Dataset:
     segmentation = Segmentation(
-        source_images=for_writer(correction.sources),
+        source_images=stand_ins(correction.sources),
         pixel_array=segment_numbers(correction.mask.labels, correction.segments),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(correction, number, label) for number, label in correction.segments.items()],
@@ -61,6 +61,7 @@ def _write(correction: Correction) -> Dataset:
         series_description=correction.series_description("SEG"),
         **correction.equipment(),
     )
+    point_back(segmentation, correction.sources)
     settle_dimensions(segmentation, correction.uid("dimension-organization"))
     complete(segmentation, correction.sources[0], correction.at)
     segmentation.OperatorsName = correction.people

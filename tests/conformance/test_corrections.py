@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from support.answers import answer
-from support.ct import blobs, tilted_ct
+from support.ct import blobs, multi_frame, tilted_ct
 
 from models.dicom import read_series
 from services.errors import Reject
@@ -83,6 +83,16 @@ def test_a_correction_is_valid_and_names_what_it_replaces(
     assert written.DerivationDescription == "Corrected by ana (annotator), rex (reviewer); accepted by rex."
     _, again = encode_segmentation(corrected)
     assert again == data, "a retry writes the same bytes"
+
+
+def test_a_correction_of_a_multi_frame_image_is_valid_too(tmp_path: Path, corrected: Correction) -> None:
+    image = multi_frame(tilted_ct()[::-1])
+    mask = Mask(corrected.mask.labels, grid_of(read_series([image]), [image]))
+    of_frames = replace(corrected, sources=answer([image], mask.labels).sources, mask=mask)
+    seg, data = encode_segmentation(of_frames)
+    assert _errors(data, tmp_path / "seg.dcm", "Segmentation") == []
+    _, data = encode_report(of_frames, seg)
+    assert _errors(data, tmp_path / "sr.dcm", "ComprehensiveSR") == []
 
 
 def test_its_report_measures_each_label_and_replaces_the_models(

@@ -18,7 +18,7 @@ from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from support.answers import LABELS, answer
-from support.ct import blobs, tilted_ct
+from support.ct import blobs, multi_frame, tilted_ct
 
 from services.results.answer import NOTICE, Answer, Predecessor
 from services.results.encode import capture
@@ -48,6 +48,7 @@ def _errors(data: bytes, path: Path) -> list[str]:
 
 def _answers() -> dict[str, Answer]:
     several = answer(tilted_ct(), blobs(SHAPE, [1, 2, 3, 4, 5]))
+    slices = tilted_ct()
     gapless = tilted_ct(gaps_mm=(5.0,) * 9, tilt_deg=0.0)
     sparse = tilted_ct(name="Müller^Jörg")
     for dataset in sparse:
@@ -78,6 +79,14 @@ def _answers() -> dict[str, Answer]:
         "overwritten headers": answer(removed, blobs(SHAPE, [1, 2])),
         "measured": answer(tilted_ct(), blobs(SHAPE, [1, 2, 3]), measured=True),
         "no flag, measured": answer(tilted_ct(), blobs(SHAPE, []), measured=True),
+        "multi-frame": answer([multi_frame([*slices[5:], *slices[:5]])], blobs(SHAPE, [1, 3])),
+        "two multi-frame images": answer([multi_frame(slices[1::2]), multi_frame(slices[::2])], blobs(SHAPE, [1, 3])),
+        "multi-frame, no flag": answer([multi_frame(slices)], blobs(SHAPE, [])),
+        "multi-frame, finding without voxels": replace(
+            answer([multi_frame(slices)], blobs(SHAPE, [1])),
+            segmentation=np.zeros(SHAPE, dtype=np.uint8),
+            findings=(replace(several.findings[0], volume_ml=0.0),),
+        ),
         "replaces another": replace(
             several, predecessors=(Predecessor("2.25.1", "2.25.2", "1.2.840.10008.5.1.4.1.1.88.33", "2.25.3"),)
         ),

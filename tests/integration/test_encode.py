@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from support.answers import LABELS, MODEL
-from support.ct import STUDY_UID, as_bytes, blobs, tilted_ct
+from support.ct import STUDY_UID, as_bytes, blobs, multi_frame, tilted_ct
 
 from models.card import Card
 from models.prediction import Urgency
@@ -178,6 +178,20 @@ def test_an_answer_becomes_results_and_deliveries_once(context: Context) -> None
     assert [job["args"]["identifier"] for job in jobs] == [row["id"] for row in deliveries]
     assert {job["priority"] for job in jobs} == {9}
     assert _all(context, "SELECT encoded_at FROM analysis")[0]["encoded_at"] is not None
+
+
+def test_a_multi_frame_image_gets_results_that_name_its_frames(context: Context) -> None:
+    slices = tilted_ct()
+    _receive(context, [multi_frame(slices[::-1])])
+    analysis_id = _analyse(context, slices, [1])
+
+    encode.run(context, analysis_id)
+
+    digest = _all(context, "SELECT digest FROM result WHERE kind = 'seg'")[0]["digest"]
+    read = dcmread(BytesIO(context.store.get(digest)))
+    items = [each.DerivationImageSequence[0].SourceImageSequence[0] for each in read.PerFrameFunctionalGroupsSequence]
+    assert {item.ReferencedSOPInstanceUID for item in items} == {multi_frame(slices[::-1]).SOPInstanceUID}
+    assert {int(item.ReferencedFrameNumber) for item in items} == {8, 9, 10}  # the first three slices come last
 
 
 def test_who_wants_pictures_gets_one_a_key_slice(context: Context) -> None:

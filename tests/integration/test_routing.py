@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydicom.dataset import Dataset
+from support.ct import multi_frame
 from support.instances import ROOT, ct, encoded
 from support.jobs import drain, waiting
 
@@ -123,6 +124,19 @@ def test_a_head_ct_is_analysed_as_soon_as_its_sender_releases(site: Site) -> Non
     assert "24 slice positions without a gap" in str(series["reason"])
     assert "Chosen for NCCT" in str(series["role_reason"])
     assert f"Score {series['role_score']}" in str(series["role_reason"])
+
+
+def test_a_multi_frame_head_is_as_many_slices_as_it_has_frames(site: Site) -> None:
+    site.push([multi_frame(_head())])
+    assert site.study() == ("analysing", None)
+    assert site.analyses() == [(_NCCT, "queued")]
+
+
+def test_a_multi_frame_image_of_three_frames_is_no_head(site: Site) -> None:
+    site.push([multi_frame(_head(slices=3))])
+    assert site.analyses() == []
+    [series] = site.rows("SELECT role_reason FROM series")
+    assert "Too few slices" in str(series["role_reason"])
 
 
 def test_an_open_association_that_falls_silent_does_not_delay(site: Site) -> None:

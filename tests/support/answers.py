@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from models.dicom import read_series
 from models.prediction import Finding, ModelIdentity, Urgency
 from services.results.answer import Answer, Concept, Label, Predecessor, StudyMeasurement
+from services.results.frames import slice_headers
 from services.results.gate import place
-from services.results.sources import prepare_header, with_thickness
 
 MODEL = ModelIdentity("ich", "0.1.0", "ab" * 32)
 LABELS = tuple(
@@ -50,7 +51,7 @@ def answer(
     Args:
         measured: with a volume range for every finding, ABC/2 for IPH, and measurements of the study.
     """
-    headers = with_thickness([prepare_header(source) for source in sources])
+    headers = slice_headers(sources, read_series(sources))
     grid = place(headers)
     findings = tuple(
         Finding(label.name, 0.9, grid.measure_ml(segmentation == label.value), Urgency.IMMEDIATE, int(where[0]))

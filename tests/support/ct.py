@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
 from services.results.uids import derive_uid
@@ -84,6 +84,53 @@ def tilted_ct(
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         datasets.append(dataset)
     return datasets
+
+
+def multi_frame(datasets: Sequence[Dataset]) -> Dataset:
+    """Classic instances as the frames of one Enhanced CT (PS3.3 A.38), in the order given."""
+    first = datasets[0]
+    image = Dataset()
+    for element in first:
+        if element.keyword not in _OF_A_FRAME:
+            image.add(element)
+    image.SOPClassUID = EnhancedCTImageStorage
+    image.SOPInstanceUID = derive_uid("test-multi-frame", *(dataset.SOPInstanceUID for dataset in datasets))
+    image.InstanceNumber, image.NumberOfFrames = 1, len(datasets)
+    shared = _item(
+        PlaneOrientationSequence=_item(ImageOrientationPatient=first.ImageOrientationPatient),
+        PixelMeasuresSequence=_item(PixelSpacing=first.PixelSpacing, SliceThickness=first.SliceThickness),
+        PixelValueTransformationSequence=_item(
+            RescaleSlope=first.get("RescaleSlope", 1), RescaleIntercept=first.get("RescaleIntercept", 0)
+        ),
+    )
+    image.SharedFunctionalGroupsSequence = [shared]
+    image.PerFrameFunctionalGroupsSequence = [
+        _item(
+            PlanePositionSequence=_item(ImagePositionPatient=dataset.ImagePositionPatient),
+            FrameContentSequence=_item(DimensionIndexValues=[number], FrameAcquisitionNumber=1),
+        )
+        for number, dataset in enumerate(datasets, start=1)
+    ]
+    image.PixelData = b"".join(dataset.PixelData for dataset in datasets)
+    image.file_meta = FileMetaDataset()
+    image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return image
+
+
+_OF_A_FRAME = {
+    "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelData",
+}  # fmt: skip
+
+
+def _item(**values: object) -> Dataset:
+    """A data set; what is one itself becomes a sequence of it."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, [value] if isinstance(value, Dataset) else value)
+    return made
 
 
 def as_bytes(dataset: Dataset) -> bytes:

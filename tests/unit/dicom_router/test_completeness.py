@@ -173,6 +173,12 @@ def test_a_multi_frame_instance_is_whole_by_itself() -> None:
     assert "1 multi-frame instance, each whole by itself" in verdict.evidence
 
 
+def test_the_frames_of_a_multi_frame_instance_are_images_of_its_acquisition() -> None:
+    assert isinstance(_judge([{"NumberOfFrames": 40, "ImagesInAcquisition": 40}]), Complete)
+    assert isinstance(_judge([{"NumberOfFrames": 40, "ImagesInAcquisition": 80}]), Waiting)
+    assert isinstance(_judge([{"NumberOfFrames": 40, "NumberOfSeriesRelatedInstances": 2}]), Waiting)
+
+
 def test_counts_in_headers_are_evidence_but_not_dogma() -> None:
     stack = _stack([5.0 * index for index in range(20)])
     more = [one | {"ImagesInAcquisition": 32} for one in stack]

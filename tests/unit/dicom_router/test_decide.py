@@ -24,7 +24,7 @@ def _series(uid: str, role: str = "NCCT", state: str = "complete", **changes: An
     values: dict[str, Any] = {
         "series_uid": uid, "state": state, "reason": "1 slice missing at 5.0 mm." if state == "incomplete" else None,
         "modality": modality, "description": description, "body_part": "HEAD", "study_description": None,
-        "sending_ae": None, "instances": 32, "b_value_max": None, "attributes": AXIAL,
+        "sending_ae": None, "instances": 32, "slices": 32, "b_value_max": None, "attributes": AXIAL,
     }  # fmt: skip
     return SeriesRow(**(values | changes))
 

@@ -35,6 +35,7 @@ def _series(uid: str, description: str, state: str = "complete", **attributes: A
         study_description=None,
         sending_ae=None,
         instances=24,
+        slices=24,
         b_value_max=None,
         attributes={"Rows": 16, "Columns": 16, "PixelSpacing": [1, 1], **attributes},
     )

@@ -21,7 +21,8 @@ def test_the_examples_that_ship(result: object) -> None:
 def _series(**changes: object) -> SeriesRow:
     values: dict[str, object] = {
         "series_uid": "1", "state": "complete", "reason": None, "modality": "CT", "description": "Head 5.0",
-        "body_part": "HEAD", "study_description": None, "sending_ae": None, "instances": 32, "b_value_max": None,
+        "body_part": "HEAD", "study_description": None, "sending_ae": None, "instances": 32, "slices": 32,
+        "b_value_max": None,
         "attributes": {},
     }  # fmt: skip
     return SeriesRow(**(values | changes))  # type: ignore[arg-type]

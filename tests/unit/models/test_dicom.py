@@ -103,6 +103,7 @@ def test_frames_of_an_enhanced_image_are_slices() -> None:
     volume = read_series([_enhanced()])
     assert volume.positions_mm[:, 2].tolist() == [-15, -10, -5, 0]
     assert volume.voxels[:, 0, 0].tolist() == [668, 412, 156, -100]
+    assert volume.frames == (4, 3, 2, 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.answers import LABELS, answer
-from support.ct import blobs, tilted_ct
+from support.ct import blobs, multi_frame, tilted_ct
 
 from models.dicom import read_series
 from models.volume import Volume
@@ -55,6 +55,17 @@ def test_each_finding_is_outlined_on_the_slice_where_it_is_largest() -> None:
     assert first.SeriesInstanceUID == second.SeriesInstanceUID
     assert (first.InstanceNumber, second.InstanceNumber) == (1, 2)
     assert list(first.PatientOrientation) == ["L", "P"]
+
+
+def test_a_capture_of_a_multi_frame_image_names_the_frame() -> None:
+    image = multi_frame(tilted_ct()[::-1])
+    volume = read_series([image])
+    made = answer([image], blobs(SHAPE, [1]))
+    (_, data), *_ = capture(made, volume)
+    [item] = dcmread(BytesIO(data)).SourceImageSequence
+    assert item.ReferencedSOPInstanceUID == image.SOPInstanceUID
+    assert item.ReferencedFrameNumber == 10 - key_slices(made)[0]
+    assert np.array_equal(made.sources[0].ImagePositionPatient, volume.positions_mm[0])
 
 
 def test_a_capture_repeats_itself_and_nobodys_name_is_in_its_pixels() -> None:

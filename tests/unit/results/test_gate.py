@@ -7,7 +7,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.answers import answer
-from support.ct import as_bytes, blobs, tilted_ct
+from support.ct import as_bytes, blobs, multi_frame, tilted_ct
 
 from services.errors import Reject
 from services.results.answer import Answer
@@ -39,6 +39,17 @@ def _move_frame(dataset: Dataset) -> None:
 def _point_elsewhere(dataset: Dataset) -> None:
     frame = dataset.PerFrameFunctionalGroupsSequence[0]
     frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID = "2.25.1"
+
+
+def _point_to_another_frame(dataset: Dataset) -> None:
+    frames = dataset.PerFrameFunctionalGroupsSequence
+    one, other = (frame.DerivationImageSequence[0].SourceImageSequence[0] for frame in frames[:2])
+    one.ReferencedFrameNumber = other.ReferencedFrameNumber
+
+
+def _lose_the_frame(dataset: Dataset) -> None:
+    frame = dataset.PerFrameFunctionalGroupsSequence[0]
+    del frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
 
 
 def _flip_pixels(dataset: Dataset) -> None:
@@ -85,6 +96,28 @@ def test_a_damaged_segmentation_is_stopped(
     with pytest.raises(Reject, match=says) as raised:
         check_results(made, as_bytes(dataset), report)
     assert "SOMEBODY" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (_point_to_another_frame, "does not lie on its source image"),
+        (_lose_the_frame, "refers to an image that was not analysed"),
+        (_flip_pixels, "pixels are not the model's"),
+    ],
+)
+def test_a_segmentation_of_multi_frame_images_is_held_against_their_frames(
+    damage: Callable[[Dataset], None], says: str
+) -> None:
+    slices = tilted_ct()
+    made = answer([multi_frame(slices[1::2]), multi_frame(slices[::2])], blobs(SHAPE, [1, 3]))
+    segmentation = encode_segmentation(made)
+    assert segmentation is not None
+    report = part10(encode_report(made, segmentation))
+    check_results(made, part10(segmentation), report)
+    damage(segmentation)
+    with pytest.raises(Reject, match=says):
+        check_results(made, part10(segmentation), report)
 
 
 def _group(dataset: Dataset) -> Dataset:

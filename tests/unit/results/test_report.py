@@ -7,7 +7,7 @@ from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from support.answers import MEASUREMENTS, answer
-from support.ct import as_bytes, blobs, tilted_ct
+from support.ct import as_bytes, blobs, multi_frame, tilted_ct
 
 from models.card import CHOICE, SIGN
 from models.prediction import Finding, Urgency
@@ -61,6 +61,22 @@ def test_a_finding_without_voxels_refers_to_its_key_image() -> None:
     assert [item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in images] == [
         made.sources[4].SOPInstanceUID
     ]
+
+
+def test_the_key_image_of_a_multi_frame_image_is_a_frame() -> None:
+    image = multi_frame(tilted_ct()[::-1])
+    made = replace(
+        answer([image], np.zeros(SHAPE, dtype=np.uint8)),
+        findings=(Finding("SAH", 0.71, 0.0, Urgency.URGENT, 4),),
+        urgency=Urgency.URGENT,
+    )
+    report = encode_report(made, None)
+    check_results(made, None, part10(report))
+    measurements = report.ContentSequence[-2].ContentSequence[0]
+    [item] = [item for item in measurements.ContentSequence if item.ValueType == "IMAGE"]
+    assert item.ReferencedSOPSequence[0].ReferencedFrameNumber == 6
+    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert [each.ReferencedSOPInstanceUID for each in evidence] == [image.SOPInstanceUID]
 
 
 def _named(item: Dataset, meaning: str) -> list[Dataset]:

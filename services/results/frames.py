@@ -1,0 +1,118 @@
+"""Slices that are frames of enhanced multi-frame images (PS3.3 C.7.6.16): every one as a header of its own.
+
+Encoders work slice by slice, on headers as a classic series has them. So a frame gets a copy of its image's header with
+its own place in it and its number beside; what is written refers to the image and the frame.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from highdicom.seg import Segmentation
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+from pydicom.valuerep import DSfloat
+
+from models.volume import Volume
+from services.results.sources import FRAME, copy_of, for_writer, prepare_header, replace_in, with_thickness
+from services.results.uids import derive_uid
+
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+
+
+def frame_of(source: Dataset) -> int | None:
+    """Number of the frame, from 1, that a header of `slice_headers` is of; None where its image is one slice."""
+    number = source.get(FRAME)
+    return None if number is None else int(number)
+
+
+def slice_headers(instances: Sequence[Dataset], volume: Volume) -> tuple[Dataset, ...]:
+    """A header for every slice of a volume, in their order.
+
+    Args:
+        instances: what the volume was read from, classic or enhanced, in any order.
+    """
+    headers = {str(instance.SOPInstanceUID): prepare_header(instance) for instance in instances}
+    slices = []
+    for index, (uid, number) in enumerate(zip(volume.sources, volume.frames, strict=True)):
+        slices.append(headers[uid] if number is None else _frame_header(headers[uid], number, volume, index))
+    return with_thickness(slices)
+
+
+def _frame_header(image: Dataset, number: int, volume: Volume, index: int) -> Dataset:
+    header = copy_of(image)
+    thickness = _said_thickness(image, number)
+    for keyword in _GROUPS:
+        if keyword in header:
+            delattr(header, keyword)
+    for keyword, values in (
+        ("ImagePositionPatient", volume.positions_mm[index]),
+        ("ImageOrientationPatient", (*volume.row_direction, *volume.column_direction)),
+        ("PixelSpacing", volume.spacing_mm),
+    ):
+        replace_in(header, keyword, [DSfloat(float(value), auto_format=True) for value in values])
+    if thickness is not None:
+        replace_in(header, "SliceThickness", thickness)
+    replace_in(header, FRAME, number)
+    return header
+
+
+def _said_thickness(image: Dataset, number: int) -> DSfloat | None:
+    shared = image.get(_GROUPS[0]) or [Dataset()]
+    for groups in (image[_GROUPS[1]].value[number - 1], shared[0]):
+        for measures in groups.get("PixelMeasuresSequence") or ():
+            if measures.get("SliceThickness"):
+                return DSfloat(measures.SliceThickness)
+    return None
+
+
+def each_once(headers: Iterable[Dataset]) -> list[Dataset]:
+    """The headers without further frames of an image that is there already."""
+    images: dict[str, Dataset] = {}
+    for header in headers:
+        images.setdefault(str(header.SOPInstanceUID), header)
+    return list(images.values())
+
+
+def refer(item: Dataset, source: Dataset) -> None:
+    """Make an item refer to a slice: its image and, where that has several, the frame (PS3.3 10.3)."""
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    number = frame_of(source)
+    if number is not None:
+        setattr(item, FRAME, number)
+
+
+def stand_ins(sources: Sequence[Dataset]) -> list[Dataset]:
+    """`for_writer`, with a classic image standing in for every frame; `point_back` takes them out again.
+
+    highdicom takes a multi-frame image whole, all frames in their own order, and of several images none.
+    """
+    images = for_writer(sources)
+    for image in images:
+        if frame_of(image) is not None:
+            uid = _stand_in(image)
+            replace_in(image, "SOPClassUID", CTImageStorage)
+            replace_in(image, "SOPInstanceUID", uid)
+    return images
+
+
+def point_back(segmentation: Segmentation, sources: Sequence[Dataset]) -> None:
+    """Make every reference to a stand-in one to the frame it stood for, and list each image once."""
+    stood_for = {_stand_in(source): source for source in sources if frame_of(source) is not None}
+    if not stood_for:
+        return
+    for frame in segmentation.PerFrameFunctionalGroupsSequence:
+        for derivation in frame.DerivationImageSequence:
+            for item in derivation.SourceImageSequence:
+                source = stood_for.get(str(item.ReferencedSOPInstanceUID))
+                if source is not None:
+                    refer(item, source)
+    images = []
+    for source in each_once(sources):
+        image = Dataset()
+        image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+        images.append(image)
+    segmentation.SourceImageSequence = images
+    segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence = images
+
+
+def _stand_in(source: Dataset) -> str:
+    return derive_uid("stand-in", str(source.SOPInstanceUID), str(frame_of(source)))
