@@ -50,7 +50,7 @@ _INSTANCE = (
 )  # fmt: skip
 _OTHER = (
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber",
-    "SharedFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence", "ContrastBolusAgentSequence",
 )  # fmt: skip
 
 # b-values before the standard had an attribute for them: (group, element within the block, private creator).
@@ -124,6 +124,8 @@ def read_header(data_set: bytes, transfer_syntax_uid: str) -> Header:
     values = elements.shared() | values
     if "DiffusionBValue" not in values and (b_value := elements.private_b_value()) is not None:
         values["DiffusionBValue"] = b_value
+    if "ContrastBolusAgent" not in values and (agent := elements.contrast_agent()):
+        values["ContrastBolusAgent"] = agent
     number = decode_value("IS", elements.raw("SeriesNumber"), ())
     return Header(
         sop_instance_uid=elements.uid("SOPInstanceUID"),
@@ -175,6 +177,14 @@ class _Elements:
                 if owner.casefold() == creator.casefold():
                     return decode_private(self._raw(group << 16 | block << 8 | element), ge=creator == "GEMS_PARM_01")
         return None
+
+    def contrast_agent(self) -> str | None:
+        """What was given, by its code, which is all that an enhanced object has (Enhanced Contrast/Bolus Module)."""
+        try:
+            agents = self._parsed.get("ContrastBolusAgentSequence") or ()
+            return " ".join(str(agent.get("CodeMeaning") or agent.get("CodeValue") or "") for agent in agents) or None
+        except Exception:  # noqa: BLE001 - pydicom raises many kinds; this only helps routing
+            return None
 
     def shared(self) -> dict[str, Value]:
         """Values every frame of an enhanced multi-frame object shares."""

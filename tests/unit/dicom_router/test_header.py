@@ -162,6 +162,16 @@ def test_b_values_of_vendors() -> None:
     assert decode_private(b"", ge=False) is None
 
 
+def test_a_contrast_agent_may_be_a_code() -> None:
+    agent = Dataset()
+    agent.CodeValue, agent.CodingSchemeDesignator, agent.CodeMeaning = "C-B03DE", "SRT", "Gadobutrol"
+    coded = _read(ct(ContrastBolusAgentSequence=Sequence([agent])))
+    assert coded.series_attributes["ContrastBolusAgent"] == "Gadobutrol"
+    named = _read(ct(ContrastBolusAgent="Dotarem", ContrastBolusAgentSequence=Sequence([agent])))
+    assert named.series_attributes["ContrastBolusAgent"] == "Dotarem"
+    assert "ContrastBolusAgent" not in _read(ct(ContrastBolusAgentSequence=Sequence([]))).series_attributes
+
+
 def test_an_enhanced_multi_frame_object_gives_its_shared_values() -> None:
     measures, orientation, shared = Dataset(), Dataset(), Dataset()
     measures.SliceThickness, measures.PixelSpacing = "3", ["0.5", "0.5"]
