@@ -1,5 +1,7 @@
 """From anatomy and bleeds to Hounsfield units, with what else looks bright or dark in a head CT."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -25,12 +27,32 @@ OLD_SDH_FROM_ML, ISODENSE_FROM_ML = 20.0, 40.0
 """Old collections, and those as dense as brain, are known by their mass."""
 
 
-def paint(bled: Bled, rng: np.random.Generator, *, fresh: bool = False) -> Field:
+@dataclass(frozen=True)
+class Shares:
+    """How often a head has what is taken for a subdural collection, and one is as dense as brain.
+
+    Attributes:
+        thick_rim, infarct, hygroma: of the heads.
+        isodense: of the subdural collections large enough for it.
+    """
+
+    thick_rim: float = 0.4
+    infarct: float = 0.3
+    hygroma: float = 0.12
+    isodense: float = 0.08
+
+
+USUAL = Shares()
+HARD = Shares(thick_rim=0.7, infarct=0.5, hygroma=0.4, isodense=0.2)
+
+
+def paint(bled: Bled, rng: np.random.Generator, *, fresh: bool = False, shares: Shares = USUAL) -> Field:
     """Hounsfield units on the anatomy's grid (z, y, x), before the scanner blurs and adds noise.
 
     Args:
         fresh: blood of usual density alone, as in the demonstration; else isodense, mixed and chronic SDH, anaemia,
             and confounders occur.
+        shares: how often.
     """
     space, labels = bled.space, bled.labels
     tissue = space.anatomy.tissue
@@ -45,12 +67,12 @@ def paint(bled: Bled, rng: np.random.Generator, *, fresh: bool = False) -> Field
     fat = tissue == Tissue.FAT
     hu += np.where(fat, np.clip(smooth_noise(shape, 4, rng) - 0.8, 0, None) * rng.uniform(0, 120), 0)
     if not fresh:
-        _rim(hu, space, rng)
-        _confound(hu, space, rng)
+        _rim(hu, space, rng, shares.thick_rim)
+        _confound(hu, space, rng, shares)
     for value, label in enumerate(SUBTYPES, start=1):
         mask = labels == value
         if mask.any():
-            _bleed(hu, mask, label, bled, rng, fresh=fresh)
+            _bleed(hu, mask, label, bled, rng, fresh=fresh, isodense=shares.isodense)
     return _harden(hu, bone, space, rng)
 
 
@@ -74,27 +96,27 @@ def _densities(rng: np.random.Generator) -> Field:
     return table
 
 
-def _rim(hu: Field, space: Space, rng: np.random.Generator) -> None:
+def _rim(hu: Field, space: Space, rng: np.random.Generator, thick_share: float) -> None:
     """Dura and the veins in it line the skull: a thin bright rim in everybody, thicker and patchy in some."""
     kind = rng.random()
     if kind < 0.2:
         return
     thickness_mm = np.float32(1.3)
-    if kind > 0.6:
+    if kind > 1 - thick_share:
         thickness_mm = rng.uniform(1.3, 3.2) * np.clip(1 + 0.4 * smooth_noise(hu.shape, 25, rng), 0.2, 1.5)
     lining = space.intracranial & (space.depth_mm < thickness_mm)
     hu[lining] = np.maximum(hu[lining], rng.uniform(25, 56))
 
 
-def _confound(hu: Field, space: Space, rng: np.random.Generator) -> None:
+def _confound(hu: Field, space: Space, rng: np.random.Generator, shares: Shares) -> None:
     tissue, shape = space.anatomy.tissue, hu.shape
-    if rng.random() < 0.3:
+    if rng.random() < shares.infarct:
         _old_infarct(hu, space, rng)
     if rng.random() < 0.3:  # leukoaraiosis
         near = ndimage.binary_dilation(tissue == Tissue.LATERAL, iterations=int(rng.integers(3, 10)))
         pale = near & (tissue == Tissue.WHITE) & (smooth_noise(shape, 12, rng) > -0.3)
         hu[pale] -= rng.uniform(4, 14)
-    if rng.random() < 0.12:  # hygroma or wide rim of the old, without blood
+    if rng.random() < shares.hygroma:  # hygroma or wide rim of the old, without blood
         side = space.anatomy.left if rng.random() < 0.5 else ~space.anatomy.left
         thick = np.clip(1 + smooth_noise(shape, 30, rng), 0, 2) * rng.uniform(1.5, 4)
         fluid = space.intracranial & side & (space.depth_mm < thick) & (space.depth_mm > 0)
@@ -168,7 +190,9 @@ def _dot(hu: Field, space: Space, at: NDArray[np.float64], radius_mm: float, den
     part[near] = density
 
 
-def _bleed(hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generator, *, fresh: bool) -> None:
+def _bleed(
+    hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generator, *, fresh: bool, isodense: float
+) -> None:
     shape = hu.shape
     mean, spread = BLOOD_HU[label]
     density = rng.normal(mean, spread * (0.5 if fresh else 1))
@@ -180,7 +204,7 @@ def _bleed(hu: Field, mask: Mask, label: str, bled: Bled, rng: np.random.Generat
     kind = 1.0 if fresh else rng.random()
     size_ml = float(mask.sum()) * VOXEL_ML if label == "SDH" else 0.0
     old = size_ml > OLD_SDH_FROM_ML
-    if size_ml > ISODENSE_FROM_ML and kind < 0.08:  # days to weeks old
+    if size_ml > ISODENSE_FROM_ML and kind < isodense:  # days to weeks old
         blood = _with_septa(rng.uniform(32, 44) + noise * rng.uniform(1, 3), density, mask, rng)
     elif old and kind < 0.44:  # chronic
         blood = _with_septa(rng.uniform(14, 29) + noise * rng.uniform(1, 4), density, mask, rng)

@@ -46,7 +46,7 @@ from models.ich.train.training import (
     train,
     validate,
 )
-from models.ich.train.weights import SMALL, read_network
+from models.ich.train.weights import PLAIN, read_network
 from models.nifti import read_nifti
 from models.registry import FOLDER, load_card
 from models.synthesis import SUBTYPES
@@ -214,7 +214,7 @@ def test_a_pair_answers_by_the_mean_of_both_and_can_be_told_apart_again(tmp_path
         both = Pair(small, large).eval()(images)
     mean = (one[:, :CLASSES].softmax(1) + other[:, :CLASSES].softmax(1)) / 2
     assert torch.allclose(both[:, :CLASSES].softmax(1), mean, atol=1e-3)
-    other[:, -1] *= -1  # the larger one looks into the mirror, where what is left is right
+    other[:, -1] *= -1  # one looks into the mirror, where what is left is right
     assert torch.allclose(both[:, CLASSES:], (one[:, CLASSES:] + other[:, CLASSES:]) / 2, atol=1e-6)
     assert export(Pair(small, large), tmp_path / "pair.onnx") < 1e-3
     again = read_network(tmp_path / "pair.onnx").eval()
@@ -237,17 +237,17 @@ def test_training_goes_on_from_what_is_served(tmp_path: Path) -> None:
         assert torch.allclose(network.eval()(batch), expected, atol=1e-3)
         # Statistics of a batch answer alike, or the first steps would forget what was learned.
         assert torch.allclose(network.train()(batch), expected, atol=1e-3)
-        small = read_any(tmp_path / "ich.onnx", SMALL).eval()
-        assert torch.allclose(small(batch[:, 2:5]), served.small.eval()(batch[:, 2:5]), atol=1e-3)
+        small = read_any(tmp_path / "ich.onnx", PLAIN).eval()
+        assert torch.allclose(small(batch[:, 2:5]), served.plain.eval()(batch[:, 2:5]), atol=1e-3)
 
 
 def test_a_file_of_other_networks_is_refused(tmp_path: Path) -> None:
     export(Pair(SliceUNet(3, CLASSES + MASKS, (4, 6)), SliceUNet(7, CLASSES + MASKS, (6, 8))), tmp_path / "pair.onnx")
     model = onnx.load(tmp_path / "pair.onnx")
     for each in model.graph.initializer:
-        each.name = each.name.replace("large.", "other.")
+        each.name = each.name.replace("mirrored.", "other.")
     for node in model.graph.node:
-        node.input[:] = [name.replace("large.", "other.") for name in node.input]
+        node.input[:] = [name.replace("mirrored.", "other.") for name in node.input]
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(InvalidCard, match="only networks that Nightjar trained"):
         read_network(tmp_path / "other.onnx")

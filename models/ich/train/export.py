@@ -1,7 +1,8 @@
 """Checkpoints to ONNX: python -m models.ich.train.export CHECKPOINT VERSION [--beside FILE]
 
 Writes models/ich/weights/ich-VERSION.onnx, checks that the engine gives what torch gives, and enters version, file and
-digest into model.yaml. With --beside, a smaller network's answers count as much as those of the first.
+digest into model.yaml. With --beside, another network's answers count as much, and the checkpoint's is asked in the
+mirror.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from models import exporting
 from models.ich.train.grow import read_any
 from models.ich.train.network import Pair, inputs_of
 from models.ich.train.pool import SIZE
-from models.ich.train.weights import SMALL
+from models.ich.train.weights import PLAIN
 
 
 def export(network: nn.Module, weights: Path) -> float:
@@ -27,12 +28,12 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("version")
     parser.add_argument(
-        "--beside", type=Path, metavar="FILE", help="checkpoint or ONNX of a smaller network, asked with it"
+        "--beside", type=Path, metavar="FILE", help="checkpoint or ONNX of another network, asked with it"
     )
     arguments = parser.parse_args()
-    large = read_any(arguments.checkpoint)
-    network = large if arguments.beside is None else Pair(read_any(arguments.beside, SMALL), large)
-    exporting.ship("ich", arguments.version, lambda weights: export(network, weights))
+    network = read_any(arguments.checkpoint)
+    served = network if arguments.beside is None else Pair(read_any(arguments.beside, PLAIN), network)
+    exporting.ship("ich", arguments.version, lambda weights: export(served, weights))
 
 
 if __name__ == "__main__":

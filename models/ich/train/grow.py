@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.ich.train.network import FOLD, Block, SliceUNet, inputs_of, shaped
-from models.ich.train.weights import ALONE, LARGE, blocks, read_parts, settle, unfold
+from models.ich.train.weights import ALONE, MIRRORED, blocks, read_parts, settle, unfold
 
 Places = Sequence[int]
 """For each old channel the new one that carries on with it."""
@@ -19,7 +19,7 @@ Places = Sequence[int]
 ONNX = ".onnx"
 
 
-def begin(network: SliceUNet, start: Path, look: Callable[[], object], part: str = LARGE) -> None:
+def begin(network: SliceUNet, start: Path, look: Callable[[], object], part: str = MIRRORED) -> None:
     """The weights of a file into their network, or into a larger one whose middle inputs are those it knew.
 
     Args:
@@ -33,7 +33,7 @@ def begin(network: SliceUNet, start: Path, look: Callable[[], object], part: str
         settle(network, look)
 
 
-def read_any(file: Path, part: str = LARGE) -> SliceUNet:
+def read_any(file: Path, part: str = MIRRORED) -> SliceUNet:
     """The network of a checkpoint or of an ONNX that is served, whatever its widths and inputs are.
 
     Args:

@@ -74,18 +74,18 @@ class SliceUNet(nn.Module):
 class Pair(nn.Module):
     """Two networks asked together: the mean of their probabilities of bleeding, and of their logits of the masks.
 
-    The small one sees the middle of the slices that the large one sees, and the large one sees them in the mirror: so
-    they err less often in the same way.
+    One sees the slices as they are, the other in the mirror; where one sees fewer, they are the middle ones. So they err
+    less often in the same way.
     """
 
-    def __init__(self, small: SliceUNet, large: SliceUNet) -> None:
+    def __init__(self, plain: SliceUNet, mirrored: SliceUNet) -> None:
         super().__init__()
-        self.small, self.large = small, large
+        self.plain, self.mirrored = plain, mirrored
 
     def forward(self, x: Tensor) -> Tensor:
-        own, all_of_them = inputs_of(self.small), inputs_of(self.large)
+        own, all_of_them = inputs_of(self.plain), inputs_of(self.mirrored)
         first = (all_of_them - own) // 2
-        one, other = self.small(x[:, first : first + own]), self.large(x.flip(-1)).flip(-1)
+        one, other = self.plain(x[:, first : first + own]), self.mirrored(x.flip(-1)).flip(-1)
         bleeds = (one[:, :CLASSES].softmax(1) + other[:, :CLASSES].softmax(1)) / 2
         masks = (one[:, CLASSES:-1] + other[:, CLASSES:-1]) / 2
         left = (one[:, -1:] - other[:, -1:]) / 2  # what is left is right in the mirror
@@ -93,8 +93,8 @@ class Pair(nn.Module):
 
 
 def new_pair() -> Pair:
-    """What is served since 0.6.0: the network of 0.5.0, which sees a slice with two neighbours, beside today's."""
-    return Pair(SliceUNet(3, widths=(32, 48, 72, 104, 136)), SliceUNet())
+    """What is served since 0.9.0, untrained: two of the same size, trained on other heads."""
+    return Pair(SliceUNet(), SliceUNet())
 
 
 def shaped(shapes: Mapping[str, tuple[int, ...]]) -> SliceUNet:
@@ -109,6 +109,6 @@ def shaped(shapes: Mapping[str, tuple[int, ...]]) -> SliceUNet:
 def inputs_of(network: nn.Module) -> int:
     """How many slices a network is shown at once."""
     if isinstance(network, Pair):
-        return inputs_of(network.large)
+        return inputs_of(network.mirrored)
     down: Any = network.down
     return int(down[0].shortcut.in_channels) // FOLD**2

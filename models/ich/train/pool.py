@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.synthesis.anatomy import draw_head
-from models.synthesis.appearance import paint
+from models.synthesis.appearance import HARD, USUAL, Shares, paint
 from models.synthesis.artefacts import spoil
 from models.synthesis.bleeding import SUBTYPES, Bled, Bleed, Subtype, bleed
 from models.synthesis.labelmaps import read_labelmap
@@ -84,8 +84,8 @@ def fill(labelmaps: Path, out: Path, *, count: int, seed: int, first: int = 0, s
             continue
         rng = np.random.default_rng([seed, person])
         space = vary(anatomies.draw(rng), rng)
-        for path in paths:
-            make_case(space, rng).save(path)
+        for number, path in zip(numbers, paths, strict=True):
+            make_case(space, rng, HARD if part == "train" and number % 2 else USUAL).save(path)
 
 
 class Anatomies:
@@ -108,7 +108,7 @@ class Anatomies:
         return self._read[path]
 
 
-def make_case(space: Space, rng: np.random.Generator) -> Case:
+def make_case(space: Space, rng: np.random.Generator, shares: Shares = USUAL) -> Case:
     """One head with its own bleeds, appearance and acquisition, on the network's grid."""
     step = float(rng.uniform(4.0, 6.5))
     acquisition = Acquisition(
@@ -123,7 +123,7 @@ def make_case(space: Space, rng: np.random.Generator) -> Case:
         blur_mm=float(rng.uniform(0.3, 1.2)),
         **draw_pose(rng),
     )
-    scanned, _ = image(space, acquisition, rng)
+    scanned, _ = image(space, acquisition, rng, shares=shares)
     intracranial, lateral, left = scanned.masks
     marks = scanned.labels | intracranial * np.uint8(INTRACRANIAL) | lateral * np.uint8(LATERAL)
     return Case(scanned.volume.voxels.astype(np.int16), (marks | left * np.uint8(LEFT)).astype(np.uint8))
@@ -145,12 +145,16 @@ def draw_pose(rng: np.random.Generator) -> Pose:
 
 
 def image(
-    space: Space, acquisition: Acquisition, rng: np.random.Generator, bleed_free: float = BLEED_FREE_SHARE
+    space: Space,
+    acquisition: Acquisition,
+    rng: np.random.Generator,
+    bleed_free: float = BLEED_FREE_SHARE,
+    shares: Shares = USUAL,
 ) -> tuple[Scan, Bled]:
     """Let a head bleed and scan it; the masks are intracranial space, lateral ventricles, the patient's left."""
     bled = bleed(space, draw_bleeds(rng, bleed_free), rng)
     masks = (bled.space.intracranial, bled.space.anatomy.mask(Tissue.LATERAL), bled.space.anatomy.left)
-    scanned = scan(paint(bled, rng), bled.labels, acquisition, rng, masks)
+    scanned = scan(paint(bled, rng, shares=shares), bled.labels, acquisition, rng, masks)
     spoil(scanned.volume.voxels, acquisition.pixel_spacing_mm, rng)
     return scanned, bled
 

@@ -21,7 +21,7 @@ from models.ich.train.network import Block, Pair, SliceUNet, shaped
 
 Initialisers = dict[str, NDArray[Any]]
 
-SMALL, LARGE = "small", "large"
+PLAIN, MIRRORED = "plain", "mirrored"
 """What the names of a pair's weights begin with, before a full stop."""
 
 ALONE = ""
@@ -41,8 +41,8 @@ def read_network(weights: Path) -> SliceUNet | Pair:
         InvalidCard: the file holds another network.
     """
     parts = read_parts(weights)
-    if parts.keys() == {SMALL, LARGE}:
-        return Pair(parts[SMALL], parts[LARGE])
+    if parts.keys() == {PLAIN, MIRRORED}:
+        return Pair(parts[PLAIN], parts[MIRRORED])
     if parts.keys() == {ALONE}:
         return parts[ALONE]
     raise _foreign(weights.name, HEAD)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from models.synthesis import SUBTYPES, Bleed
 from models.synthesis.anatomy import draw_head
-from models.synthesis.appearance import FRESH_CONTRAST_HU, paint
+from models.synthesis.appearance import FRESH_CONTRAST_HU, Shares, paint
 from models.synthesis.bleeding import THINNEST_MM, VOXEL_ML, Bled, Subtype, bleed
 from models.synthesis.mass import squeeze
 from models.synthesis.space import Space
@@ -106,6 +106,31 @@ def test_fresh_blood_is_denser_than_the_brain_it_lies_in(space: Space, label: Su
     hu = paint(after, np.random.default_rng(3), fresh=True)
     brain = float(np.median(hu[after.space.brain & (after.labels == 0)]))
     assert np.median(hu[after.labels > 0]) > brain + 0.7 * FRESH_CONTRAST_HU  # CSF dilutes some
+
+
+ALWAYS = Shares(thick_rim=1, infarct=1, hygroma=1, isodense=1)
+NEVER = Shares(thick_rim=0, infarct=0, hygroma=0, isodense=0)
+
+
+# Seeds whose subdural bleed lies along the convexity: one along falx or tentorium is too small to be so old.
+@pytest.mark.parametrize("seed", [10, 12, 13])
+def test_a_subdural_bleed_is_as_dense_as_brain_where_asked(space: Space, seed: int) -> None:
+    after = bled(space, "SDH", seed, 100.0)
+    hu = paint(after, np.random.default_rng(seed), shares=ALWAYS)
+    assert 30 < np.median(hu[after.labels > 0]) < 50  # neither fresh nor chronic
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fluid_below_the_skull_of_one_side_is_there_where_asked(space: Space, seed: int) -> None:
+    after = bleed(space, [], np.random.default_rng(seed), shift_share=0.0)
+    below = after.space.intracranial & (after.space.depth_mm < 1.3)
+    sides = [below & half for half in (space.anatomy.left, ~space.anatomy.left)]
+    with_it, without = (
+        [np.median(hu[side]) for side in sides]
+        for hu in (paint(after, np.random.default_rng(seed), shares=shares) for shares in (ALWAYS, NEVER))
+    )
+    assert abs(with_it[0] - with_it[1]) > 10
+    assert abs(without[0] - without[1]) < 5
 
 
 def test_no_bleed_leaves_no_label_and_the_brain_where_it_was(space: Space) -> None:
