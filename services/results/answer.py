@@ -85,7 +85,8 @@ class Answer:
     """One model's answer to one series, or to several that belong together, ready to be written.
 
     Attributes:
-        sources: headers of the source images (see `services.results.sources`), in the order of the slices.
+        sources: headers of the source images (see `services.results.sources`), in the order of the slices; a frame of a
+            multi-frame image has one of its own (see `services.results.frames`).
         further: headers of the images of the model's other inputs; they are evidence, the voxels lie on `sources`.
         segmentation: uint8, axes (slice, row, column), on the source images' own grid; values are the labels'.
         measurements: of the study, in the order of the card; only those that could be taken.
