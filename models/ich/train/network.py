@@ -74,8 +74,8 @@ class SliceUNet(nn.Module):
 class Pair(nn.Module):
     """Two networks asked together: the mean of their probabilities of bleeding, and of their logits of the masks.
 
-    One sees the slices as they are, the other in the mirror; where one sees fewer, they are the middle ones. So they err
-    less often in the same way.
+    One sees the slices as they are, the other in the mirror, so they err less often in the same way. Where the first
+    sees fewer, they are the middle ones.
     """
 
     def __init__(self, plain: SliceUNet, mirrored: SliceUNet) -> None:
