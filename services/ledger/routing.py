@@ -114,8 +114,9 @@ def series_of(connection: Connection, study_uid: str) -> list[SeriesRow]:
         SELECT s.*, t.description AS study_description,
                (SELECT a.calling_ae FROM instance i JOIN association a ON a.id = i.association_id
                 WHERE i.series_uid = s.series_uid ORDER BY i.id LIMIT 1) AS sending_ae,
-               (SELECT max((i.attributes ->> 'DiffusionBValue')::float8) FROM instance i
-                WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS b_value_max,
+               (SELECT max(CASE jsonb_typeof(i.attributes -> 'DiffusionBValue') WHEN 'number'
+                           THEN (i.attributes ->> 'DiffusionBValue')::float8 END)
+                FROM instance i WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS b_value_max,
                (SELECT coalesce(sum(CASE jsonb_typeof(i.attributes -> 'NumberOfFrames') WHEN 'number'
                                     THEN greatest((i.attributes ->> 'NumberOfFrames')::float8, 1) ELSE 1 END), 0)
                 FROM instance i WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS slices

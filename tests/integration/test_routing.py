@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from support.ct import multi_frame
 from support.instances import ROOT, ct, encoded
@@ -137,6 +138,12 @@ def test_a_multi_frame_image_of_three_frames_is_no_head(site: Site) -> None:
     assert site.analyses() == []
     [series] = site.rows("SELECT role_reason FROM series")
     assert "Too few slices" in str(series["role_reason"])
+
+
+def test_a_b_value_that_is_several_does_not_stop_routing(site: Site) -> None:
+    with disable_value_validation():
+        site.push(_head(DiffusionBValue=[0.0, 1000.0]))
+    assert site.analyses() == [(_NCCT, "queued")]
 
 
 def test_an_open_association_that_falls_silent_does_not_delay(site: Site) -> None:
