@@ -119,7 +119,7 @@ def _look(instances: Sequence[Arrived]) -> tuple[str | None, str | None]:
         proof += f", {found.per_position} at each" if found.per_position > 1 else ""
         proof += f", {_plural(found.duplicates, 'position')} with duplicates" if found.duplicates else ""
         announced = _announced(attributes)
-        proof += f", and all {max(announced)[0]} the headers announce" if announced else ""
+        proof += f", and all {announced[0][0]} the headers announce" if announced else ""
     return " ".join(missing) or None, proof
 
 
@@ -137,7 +137,7 @@ def _missing_counts(attributes: Sequence[Mapping[str, Any]]) -> str | None:
 def _announced(attributes: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
     """The counts the headers announce, each with what arrived: instances, and images, which frames are too.
 
-    One smaller than what arrived is wrong or counts something else: left out.
+    The largest first. One smaller than what arrived is wrong or counts something else: left out.
     """
     images = sum(max(1, _frames(a)) for a in attributes)
     counts = []

@@ -111,16 +111,16 @@ def lock_study(connection: Connection, study_uid: str) -> str | None:
 def series_of(connection: Connection, study_uid: str) -> list[SeriesRow]:
     rows = connection.execute(
         """
-        SELECT s.*, t.description AS study_description,
+        SELECT s.*, t.description AS study_description, arrived.b_value_max, arrived.slices,
                (SELECT a.calling_ae FROM instance i JOIN association a ON a.id = i.association_id
-                WHERE i.series_uid = s.series_uid ORDER BY i.id LIMIT 1) AS sending_ae,
-               (SELECT max(CASE jsonb_typeof(i.attributes -> 'DiffusionBValue') WHEN 'number'
-                           THEN (i.attributes ->> 'DiffusionBValue')::float8 END)
-                FROM instance i WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS b_value_max,
-               (SELECT coalesce(sum(CASE jsonb_typeof(i.attributes -> 'NumberOfFrames') WHEN 'number'
-                                    THEN greatest((i.attributes ->> 'NumberOfFrames')::float8, 1) ELSE 1 END), 0)
-                FROM instance i WHERE i.series_uid = s.series_uid AND NOT i.conflict) AS slices
-        FROM series s JOIN study t USING (study_uid)
+                WHERE i.series_uid = s.series_uid ORDER BY i.id LIMIT 1) AS sending_ae
+        FROM series s JOIN study t USING (study_uid) CROSS JOIN LATERAL (
+            SELECT max(CASE jsonb_typeof(i.attributes -> 'DiffusionBValue') WHEN 'number'
+                       THEN (i.attributes ->> 'DiffusionBValue')::float8 END) AS b_value_max,
+                   coalesce(sum(CASE jsonb_typeof(i.attributes -> 'NumberOfFrames') WHEN 'number'
+                                THEN greatest((i.attributes ->> 'NumberOfFrames')::float8, 1) ELSE 1 END), 0) AS slices
+            FROM instance i WHERE i.series_uid = s.series_uid AND NOT i.conflict
+        ) arrived
         WHERE s.study_uid = %s ORDER BY s.series_number NULLS LAST, s.series_uid
         """,
         [study_uid],

@@ -26,13 +26,12 @@ from services.results.answer import Answer, Concept, Label, Predecessor, StudyMe
 from services.results.capture import encode_captures
 from services.results.capture_gate import check_captures
 from services.results.equipment import part10
-from services.results.frames import slice_headers
+from services.results.frames import each_once, slice_headers
 from services.results.gate import check_results
 from services.results.report import encode_report
 from services.results.segmentation import encode_segmentation
 from services.results.series import encode_series
 from services.results.series_gate import check_series
-from services.results.sources import prepare_header
 from services.results.stored import keep
 from services.settings import ResultKind, Settings
 
@@ -200,8 +199,7 @@ def evidence_of(instances: Sequence[Dataset]) -> list[Dataset]:
     Raises:
         InvalidVolume: the model cannot have seen them.
     """
-    headers = {instance.SOPInstanceUID: prepare_header(instance) for instance in instances}
-    return [headers[uid] for uid in dict.fromkeys(read_series(instances).sources)]
+    return each_once(sources_of(instances))
 
 
 def labels_of(card: Card) -> tuple[Label, ...]:

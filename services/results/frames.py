@@ -12,10 +12,8 @@ from pydicom.uid import CTImageStorage
 from pydicom.valuerep import DSfloat
 
 from models.volume import Volume
-from services.results.sources import FRAME, copy_of, for_writer, prepare_header, replace_in, with_thickness
+from services.results.sources import FRAME, GROUPS, copy_of, for_writer, prepare_header, replace_in, with_thickness
 from services.results.uids import derive_uid
-
-_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
 def frame_of(source: Dataset) -> int | None:
@@ -30,25 +28,24 @@ def slice_headers(instances: Sequence[Dataset], volume: Volume) -> tuple[Dataset
     Args:
         instances: what the volume was read from, classic or enhanced, in any order.
     """
-    headers = {str(instance.SOPInstanceUID): prepare_header(instance) for instance in instances}
+    images = {str(instance.SOPInstanceUID): instance for instance in instances}
+    headers = {uid: prepare_header(image) for uid, image in images.items()}
     slices = []
     for index, (uid, number) in enumerate(zip(volume.sources, volume.frames, strict=True)):
-        slices.append(headers[uid] if number is None else _frame_header(headers[uid], number, volume, index))
+        header = headers[uid]
+        slices.append(header if number is None else _frame_header(header, images[uid], number, volume, index))
     return with_thickness(slices)
 
 
-def _frame_header(image: Dataset, number: int, volume: Volume, index: int) -> Dataset:
-    header = copy_of(image)
-    thickness = _said_thickness(image, number)
-    for keyword in _GROUPS:
-        if keyword in header:
-            delattr(header, keyword)
+def _frame_header(image_header: Dataset, image: Dataset, number: int, volume: Volume, index: int) -> Dataset:
+    header = copy_of(image_header)
     for keyword, values in (
         ("ImagePositionPatient", volume.positions_mm[index]),
         ("ImageOrientationPatient", (*volume.row_direction, *volume.column_direction)),
         ("PixelSpacing", volume.spacing_mm),
     ):
         replace_in(header, keyword, [DSfloat(float(value), auto_format=True) for value in values])
+    thickness = _said_thickness(image, number)
     if thickness is not None:
         replace_in(header, "SliceThickness", thickness)
     replace_in(header, FRAME, number)
@@ -56,8 +53,8 @@ def _frame_header(image: Dataset, number: int, volume: Volume, index: int) -> Da
 
 
 def _said_thickness(image: Dataset, number: int) -> DSfloat | None:
-    shared = image.get(_GROUPS[0]) or [Dataset()]
-    for groups in (image[_GROUPS[1]].value[number - 1], shared[0]):
+    own, shared = (image.get(keyword) for keyword in GROUPS)
+    for groups in (own[number - 1], *(shared or ())):
         for measures in groups.get("PixelMeasuresSequence") or ():
             if measures.get("SliceThickness"):
                 return DSfloat(measures.SliceThickness)

@@ -20,7 +20,6 @@ from services.results.answer import NO_FLAG, NOTICE, Answer
 from services.results.frames import frame_of
 from services.results.iod import missing_attributes
 from services.results.segmentation import segment_numbers
-from services.results.sources import FRAME
 
 POSITION_TOLERANCE_MM = 1e-4
 VOLUME_TOLERANCE_ML = 0.1
@@ -151,9 +150,13 @@ def _check_pixels(answer: Answer, dataset: Dataset) -> None:
 def _read_back(answer: Answer, segmentation: Segmentation) -> NDArray[np.uint8]:
     """Segment numbers on the source images' slices, found by what the frames refer to."""
     whole: list[int] = []
-    framed: dict[str, list[int]] = {}
+    framed: dict[str, dict[int, int]] = {}
     for index, source in enumerate(answer.sources):
-        (whole if frame_of(source) is None else framed.setdefault(source.SOPInstanceUID, [])).append(index)
+        number = frame_of(source)
+        if number is None:
+            whole.append(index)
+        else:
+            framed.setdefault(source.SOPInstanceUID, {})[index] = number
     numbers = np.zeros_like(answer.segmentation)
     if whole:
         numbers[whole] = segmentation.get_pixels_by_source_instance(
@@ -162,10 +165,10 @@ def _read_back(answer: Answer, segmentation: Segmentation) -> NDArray[np.uint8]:
             assert_missing_frames_are_empty=True,
             dtype=np.uint8,
         )
-    for uid, indices in framed.items():
-        numbers[indices] = segmentation.get_pixels_by_source_frame(
+    for uid, frames in framed.items():
+        numbers[list(frames)] = segmentation.get_pixels_by_source_frame(
             uid,
-            [int(answer.sources[index][FRAME].value) for index in indices],
+            list(frames.values()),
             combine_segments=True,
             assert_missing_frames_are_empty=True,
             dtype=np.uint8,

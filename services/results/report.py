@@ -79,13 +79,11 @@ def encode_report(answer: Answer, segmentation: Dataset | None) -> Dataset:
         title=codes.DCM.ImagingMeasurementReport,
     )
     items = content[0].ContentSequence
-    items.insert(len(items) - 1, image_library([*answer.sources, *answer.further]))
+    images = each_once([*answer.sources, *answer.further])
+    items.insert(len(items) - 1, image_library(images))
     items.append(words(_sentences(answer)))
     report = ComprehensiveSR(
-        evidence=[
-            *for_writer(each_once([*answer.sources, *answer.further])),
-            *([segmentation] if segmentation is not None else []),
-        ],
+        evidence=[*for_writer(images), *([segmentation] if segmentation is not None else [])],
         content=content[0],
         series_instance_uid=answer.uids.report_series(),
         series_number=SERIES_NUMBER,

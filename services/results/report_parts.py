@@ -16,7 +16,6 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from services.results.answer import MANUFACTURER, Predecessor
-from services.results.frames import each_once
 
 SCHEME = "99NIGHTJAR"
 VOLUME = CodedConcept("118565006", "SCT", "Volume")
@@ -28,7 +27,7 @@ QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluati
 def image_library(images: Iterable[Dataset]) -> ContainerContentItem:
     """TID 1600, a group a series, without the images' own descriptors, which would take seconds."""
     series: dict[str, list[Dataset]] = {}
-    for image in each_once(images):
+    for image in images:
         series.setdefault(image.SeriesInstanceUID, []).append(image)
     groups = []
     for own in series.values():

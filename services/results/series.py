@@ -14,6 +14,7 @@ from models.enhance.kspace import resize
 from services.errors import Reject
 from services.results.answer import NOTICE, Answer
 from services.results.equipment import LONG_STRING, complete, equipment
+from services.results.frames import refer
 
 SERIES_NUMBERS = 9100
 """The derived series of series n has this number plus n."""
@@ -162,7 +163,7 @@ def _identify(dataset: Dataset, answer: Answer, source: Dataset) -> None:
 def _derive(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     """From what, by what, and how it came about."""
     reference = Dataset()
-    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    refer(reference, source)
     purpose = Dataset()
     purpose.CodeValue, purpose.CodingSchemeDesignator = "121322", "DCM"
     purpose.CodeMeaning = "Source image for image processing operation"

@@ -26,7 +26,10 @@ _INHERITED = (
     "ReferringPhysicianName",
     "PositionReferenceIndicator",
 )
-_LEFT_OUT = ("PixelData", "SpacingBetweenSlices", FRAME)
+GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+"""Of an enhanced image, a frame's own ones first."""
+
+_LEFT_OUT = ("PixelData", "SpacingBetweenSlices", FRAME, *GROUPS)
 _METHODS = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _DATE = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
@@ -40,11 +43,11 @@ def read_header(data: bytes) -> Dataset:
 
 
 def prepare_header(dataset: Dataset) -> Dataset:
-    """A copy without pixels, private and empty attributes, and with every inherited one present, empty if need be.
+    """A copy with every inherited attribute present, empty if need be, and without what no result inherits.
 
-    What a scanner left out or a de-identifier overwrote comes back empty (they are type 2): a sex outside the
-    standard's values, or a date that is none, would make the result invalid. One that was de-identified without saying
-    how says so.
+    What no result inherits: pixels, functional groups, private and empty attributes. What a scanner left out or a
+    de-identifier overwrote comes back empty (they are type 2): a sex outside the standard's values, or a date that is
+    none, would make the result invalid. One that was de-identified without saying how says so.
     Spacing Between Slices is left out: over uneven slices it would be wrong, and over even ones it is computed.
     """
     header = Dataset()

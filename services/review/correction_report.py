@@ -81,11 +81,12 @@ def _write(correction: Correction, segmentation: Dataset | None) -> Dataset:
         title=codes.DCM.ImagingMeasurementReport,
     )[0]
     items = content.ContentSequence
-    items.insert(len(items) - 1, image_library(correction.sources))
+    images = each_once(correction.sources)
+    items.insert(len(items) - 1, image_library(images))
     items.append(words(_sentences(correction)))
     replaced = correction.report
     report = ComprehensiveSR(
-        evidence=[*for_writer(each_once(correction.sources)), *([segmentation] if segmentation is not None else [])],
+        evidence=[*for_writer(images), *([segmentation] if segmentation is not None else [])],
         content=content,
         series_instance_uid=correction.uid("correction-report-series"),
         series_number=SERIES_NUMBER,

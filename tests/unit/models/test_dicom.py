@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedCTImageStorage, RLELossless
-from support.ct import as_bytes, tilted_ct
+from pydicom.uid import RLELossless
+from support.ct import as_bytes, multi_frame, tilted_ct
 from support.instances import ct
 
 from models.dicom import read_folder, read_series
@@ -68,35 +67,13 @@ def test_compressed_pixels_are_decoded() -> None:
 
 
 def _enhanced(frames: int = 4) -> Dataset:
-    dataset = ct(
-        SOPClassUID=EnhancedCTImageStorage,
-        ImagePositionPatient=None,
-        ImageOrientationPatient=None,
-        PixelSpacing=None,
-        NumberOfFrames=frames,
-        PixelData=np.arange(frames * 256, dtype=np.int16).tobytes(),
-    )
-    dataset.file_meta = META
-
-    def item(**values: Any) -> Dataset:
-        made = Dataset()
-        for keyword, value in values.items():
-            setattr(made, keyword, value)
-        return made
-
-    dataset.SharedFunctionalGroupsSequence = Sequence(
+    pixels = np.arange(frames * 256, dtype=np.int16).reshape(frames, 256)
+    return multi_frame(
         [
-            item(
-                PlaneOrientationSequence=Sequence([item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])]),
-                PixelMeasuresSequence=Sequence([item(PixelSpacing=[0.5, 0.5])]),
-                PixelValueTransformationSequence=Sequence([item(RescaleSlope=1, RescaleIntercept=-100)]),
-            )
+            ct(k, ImagePositionPatient=[0, 0, -5.0 * k], RescaleIntercept=-100, PixelData=pixels[k].tobytes())
+            for k in range(frames)
         ]
     )
-    dataset.PerFrameFunctionalGroupsSequence = Sequence(
-        [item(PlanePositionSequence=Sequence([item(ImagePositionPatient=[0, 0, -5.0 * k])])) for k in range(frames)]
-    )
-    return dataset
 
 
 def test_frames_of_an_enhanced_image_are_slices() -> None:
