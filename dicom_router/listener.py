@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import signal
 import socket
 import threading
 import time
@@ -27,6 +26,7 @@ from dicom_router.tls import ListenerTLS
 from services.context import Context
 from services.errors import NightjarError, SettingsError
 from services.ledger.intake import Sender, close_association, close_stale_associations, open_association
+from services.operations.ending import AskedToEnd
 from services.operations.instruments import ASSOCIATIONS, ASSOCIATIONS_ENDED, C_STORE_ANSWERS, CERTIFICATE_EXPIRES
 from services.operations.probes import Health
 
@@ -284,9 +284,7 @@ class Listener:
 
 def run(context: Context, health: Health | None = None) -> None:
     """Listen until SIGTERM or SIGINT, then end gracefully."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    asked = AskedToEnd()
     listener = Listener(context)
     listener.start()
     if health is not None:
@@ -295,7 +293,7 @@ def run(context: Context, health: Health | None = None) -> None:
     _log.info("%s listens on port %d%s.", router.ae_title, listener.port, "" if router.tls is None else
               " with TLS" if router.tls.only else f", and with TLS on port {router.tls.port}")  # fmt: skip
     try:
-        stop.wait()
+        asked.wait()
     finally:
         listener.stop()
 

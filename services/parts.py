@@ -7,7 +7,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
@@ -25,6 +24,7 @@ from services.ledger.database import migrate, open_pool
 from services.ledger.jobs import Stage
 from services.notifications import notify
 from services.operations.correlation import log_to_stderr, tracing
+from services.operations.ending import AskedToEnd
 from services.operations.heartbeat import Heartbeat
 from services.operations.instruments import REGISTRY
 from services.operations.metrics import LedgerCollector
@@ -158,10 +158,7 @@ def _run_web(context: Context, health: Health) -> None:
 def _run_metrics(context: Context, health: Health) -> None:
     REGISTRY.register(LedgerCollector(context, PARTS))
     health.why_not_ready = lambda: None
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    AskedToEnd().wait()
 
 
 _RUN: dict[Part, Callable[[Context, Health], None]] = {
