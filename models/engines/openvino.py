@@ -1,6 +1,7 @@
 """OpenVINO on the CPU; the only module that imports it."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -33,9 +34,19 @@ def version() -> str:
     return str(openvino.__version__.split("-")[0])
 
 
+@cache
+def _core() -> openvino.Core:
+    """The process's one and only: never freed.
+
+    Each that is made gives its thread another stack for signals and takes it back when it is freed, and of two that
+    overlap the one freed last sets that of the other, long unmapped: the next signal would kill the process.
+    """
+    return openvino.Core()
+
+
 def processor() -> str:
     """The processor's name, as OpenVINO sees it."""
-    return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+    return str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 class OpenVINOEngine:
@@ -49,7 +60,7 @@ class OpenVINOEngine:
             self._inputs = {tensor.any_name: tensor.get_partial_shape() for tensor in network.inputs}
             self._outputs = [tensor.any_name for tensor in network.outputs]
             options = {**_OPTIONS, "INFERENCE_NUM_THREADS": threads}
-            self._request = openvino.Core().compile_model(network, "CPU", options).create_infer_request()
+            self._request = _core().compile_model(network, "CPU", options).create_infer_request()
         except Exception as error:  # OpenVINO's errors share no base but Exception
             raise InvalidCard(f"{weights.name} is not a network that OpenVINO can read.") from error
         if not self._outputs:

@@ -186,6 +186,29 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "models.engines.openvino", raising=False)
 
 
+_OPENED_AND_FREED = """
+import gc, os, signal, sys
+from pathlib import Path
+from models.engines import open_engine
+
+first, second = (open_engine(Path(sys.argv[1]), threads=1, engine=sys.argv[2]) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGUSR1, lambda *_: None)
+os.kill(os.getpid(), signal.SIGUSR1)
+print("alive")
+"""
+
+
+def test_a_process_that_freed_its_engines_still_takes_signals(tmp_path: Path, choice: EngineChoice) -> None:
+    network = write_threshold_network(tmp_path / "tiny.onnx", size=8, above=0.5)
+    command = [sys.executable, "-c", _OPENED_AND_FREED, str(network), choice]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "alive\n"), ended.stderr
+
+
 @pytest.mark.usefixtures("without_openvino")
 def test_without_openvino_auto_is_onnx_runtime_and_a_wish_is_refused(tmp_path: Path) -> None:
     network = write_threshold_network(tmp_path / "tiny.onnx", size=8)
