@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -80,6 +80,8 @@ _SHARED = {
     "EffectiveEchoTime": "MREchoSequence",
     "RepetitionTime": "MRTimingAndRelatedParametersSequence",
     "DiffusionBValue": "MRDiffusionSequence",
+    "PercentSampling": "MRFOVGeometrySequence",
+    "PercentPhaseFieldOfView": "MRFOVGeometrySequence",
 }
 
 
@@ -200,9 +202,22 @@ class _Elements:
                     many = isinstance(value, pydicom.multival.MultiValue)
                     name = "EchoTime" if keyword == "EffectiveEchoTime" else keyword
                     found[name] = [float(part) for part in value] if many else float(value)
+            found |= _phase(group.get("MRFOVGeometrySequence"))
         except Exception:  # noqa: BLE001 - pydicom raises many kinds; these values only help routing
             return {}
         return found
+
+
+def _phase(geometry: Sequence[pydicom.Dataset] | None) -> dict[str, Value]:
+    """Direction and matrix as a classic image says them."""
+    item = geometry[0] if geometry else pydicom.Dataset()
+    direction = {"ROW": "ROW", "COLUMN": "COL"}.get(str(item.get("InPlanePhaseEncodingDirection") or ""))
+    samples = int(item.get("MRAcquisitionFrequencyEncodingSteps") or 0)
+    lines = int(item.get("MRAcquisitionPhaseEncodingStepsInPlane") or 0)
+    if direction is None:
+        return {}
+    matrix: list[float] = [0, samples, lines, 0] if direction == "COL" else [samples, 0, 0, lines]
+    return {"InPlanePhaseEncodingDirection": direction, "AcquisitionMatrix": matrix}
 
 
 def _parse(data_set: bytes, transfer_syntax_uid: str) -> _Elements:

@@ -5,6 +5,7 @@ import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pydicom.pixels.processing import apply_rescale
 
 from models.diffusion import b_value_of, choose_images, combine, is_trace
 from models.errors import InvalidVolume
+from models.functional_groups import PER_FRAME, classic_mr, in_frame, is_enhanced
 from models.phase import PhaseEncoding, phase_encoding_of
 from models.volume import Volume
 
@@ -195,7 +197,7 @@ def _is_stack(header: Dataset, *, any_plane: bool) -> bool:
 
 def _frames(dataset: Dataset) -> list[_Frame]:
     try:
-        if "SharedFunctionalGroupsSequence" in dataset or "PerFrameFunctionalGroupsSequence" in dataset:
+        if is_enhanced(dataset):
             return _enhanced(dataset)
         pixels = _decoded(dataset)
         if pixels.ndim != 2:
@@ -222,31 +224,33 @@ def _frames(dataset: Dataset) -> list[_Frame]:
 def _enhanced(dataset: Dataset) -> list[_Frame]:
     pixels = _decoded(dataset)
     pixels = pixels[None] if pixels.ndim == 2 else pixels
-    shared = dataset.SharedFunctionalGroupsSequence[0] if "SharedFunctionalGroupsSequence" in dataset else Dataset()
-
-    def group(frame: Dataset, keyword: str) -> Any:
-        return (frame if keyword in frame else shared)[keyword].value[0]
-
-    def optional(frame: Dataset, keyword: str) -> Any:
-        return group(frame, keyword) if keyword in frame or keyword in shared else Dataset()
-
     frames = []
-    for number, (image, own) in enumerate(zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True), start=1):
-        diffusion = optional(own, "MRDiffusionSequence")
+    for number, (image, _) in enumerate(zip(pixels, dataset[PER_FRAME].value, strict=True), start=1):
+        group = partial(in_frame, dataset, number)
+        measures, diffusion = group("PixelMeasuresSequence"), group("MRDiffusionSequence")
         frames.append(
             _Frame(
-                _in_units(image, dataset, optional(own, "PixelValueTransformationSequence")),
-                np.array(group(own, "PlanePositionSequence").ImagePositionPatient, float),
-                np.array(group(own, "PlaneOrientationSequence").ImageOrientationPatient, float),
-                _spacing(group(own, "PixelMeasuresSequence").PixelSpacing),
-                _thickness(group(own, "PixelMeasuresSequence")),
+                _in_units(image, dataset, group("PixelValueTransformationSequence")),
+                np.array(group("PlanePositionSequence").ImagePositionPatient, float),
+                np.array(group("PlaneOrientationSequence").ImageOrientationPatient, float),
+                _spacing(measures.PixelSpacing),
+                _thickness(measures),
                 str(dataset.SOPInstanceUID),
                 b_value_of(diffusion),
                 is_trace(diffusion),
+                _phase_encoding(dataset, number),
                 number=number,
             )
         )
     return frames
+
+
+def _phase_encoding(image: Dataset, number: int) -> PhaseEncoding | None:
+    if image.get("Modality") != "MR":
+        return None
+    frame = classic_mr(image, number)
+    frame.Rows, frame.Columns = image.Rows, image.Columns
+    return phase_encoding_of(frame)
 
 
 def _decoded(dataset: Dataset) -> NDArray[Any]:

@@ -11,8 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from pydicom.valuerep import DSfloat
 
+from models.functional_groups import classic_mr, in_frame
 from models.volume import Volume
-from services.results.sources import FRAME, GROUPS, copy_of, for_writer, prepare_header, replace_in, with_thickness
+from services.results.sources import FRAME, copy_of, for_writer, prepare_header, replace_in, with_thickness
 from services.results.uids import derive_uid
 
 
@@ -39,26 +40,19 @@ def slice_headers(instances: Sequence[Dataset], volume: Volume) -> tuple[Dataset
 
 def _frame_header(image_header: Dataset, image: Dataset, number: int, volume: Volume, index: int) -> Dataset:
     header = copy_of(image_header)
+    if image.get("Modality") == "MR":
+        header.update(classic_mr(image, number))
     for keyword, values in (
         ("ImagePositionPatient", volume.positions_mm[index]),
         ("ImageOrientationPatient", (*volume.row_direction, *volume.column_direction)),
         ("PixelSpacing", volume.spacing_mm),
     ):
         replace_in(header, keyword, [DSfloat(float(value), auto_format=True) for value in values])
-    thickness = _said_thickness(image, number)
-    if thickness is not None:
-        replace_in(header, "SliceThickness", thickness)
+    thickness = in_frame(image, number, "PixelMeasuresSequence").get("SliceThickness")
+    if thickness:
+        replace_in(header, "SliceThickness", DSfloat(thickness))
     replace_in(header, FRAME, number)
     return header
-
-
-def _said_thickness(image: Dataset, number: int) -> DSfloat | None:
-    own, shared = (image.get(keyword) for keyword in GROUPS)
-    for groups in (own[number - 1], *(shared or ())):
-        for measures in groups.get("PixelMeasuresSequence") or ():
-            if measures.get("SliceThickness"):
-                return DSfloat(measures.SliceThickness)
-    return None
 
 
 def each_once(headers: Iterable[Dataset]) -> list[Dataset]:

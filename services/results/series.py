@@ -1,4 +1,4 @@
-"""An image a model made, as a derived series of MR Image Storage (PS3.3 A.4): one instance for each source image."""
+"""An image a model made, as a derived series of MR Image Storage (PS3.3 A.4): an instance for each source slice."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,15 @@ from highdicom import ContributingEquipment
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from pydicom.valuerep import DSfloat
 
 from models.enhance.kspace import resize
 from services.errors import Reject
 from services.results.answer import NOTICE, Answer
 from services.results.equipment import LONG_STRING, complete, equipment
-from services.results.frames import refer
+from services.results.frames import frame_of, refer
+from services.results.sources import FRAME
 
 SERIES_NUMBERS = 9100
 """The derived series of series n has this number plus n."""
@@ -38,6 +39,16 @@ _LEFT_OUT = frozenset(
         "ReferencedPresentationStateSequence",
         "PerformedProcedureStepID",
         "PerformedProcedureStepDescription",
+        # Of an enhanced image, where each frame becomes an image of its own.
+        FRAME,
+        "DimensionOrganizationSequence",
+        "DimensionOrganizationType",
+        "DimensionIndexSequence",
+        "ConcatenationUID",
+        "ConcatenationFrameOffsetNumber",
+        "InConcatenationNumber",
+        "InConcatenationTotalNumber",
+        "SOPInstanceUIDOfConcatenationSource",
     }
 )
 _REPLACED = (
@@ -116,7 +127,7 @@ def _interpolate(plane: NDArray[np.float32], finer: int) -> NDArray[np.float32]:
 
 
 def _encode(answer: Answer, source: Dataset, plane: NDArray[np.float32]) -> Dataset:
-    if source.SOPClassUID != MRImageStorage or int(source.BitsAllocated) != 16:
+    if source.SOPClassUID not in (MRImageStorage, EnhancedMRImageStorage) or int(source.BitsAllocated) != 16:
         raise Reject("The source images are no MR images of 16 bits; an enhanced series of them cannot be written.")
     dataset = Dataset()
     for element in source:
@@ -138,9 +149,13 @@ def _encode(answer: Answer, source: Dataset, plane: NDArray[np.float32]) -> Data
 
 def _identify(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     """What makes it an object of its own: UIDs, series, equipment, dates, file meta information."""
-    instance_uid = answer.uids.enhanced_instance(source.SOPInstanceUID, answer.finer)
+    number = frame_of(source)
+    instance_uid = answer.uids.enhanced_instance(source.SOPInstanceUID, answer.finer, number)
     own = equipment(answer)
     _forget(dataset, *_REPLACED)
+    if number is not None:
+        _forget(dataset, "SOPClassUID", "InstanceNumber")
+        dataset.SOPClassUID, dataset.InstanceNumber = MRImageStorage, number
     dataset.SOPInstanceUID, dataset.SeriesInstanceUID = (
         UID(instance_uid),
         UID(answer.uids.enhanced_series(answer.finer)),

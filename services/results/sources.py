@@ -11,6 +11,8 @@ from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
+from models.functional_groups import PER_FRAME, SHARED
+
 FRAME = "ReferencedFrameNumber"
 """Where the header of a frame keeps its number (see `services.results.frames`); no image has it at its top."""
 
@@ -26,10 +28,7 @@ _INHERITED = (
     "ReferringPhysicianName",
     "PositionReferenceIndicator",
 )
-GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
-"""Of an enhanced image, a frame's own ones first."""
-
-_LEFT_OUT = ("PixelData", "SpacingBetweenSlices", FRAME, *GROUPS)
+_LEFT_OUT = ("PixelData", "SpacingBetweenSlices", FRAME, PER_FRAME, SHARED)
 _METHODS = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _DATE = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")

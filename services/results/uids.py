@@ -48,9 +48,10 @@ class ResultUIDs:
     def capture_series(self) -> str:
         return self._derive("capture-series")
 
-    def enhanced_instance(self, source_uid: str, finer: int = 1) -> str:
-        """Of the image made from the instance `source_uid`, on a grid so many times as fine."""
-        return self._derive("enhanced-instance", source_uid, *_unless_one(finer))
+    def enhanced_instance(self, source_uid: str, finer: int = 1, frame: int | None = None) -> str:
+        """Of the image made from the instance `source_uid`, or a frame of it, on a grid so many times as fine."""
+        source = (source_uid,) if frame is None else (source_uid, f"frame {frame}")
+        return self._derive("enhanced-instance", *source, *_unless_one(finer))
 
     def enhanced_series(self, finer: int = 1) -> str:
         return self._derive("enhanced-series", *_unless_one(finer))

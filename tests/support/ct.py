@@ -96,18 +96,18 @@ def multi_frame(datasets: Sequence[Dataset]) -> Dataset:
     image.SOPClassUID = EnhancedCTImageStorage
     image.SOPInstanceUID = derive_uid("test-multi-frame", *(dataset.SOPInstanceUID for dataset in datasets))
     image.InstanceNumber, image.NumberOfFrames = 1, len(datasets)
-    shared = _item(
-        PlaneOrientationSequence=_item(ImageOrientationPatient=first.ImageOrientationPatient),
-        PixelMeasuresSequence=_item(PixelSpacing=first.PixelSpacing, SliceThickness=first.SliceThickness),
-        PixelValueTransformationSequence=_item(
+    shared = item(
+        PlaneOrientationSequence=item(ImageOrientationPatient=first.ImageOrientationPatient),
+        PixelMeasuresSequence=item(PixelSpacing=first.PixelSpacing, SliceThickness=first.SliceThickness),
+        PixelValueTransformationSequence=item(
             RescaleSlope=first.get("RescaleSlope", 1), RescaleIntercept=first.get("RescaleIntercept", 0)
         ),
     )
     image.SharedFunctionalGroupsSequence = [shared]
     image.PerFrameFunctionalGroupsSequence = [
-        _item(
-            PlanePositionSequence=_item(ImagePositionPatient=dataset.ImagePositionPatient),
-            FrameContentSequence=_item(DimensionIndexValues=[number], FrameAcquisitionNumber=1),
+        item(
+            PlanePositionSequence=item(ImagePositionPatient=dataset.ImagePositionPatient),
+            FrameContentSequence=item(DimensionIndexValues=[number], FrameAcquisitionNumber=1),
         )
         for number, dataset in enumerate(datasets, start=1)
     ]
@@ -125,7 +125,7 @@ _OF_A_FRAME = {
 }  # fmt: skip
 
 
-def _item(**values: object) -> Dataset:
+def item(**values: object) -> Dataset:
     """A data set; what is one itself becomes a sequence of it."""
     made = Dataset()
     for keyword, value in values.items():

@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, MRImageStorage
+from support.enhanced_mr import enhanced_mr
 from support.instances import ct, encoded
 
 from dicom_router.decide import decide
 from dicom_router.header import read_header
 from dicom_router.rules import load_rules
 from dicom_router.traits import traits_of
+from models.dicom import read_series
+from models.functional_groups import classic_mr
 from models.phase import phase_encoding_of
 from services.ledger.routing import SeriesRow
 from services.ledger.served_models import ServedModel
@@ -73,6 +76,30 @@ def test_router_and_model_read_the_same_resolution(
     assert traits_of(row).numbers["phase_resolution_percent"] == expected
     encoding = phase_encoding_of(dataset)
     assert (None if encoding is None else 100 * encoding.fraction) == expected
+
+
+@pytest.mark.parametrize("per_frame", [False, True])
+@pytest.mark.parametrize(("direction", "matrix"), [("ROW", [16, 0, 0, 11]), ("COL", [0, 16, 11, 0])])
+def test_frames_say_the_same_in_functional_groups(direction: str, matrix: list[int], *, per_frame: bool) -> None:
+    said: dict[str, Any] = {
+        "InPlanePhaseEncodingDirection": direction, "AcquisitionMatrix": matrix, "PercentSampling": 68.75,
+        "PercentPhaseFieldOfView": 100, "RepetitionTime": 4000, "EchoTime": 90.5, "InversionTime": 1200,
+        "FlipAngle": 120, "EchoTrainLength": 8, "ScanningSequence": ["SE", "IR"], "SequenceVariant": ["SK"],
+    }  # fmt: skip
+    images = [ct(k, size=16, SOPClassUID=MRImageStorage, Modality="MR", PixelSpacing=[1, 1], **said) for k in range(3)]
+    enhanced = enhanced_mr(images, per_frame=per_frame)
+    frame = classic_mr(enhanced, 2)
+    assert {keyword: frame[keyword].value for keyword in said if keyword != "SequenceVariant"} == {
+        keyword: images[0][keyword].value for keyword in said if keyword != "SequenceVariant"
+    }
+    assert frame.SequenceVariant == "SK"
+    encoding = read_series([enhanced]).encoding
+    assert encoding == phase_encoding_of(images[0])
+    assert encoding is not None
+    if not per_frame:  # what single frames say is too much to read for every image that arrives
+        header = read_header(encoded(enhanced), ExplicitVRLittleEndian)
+        row = _series("1", "t2", **header.series_attributes)
+        assert traits_of(row).numbers["phase_resolution_percent"] == pytest.approx(68.75)
 
 
 def test_a_series_keeps_its_role_and_is_completed_beside_it() -> None:
