@@ -14,6 +14,10 @@ from models.space import one_space
 MASKS = 3
 INSIDE = 0.5
 
+MARKED, BESIDE = 0.5, 0.3
+"""A voxel is marked where it bleeds at least this probably, whichever kind of bleed it may be; from the second on where
+a body of such voxels holds one that is marked by itself."""
+
 AT_SKULL = ("SDH", "EDH")
 RIM_MM = 4.5
 """No collection is called one that lies wholly this near the inner table: slices through a slanting skull do that."""
@@ -59,9 +63,22 @@ def read_maps(logits: NDArray[np.float32], card: Card) -> Maps:
     return Maps(bleeds, intracranial, masks[:, 1] * intracranial, masks[:, 2])
 
 
+def marked(bleeds: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The most probable bleed of each voxel that is marked, else 0; (slabs, size, size).
+
+    Args:
+        bleeds: as in `Maps`.
+    """
+    bleeding = bleeds[:, 1:].sum(axis=1)
+    bodies, count = ndimage.label(bleeding >= BESIDE, structure=np.ones((3, 3, 3)))
+    held = np.zeros(count + 1, np.bool_)
+    held[bodies[bleeding >= MARKED]] = True
+    return np.where(held[bodies], 1 + bleeds[:, 1:].argmax(axis=1), 0).astype(np.uint8)
+
+
 def _clear_rims(bleeds: NDArray[np.float32], intracranial: NDArray[np.bool_], card: Card) -> None:
     """Take away the probability of components at the skull that are shallower than RIM_MM."""
-    claimed = bleeds.argmax(axis=1)
+    claimed = marked(bleeds)
     values = [place for place, label in enumerate(ordered(card), start=1) if label.name in AT_SKULL]
     if not np.isin(claimed, values).any():
         return
@@ -74,7 +91,7 @@ def _clear_rims(bleeds: NDArray[np.float32], intracranial: NDArray[np.bool_], ca
                 bleeds[:, value][box][part] = 0
         if count:
             # What was only hinted at beside a rim went with it; what lies deeper stays.
-            shallow = (depth_mm < RIM_MM) & (bleeds.argmax(axis=1) != value)
+            shallow = (depth_mm < RIM_MM) & (marked(bleeds) != value)
             near = ndimage.binary_dilation((claimed == value) & (bleeds[:, value] > 0), np.ones((3, 3, 3), np.bool_), 2)
             bleeds[:, value][shallow & ~near] = 0
 

@@ -10,7 +10,7 @@ from models.abc2 import abc_over_2
 from models.calibration import calibrated
 from models.card import Card
 from models.evidence import read_signs, weigh
-from models.ich.maps import Maps, ordered
+from models.ich.maps import Maps, marked, ordered
 from models.ich.preprocess import Slices
 from models.prediction import Finding
 from models.space import extent
@@ -20,7 +20,8 @@ SMALLEST_ML = 0.1
 """Components smaller than this are noise at 5 mm slices."""
 
 BONE_HU, BONE_REACH_MM, CLEAR_SHARE = 200.0, 1.8, 0.25
-"""Density of bone, how far it brightens its neighbours, and how much of a component must lie beyond that."""
+"""Density of bone, which no outline holds; how far it brightens its neighbours, and how much of a component must lie
+beyond that."""
 
 ELLIPSOIDS = ("IPH",)
 SURE, HINTED = 0.8, 0.2
@@ -49,12 +50,12 @@ def read(maps: Maps, slices: Slices, volume: Volume, card: Card) -> Reading:
     labels = ordered(card)
     signs = read_signs(maps.bleeds, card.preprocess.spacing_mm**2 * card.preprocess.slab_mm / 1000)
     weighed = [weigh(sign, label.evidence) for sign, label in zip(signs, labels, strict=True)]
-    claimed = maps.bleeds.argmax(axis=1)
+    claimed = marked(maps.bleeds)
 
     segmentation = np.zeros(volume.voxels.shape, np.uint8)
     for slab in np.flatnonzero((claimed > 0).any(axis=(1, 2))):
-        plane = _label_plane(maps.bleeds[slab], slices)
-        segmentation[slices.slab_of == slab] = plane
+        segmentation[slices.slab_of == slab] = _label_plane(maps.bleeds[slab], claimed[slab], slices)
+    segmentation[volume.voxels > BONE_HU] = 0
     _drop_specks(segmentation, volume)
     for index, label in enumerate(labels, start=1):
         if label.minimum_hu is not None:
@@ -86,17 +87,15 @@ def _range(
     return (sure / volume, 1 + hinted / volume) if volume else (1.0, 1.0)
 
 
-def _label_plane(probabilities: NDArray[np.float32], slices: Slices) -> NDArray[np.uint8]:
-    """The most probable class of each acquired pixel, (rows, columns); classes that win nowhere are not mapped back."""
-    winners = np.unique(probabilities.argmax(axis=0))
-    best = np.full(slices.shape, -1.0, np.float32)
+def _label_plane(probabilities: NDArray[np.float32], claimed: NDArray[np.uint8], slices: Slices) -> NDArray[np.uint8]:
+    """What is claimed of one slab on the acquired pixels, (rows, columns)."""
+    best = np.zeros(slices.shape, np.float32)
     plane = np.zeros(slices.shape, np.uint8)
-    for value in winners[winners > 0]:
+    for value in np.unique(claimed[claimed > 0]):
         restored = slices.restore(probabilities[value])
         better = restored > best
         best[better], plane[better] = restored[better], value
-    background = slices.restore(probabilities[0])
-    plane[(background >= best) | (best <= 0)] = 0
+    plane[slices.restore((claimed > 0).astype(np.float32)) < 0.5] = 0
     return plane
 
 

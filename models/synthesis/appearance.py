@@ -43,7 +43,7 @@ class Shares:
 
 
 USUAL = Shares()
-HARD = Shares(thick_rim=0.7, infarct=0.5, hygroma=0.4, isodense=0.2)
+HARD = Shares(thick_rim=0.7, infarct=0.5, hygroma=0.4, isodense=0.4)
 
 
 def paint(bled: Bled, rng: np.random.Generator, *, fresh: bool = False, shares: Shares = USUAL) -> Field:

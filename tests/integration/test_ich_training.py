@@ -24,6 +24,7 @@ from models.ich.train.grow import begin, read_any
 from models.ich.train.heldout import write as write_held_out
 from models.ich.train.network import CLASSES, MASKS, NEIGHBOURS, Pair, SliceUNet
 from models.ich.train.pool import (
+    BONE_HU,
     CASES_A_PERSON,
     INTRACRANIAL,
     LATERAL,
@@ -307,6 +308,7 @@ def test_a_pool_is_made_from_label_maps_and_only_what_is_missing_is_made_again(t
     assert made.hu.shape[1:] == (SIZE, SIZE)
     assert made.labels.max() <= len(SUBTYPES)
     assert not ((made.labels > 0) & (made.marks & INTRACRANIAL == 0)).any()
+    assert not (made.labels[made.hu > BONE_HU] > 0).any()
     stamp = (pool / "train-00000.npz").stat().st_mtime_ns
     fill(maps, pool, count=1, seed=0)
     assert (pool / "train-00000.npz").stat().st_mtime_ns == stamp
@@ -326,6 +328,7 @@ def test_held_out_studies_come_with_their_truth(tmp_path: Path) -> None:
         truth, truth_grid = read_nifti(tmp_path / "out" / "truth" / f"{row['study']}.nii.gz")
         assert image.voxels.shape == truth.voxels.shape
         assert np.allclose(grid.affine, truth_grid.affine)
+        assert not truth.voxels[image.voxels > BONE_HU].any()
         for value, label in enumerate(SUBTYPES, start=1):
             assert int(row[label]) == (truth.measure_ml(truth.voxels == value) >= 0.3)
 

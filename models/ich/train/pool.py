@@ -41,6 +41,9 @@ Part = Literal["train", "evidence"]
 PARTS: tuple[Part, ...] = get_args(Part)
 """What the network learns from, and what its study probabilities are fitted on."""
 
+BONE_HU = 200.0
+"""What is brighter is bone to everybody who outlines a bleed, though blood may fill half of the voxel."""
+
 INTRACRANIAL, LATERAL, LEFT = 16, 32, 64
 """Bits beside the bleed's label (the lower four)."""
 
@@ -156,6 +159,7 @@ def image(
     masks = (bled.space.intracranial, bled.space.anatomy.mask(Tissue.LATERAL), bled.space.anatomy.left)
     scanned = scan(paint(bled, rng, shares=shares), bled.labels, acquisition, rng, masks)
     spoil(scanned.volume.voxels, acquisition.pixel_spacing_mm, rng)
+    scanned.labels[scanned.volume.voxels > BONE_HU] = 0
     return scanned, bled
 
 

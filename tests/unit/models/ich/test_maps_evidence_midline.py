@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.card import Evidence
 from models.errors import EngineFailure
 from models.evidence import read_signs, weigh
-from models.ich.maps import read_maps
+from models.ich.maps import marked, read_maps
 from models.midline import midline_shift_mm
 from models.registry import load_card
 
@@ -41,6 +41,18 @@ def test_a_rim_at_the_skull_is_no_collection(thickness_mm: float, kept: bool) ->
 def disc(radius: float, row: float = 48, column: float = 48) -> NDArray[np.bool_]:
     y, x = np.mgrid[:SIZE, :SIZE]
     return np.asarray(np.hypot(y - row, x - column) < radius)
+
+
+def test_a_body_is_marked_as_far_as_it_is_hinted_at_and_a_hint_alone_is_not() -> None:
+    bleeds = np.zeros((3, 6, SIZE, SIZE), np.float32)
+    bleeds[1, 3][disc(12)] = 0.35
+    bleeds[1, 3][disc(4)] = 0.9
+    bleeds[1, 3][disc(5, 15, 15)] = 0.35
+    bleeds[1, 3:5][:, disc(5, 80, 80)] = 0.28  # which of the two is unsure, not whether
+    bleeds[:, 0] = 1 - bleeds.sum(axis=1)
+    found = marked(bleeds)
+    assert np.array_equal(found[1], np.where(disc(12) | disc(5, 80, 80), 3, 0))
+    assert not found[[0, 2]].any()
 
 
 def test_nothing_bleeds_outside_the_skull() -> None:

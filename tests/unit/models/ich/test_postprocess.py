@@ -70,6 +70,14 @@ def test_what_is_no_denser_than_brain_is_no_blood(card: Card, volume: Volume, hu
     assert reading.segmentation.any() == kept
 
 
+def test_outlines_leave_bone_out(card: Card, volume: Volume) -> None:
+    voxels = volume.voxels.copy()
+    voxels[:, 110:, 90:110] = 900.0
+    reading = read_probabilities(probabilities_of(3, 20), replace(volume, voxels=voxels), card)
+    assert not reading.segmentation[voxels > 200].any()
+    assert reading.segmentation[1, 98:110, 90:110].all()
+
+
 def test_a_rim_that_bone_brightens_is_no_blood(card: Card, volume: Volume) -> None:
     voxels = volume.voxels.copy()
     voxels[:, 100:, :] = 900.0  # bone behind; the map covers a thin strip in front of it
