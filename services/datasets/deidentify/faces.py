@@ -7,12 +7,14 @@ and Hale's (Quickshear, 2011).
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from models.functional_groups import in_frame, is_enhanced
 from models.volume import Volume
 from services.datasets.deidentify.brain import STEP_MM, Coarse, find_brain
 from services.datasets.deidentify.hold import Hold
@@ -116,21 +118,17 @@ def _places_mm(dataset: Dataset, number: int, shape: tuple[int, ...]) -> NDArray
 
 def geometry_of(dataset: Dataset, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Position (3,), orientation (6,) and spacing (2,) of a frame, classic or enhanced."""
-    if "PerFrameFunctionalGroupsSequence" not in dataset:
-        groups = [dataset]
-        found = [dataset.ImagePositionPatient, dataset.ImageOrientationPatient, dataset.PixelSpacing]
+    if is_enhanced(dataset):
+        group = partial(in_frame, dataset, number + 1)
+        places = [group("PlanePositionSequence"), group("PlaneOrientationSequence"), group("PixelMeasuresSequence")]
     else:
-        groups = [dataset.PerFrameFunctionalGroupsSequence[number]]
-        if dataset.get("SharedFunctionalGroupsSequence"):
-            groups.append(dataset.SharedFunctionalGroupsSequence[0])
-        found = [
-            next(getattr(group[sequence].value[0], keyword) for group in groups if sequence in group)
-            for sequence, keyword in (
-                ("PlanePositionSequence", "ImagePositionPatient"),
-                ("PlaneOrientationSequence", "ImageOrientationPatient"),
-                ("PixelMeasuresSequence", "PixelSpacing"),
-            )
-        ]
+        places = [dataset, dataset, dataset]
+    found = [
+        getattr(place, keyword)
+        for place, keyword in zip(
+            places, ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"), strict=True
+        )
+    ]
     position, orientation, spacing = (np.array(values, np.float64) for values in found)
     if position.shape != (3,) or orientation.shape != (6,) or spacing.shape != (2,):
         raise ValueError

@@ -15,6 +15,7 @@ from pydicom.uid import SegmentationStorage
 
 from models.card import Card
 from models.errors import InvalidVolume
+from models.functional_groups import PER_FRAME, in_frame
 from models.nifti import grid_of, read_nifti
 from models.volume import Volume
 
@@ -122,16 +123,15 @@ def _from_segmentation(path: Path, volume: Volume, card: Card) -> NDArray[np.uin
         rows, columns = (int(dataset.Rows), int(dataset.Columns))
         values = {int(segment.SegmentNumber): _value(segment, card, path) for segment in dataset.SegmentSequence}
         truth: NDArray[np.uint8] = np.zeros(volume.voxels.shape, np.uint8)
-        shared = dataset.SharedFunctionalGroupsSequence[0]
-        orientation = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
-        if not np.allclose(orientation, [*volume.row_direction, *volume.column_direction], atol=1e-3):
-            raise InvalidVolume(f"{path} lies on another grid than its image: its planes are turned.")
         if (rows, columns) != truth.shape[1:]:
             raise InvalidVolume(
                 f"{path} lies on another grid than its image: its planes have {rows} x {columns} "
                 f"voxels, the image's {truth.shape[1]} x {truth.shape[2]}."
             )
-        for frame, own in zip(frames, dataset.PerFrameFunctionalGroupsSequence, strict=True):
+        for number, (frame, own) in enumerate(zip(frames, dataset[PER_FRAME].value, strict=True), start=1):
+            turned = in_frame(dataset, number, "PlaneOrientationSequence").ImageOrientationPatient
+            if not np.allclose(np.array(turned, float), [*volume.row_direction, *volume.column_direction], atol=1e-3):
+                raise InvalidVolume(f"{path} lies on another grid than its image: its planes are turned.")
             position = np.array(own.PlanePositionSequence[0].ImagePositionPatient, float)
             away = np.linalg.norm(volume.positions_mm - position, axis=1)
             k = int(away.argmin())
