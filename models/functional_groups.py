@@ -11,7 +11,7 @@ _SAME = {
     "MRFOVGeometrySequence": ("PercentSampling", "PercentPhaseFieldOfView"),
     "MRAveragesSequence": ("NumberOfAverages",),
     "MRImagingModifierSequence": ("PixelBandwidth",),
-    "PixelMeasuresSequence": ("SliceThickness", "PixelSpacing"),
+    "PixelMeasuresSequence": ("PixelSpacing",),
     "PixelValueTransformationSequence": ("RescaleIntercept", "RescaleSlope", "RescaleType"),
     "FrameVOILUTSequence": ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"),
 }
@@ -39,7 +39,7 @@ def in_frame(image: Dataset, number: int, group: str) -> Dataset:
 
 
 def classic_mr(image: Dataset, number: int) -> Dataset:
-    """What a classic MR image (PS3.3 C.8.3.1) would say of a frame: acquisition, scale, window; no plane, no identity.
+    """What a classic MR image (PS3.3 C.8.3.1) would say of a frame: acquisition, spacing, scale, window; no place.
 
     Scanning Sequence and Sequence Variant, which an enhanced image has no words for, follow from its pulse sequence.
     """

@@ -78,11 +78,11 @@ def read(maps: Maps, slices: Slices, volume: Volume, card: Card) -> Reading:
 
 
 def _range(
-    p: NDArray[np.float32], marked: NDArray[np.bool_], free: NDArray[np.bool_], slab_mm: NDArray[np.float64]
+    p: NDArray[np.float32], claimed: NDArray[np.bool_], free: NDArray[np.bool_], slab_mm: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Bounds of a volume relative to it; (1, 1) where nothing is marked."""
+    """Bounds of a volume relative to it; (1, 1) where nothing is claimed."""
     volume, sure, hinted = (
-        float(mask.sum(axis=(1, 2)) @ slab_mm) for mask in (marked, marked & (p >= SURE), free & (p >= HINTED))
+        float(mask.sum(axis=(1, 2)) @ slab_mm) for mask in (claimed, claimed & (p >= SURE), free & (p >= HINTED))
     )
     return (sure / volume, 1 + hinted / volume) if volume else (1.0, 1.0)
 

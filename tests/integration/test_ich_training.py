@@ -17,6 +17,7 @@ from models.engines import open_engine
 from models.errors import InvalidCard
 from models.exporting import enter
 from models.fitting import logistic
+from models.ich.postprocess import BONE_HU
 from models.ich.train.export import export
 from models.ich.train.fit import Fitted, fit
 from models.ich.train.fit import enter as enter_evidence
@@ -24,7 +25,6 @@ from models.ich.train.grow import begin, read_any
 from models.ich.train.heldout import write as write_held_out
 from models.ich.train.network import CLASSES, MASKS, NEIGHBOURS, Pair, SliceUNet
 from models.ich.train.pool import (
-    BONE_HU,
     CASES_A_PERSON,
     INTRACRANIAL,
     LATERAL,

@@ -7,7 +7,6 @@ and Hale's (Quickshear, 2011).
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -118,17 +117,15 @@ def _places_mm(dataset: Dataset, number: int, shape: tuple[int, ...]) -> NDArray
 
 def geometry_of(dataset: Dataset, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Position (3,), orientation (6,) and spacing (2,) of a frame, classic or enhanced."""
-    if is_enhanced(dataset):
-        group = partial(in_frame, dataset, number + 1)
-        places = [group("PlanePositionSequence"), group("PlaneOrientationSequence"), group("PixelMeasuresSequence")]
-    else:
-        places = [dataset, dataset, dataset]
-    found = [
-        getattr(place, keyword)
-        for place, keyword in zip(
-            places, ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"), strict=True
-        )
-    ]
+
+    def group(sequence: str) -> Dataset:
+        return in_frame(dataset, number + 1, sequence) if is_enhanced(dataset) else dataset
+
+    found = (
+        group("PlanePositionSequence").ImagePositionPatient,
+        group("PlaneOrientationSequence").ImageOrientationPatient,
+        group("PixelMeasuresSequence").PixelSpacing,
+    )
     position, orientation, spacing = (np.array(values, np.float64) for values in found)
     if position.shape != (3,) or orientation.shape != (6,) or spacing.shape != (2,):
         raise ValueError
