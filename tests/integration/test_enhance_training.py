@@ -13,7 +13,7 @@ from torch import nn
 from models.engines import open_engine
 from models.enhance.train import pool as module
 from models.enhance.train.export import export
-from models.enhance.train.network import DetailNet
+from models.enhance.train.network import BLOCKS, CHANNELS, DetailNet, begin
 from models.enhance.train.pool import HELD_OUT, KINDS, Pool, fill
 from models.enhance.train.slices import CANVAS
 from models.enhance.train.training import ROWS, batch, train
@@ -78,3 +78,26 @@ def test_what_is_drawn_can_be_learned_from_resumed_and_exported(
     assert export(network, tmp_path / "small.onnx") < 1e-4
     answer = open_engine(tmp_path / "small.onnx", threads=1).run({"slices": np.zeros((5, 2, 64, 96), np.float32)})
     assert answer["detail"].shape == (5, 1, 64, 96)
+
+
+# The exporter of torch 2.13 warns of its own insides.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_a_deeper_network_begins_with_the_answers_of_a_shallower_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        for part in BLOCKS:
+            patched.setitem(BLOCKS, part, 1)
+        shallow = DetailNet()
+    nn.init.normal_(shallow.leave.weight)
+    torch.save({"network": shallow.state_dict()}, tmp_path / "shallow.pt")
+    export(shallow, tmp_path / "shallow.onnx")
+    image = torch.rand(2, CHANNELS, 64, 96)
+    for start in ("shallow.pt", "shallow.onnx"):
+        deep = DetailNet()
+        begin(deep, tmp_path / start)
+        with torch.no_grad():
+            assert torch.allclose(deep(image), shallow(image), atol=1e-4)
+    monkeypatch.setitem(BLOCKS, "last", 0)
+    with pytest.raises(ValueError, match=r"shallow\.pt does not hold this network"):
+        begin(DetailNet(), tmp_path / "shallow.pt")

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=Plan.learning_rate, help="at the start of the budget")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--start", type=Path, help="begin with the weights of this checkpoint")
+    parser.add_argument("--start", type=Path, help="begin with the weights of this checkpoint or ONNX")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     # An ordinary exit ends the process that fills the pool too; SIGTERM alone would leave it behind.

@@ -1,12 +1,19 @@
 """The network: a small residual network on one slice, told how much of the band was measured."""
 
+from pathlib import Path
+
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 FOLD = 2
 """Pixels folded into channels at the entrance, and unfolded at the exit: a quarter of the work at the same detail."""
 
 WIDTH, DEEP = 32, 64
+BLOCKS = {"fine": 3, "deep": 12, "last": 4}
+"""How many follow one another: on the way in, on the coarser level, on the way out."""
+
 CHANNELS = 2
 """The slice, and the share of its band that was measured, the same everywhere."""
 
@@ -43,11 +50,11 @@ class DetailNet(nn.Module):
         super().__init__()
         self.tell = nn.Linear(1, TOLD)
         self.enter = nn.Conv2d(FOLD**2, WIDTH, 3, padding=1, bias=False)
-        self.fine = nn.ModuleList(Block(WIDTH) for _ in range(2))
+        self.fine = nn.ModuleList(Block(WIDTH) for _ in range(BLOCKS["fine"]))
         self.down = nn.Conv2d(WIDTH, DEEP, 2, stride=2, bias=False)
-        self.deep = nn.ModuleList(Block(DEEP) for _ in range(4))
+        self.deep = nn.ModuleList(Block(DEEP) for _ in range(BLOCKS["deep"]))
         self.up = nn.Conv2d(DEEP, WIDTH * 4, 1, bias=False)
-        self.last = nn.ModuleList(Block(WIDTH) for _ in range(3))
+        self.last = nn.ModuleList(Block(WIDTH) for _ in range(BLOCKS["last"]))
         self.leave = nn.Conv2d(WIDTH, FOLD**2, 3, padding=1, bias=False)
         # The first answer is to add nothing.
         nn.init.zeros_(self.leave.weight)
@@ -65,3 +72,24 @@ class DetailNet(nn.Module):
             fine = block(fine, told)
         detail: Tensor = nn.functional.pixel_shuffle(self.leave(fine), FOLD)
         return detail
+
+
+def begin(network: DetailNet, start: Path) -> None:
+    """The weights of a checkpoint or of the ONNX that is served; a network of more blocks gives its answers at first.
+
+    Raises:
+        ValueError: the file holds another network.
+    """
+    if start.suffix == ".onnx":
+        given = {each.name: torch.tensor(numpy_helper.to_array(each)) for each in onnx.load(start).graph.initializer}
+    else:
+        given = torch.load(start, weights_only=True)["network"]
+    own = network.state_dict()
+    for name, values in own.items():
+        if name in given:
+            values.copy_(given[name])
+        elif name.endswith("second.weight"):
+            values.zero_()  # what a new block finds is heard by nobody yet
+    foreign = [name for name in given if "." in name and name not in own]
+    if foreign or "leave.weight" not in given:
+        raise ValueError(f"{start.name} does not hold this network, or one of fewer blocks.")

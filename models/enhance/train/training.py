@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.enhance.acquire import Shortcut, acquire
-from models.enhance.train.network import DetailNet
+from models.enhance.train.network import DetailNet, begin
 from models.enhance.train.pool import Pool
-from models.training import Plan, learn, read_weights
+from models.training import Plan, learn
 
 ROWS = 72
 """Of the readout in one example; the phase axis stays whole, for its k-space is."""
@@ -27,12 +27,12 @@ def train(pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None
     alike, however much detail it has.
 
     Args:
-        start: a checkpoint whose weights are the first ones of a new run.
+        start: a checkpoint or an ONNX whose weights are the first ones of a new run; its network may have fewer blocks.
     """
     torch.manual_seed(plan.seed)
     network = DetailNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start is not None:
-        read_weights(network, start)
+        begin(network, start)
     slices = Pool(pool)
 
     def loss_of(rng: np.random.Generator) -> Tensor:
