@@ -1,4 +1,4 @@
-"""DICOM images as a Volume: any order, tilt, uneven spacing, classic or enhanced; anything unclear is refused."""
+"""DICOM images as a Volume: any order, tilt, uneven spacing, classic, enhanced, mosaic; what is unclear is refused."""
 
 import math
 import struct
@@ -19,6 +19,7 @@ from pydicom.pixels.processing import apply_rescale
 from models.diffusion import b_value_of, choose_images, combine, is_trace
 from models.errors import InvalidVolume
 from models.functional_groups import PER_FRAME, classic_mr, in_frame, is_enhanced
+from models.mosaic import is_mosaic, tiles_of
 from models.phase import PhaseEncoding, phase_encoding_of
 from models.volume import Volume
 
@@ -66,7 +67,7 @@ def read_series(datasets: Sequence[Dataset]) -> Volume:
     """The slices of one series, sorted along their normal; of a diffusion series one b-value, directions as their mean.
 
     Args:
-        datasets: instances in any order, classic or enhanced, compressed or not.
+        datasets: instances in any order, classic, mosaic or enhanced, compressed or not.
 
     Raises:
         InvalidVolume: no image, no geometry, planes that are not parallel, two slices at one place, sizes that
@@ -202,6 +203,8 @@ def _frames(dataset: Dataset) -> list[_Frame]:
         pixels = _decoded(dataset)
         if pixels.ndim != 2:
             raise InvalidVolume("An instance holds several frames or colours and says nothing of their place.")
+        if is_mosaic(dataset):
+            return _mosaic(dataset, pixels)
         return [
             _Frame(
                 _in_units(pixels, dataset, dataset),
@@ -219,6 +222,24 @@ def _frames(dataset: Dataset) -> list[_Frame]:
         if isinstance(error, AttributeError):
             raise InvalidVolume("An instance lacks position, orientation, pixel spacing or pixels.") from error
         raise InvalidVolume("An instance has a geometry that cannot be read.") from error
+
+
+def _mosaic(dataset: Dataset, pixels: NDArray[Any]) -> list[_Frame]:
+    values = _in_units(pixels, dataset, dataset)
+    return [
+        _Frame(
+            np.ascontiguousarray(values[tile.rows, tile.columns]),
+            tile.position_mm,
+            np.array(dataset.ImageOrientationPatient, float),
+            _spacing(dataset.PixelSpacing),
+            _thickness(dataset),
+            str(dataset.SOPInstanceUID),
+            b_value_of(dataset),
+            is_trace(dataset),
+            number=number,
+        )
+        for number, tile in enumerate(tiles_of(dataset), start=1)
+    ]
 
 
 def _enhanced(dataset: Dataset) -> list[_Frame]:

@@ -12,7 +12,7 @@ from models.prediction import Finding
 from models.preview import display_window
 from models.volume import Vector, Volume
 from services.results.answer import Answer
-from services.results.frames import frame_of
+from services.results.frames import frame_of, tile_of
 
 BANNER = "Prioritisation only. Not for diagnosis"
 EDGE = 768
@@ -101,8 +101,10 @@ def _place(source: Dataset, index: int) -> str:
     series, number = source.get("SeriesNumber"), source.get("InstanceNumber")
     if series is None or number is None:
         return f"Slice {index + 1} of the series."
-    frame = frame_of(source)
-    return f"Series {int(series)}, image {int(number)}{'' if frame is None else f', frame {frame}'}."
+    frame, tile = frame_of(source), tile_of(source)
+    within = "" if frame is None else f", frame {frame}"
+    within += "" if tile is None else f", slice {tile} of its mosaic"
+    return f"Series {int(series)}, image {int(number)}{within}."
 
 
 def _letter(pen: ImageDraw.ImageDraw, row: Vector, column: Vector) -> None:

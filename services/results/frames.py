@@ -1,7 +1,8 @@
-"""Slices that are frames of enhanced multi-frame images (PS3.3 C.7.6.16): every one as a header of its own.
+"""Slices that share an image, frames of an enhanced one (PS3.3 C.7.6.16) or of a mosaic: a header of its own for each.
 
-Encoders work slice by slice, on headers as a classic series has them. So a frame gets a copy of its image's header with
-its own place in it and its number beside; what is written refers to the image and the frame.
+Encoders work slice by slice, on headers as a classic series has them. So such a slice gets a copy of its image's header
+with its own place in it and its number beside; what is written refers to the image and the frame. A mosaic has no
+frames: what is written of its slices refers to it as a whole, and where they lie tells them apart.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +12,28 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from pydicom.valuerep import DSfloat
 
-from models.functional_groups import classic_mr, in_frame
+from models.functional_groups import classic_mr, in_frame, is_enhanced
 from models.volume import Volume
-from services.results.sources import FRAME, copy_of, for_writer, prepare_header, replace_in, with_thickness
+from services.results.sources import FRAME, TILE, copy_of, for_writer, prepare_header, replace_in, with_thickness
 from services.results.uids import derive_uid
 
 
 def frame_of(source: Dataset) -> int | None:
-    """Number of the frame, from 1, that a header of `slice_headers` is of; None where its image is one slice."""
+    """Number of the frame, from 1, that a header of `slice_headers` is of; None where its image has no frames."""
     number = source.get(FRAME)
     return None if number is None else int(number)
+
+
+def tile_of(source: Dataset) -> int | None:
+    """Likewise of the slice of a mosaic, row by row."""
+    number = source.get(TILE)
+    return None if number is None else int(number)
+
+
+def part_of(source: Dataset) -> int | None:
+    """Number of the slice in an image that holds several, of whichever kind; None where its image is one slice."""
+    number = frame_of(source)
+    return tile_of(source) if number is None else number
 
 
 def slice_headers(instances: Sequence[Dataset], volume: Volume) -> tuple[Dataset, ...]:
@@ -34,13 +47,14 @@ def slice_headers(instances: Sequence[Dataset], volume: Volume) -> tuple[Dataset
     slices = []
     for index, (uid, number) in enumerate(zip(volume.sources, volume.frames, strict=True)):
         header = headers[uid]
-        slices.append(header if number is None else _frame_header(header, images[uid], number, volume, index))
+        slices.append(header if number is None else _slice_header(header, images[uid], number, volume, index))
     return with_thickness(slices)
 
 
-def _frame_header(image_header: Dataset, image: Dataset, number: int, volume: Volume, index: int) -> Dataset:
+def _slice_header(image_header: Dataset, image: Dataset, number: int, volume: Volume, index: int) -> Dataset:
     header = copy_of(image_header)
-    if image.get("Modality") == "MR":
+    enhanced = is_enhanced(image)
+    if enhanced and image.get("Modality") == "MR":
         header.update(classic_mr(image, number))
     for keyword, values in (
         ("ImagePositionPatient", volume.positions_mm[index]),
@@ -48,15 +62,17 @@ def _frame_header(image_header: Dataset, image: Dataset, number: int, volume: Vo
         ("PixelSpacing", volume.spacing_mm),
     ):
         replace_in(header, keyword, [DSfloat(float(value), auto_format=True) for value in values])
-    thickness = in_frame(image, number, "PixelMeasuresSequence").get("SliceThickness")
-    if thickness:
-        replace_in(header, "SliceThickness", DSfloat(thickness))
-    replace_in(header, FRAME, number)
+    for keyword, size in zip(("Rows", "Columns"), volume.voxels.shape[1:], strict=True):
+        replace_in(header, keyword, size)
+    measures = in_frame(image, number, "PixelMeasuresSequence") if enhanced else image
+    if measures.get("SliceThickness"):
+        replace_in(header, "SliceThickness", DSfloat(measures.SliceThickness))
+    replace_in(header, FRAME if enhanced else TILE, number)
     return header
 
 
 def each_once(headers: Iterable[Dataset]) -> list[Dataset]:
-    """The headers without further frames of an image that is there already."""
+    """The headers without further slices of an image that is there already."""
     images: dict[str, Dataset] = {}
     for header in headers:
         images.setdefault(str(header.SOPInstanceUID), header)
@@ -72,13 +88,13 @@ def refer(item: Dataset, source: Dataset) -> None:
 
 
 def stand_ins(sources: Sequence[Dataset]) -> list[Dataset]:
-    """`for_writer`, with a classic image standing in for every frame; `point_back` takes them out again.
+    """`for_writer`, with a classic image standing in for every frame or tile; `point_back` takes them out again.
 
     highdicom takes a multi-frame image whole, all frames in their own order, and of several images none.
     """
     images = for_writer(sources)
     for image in images:
-        if frame_of(image) is not None:
+        if part_of(image) is not None:
             uid = _stand_in(image)
             replace_in(image, "SOPClassUID", CTImageStorage)
             replace_in(image, "SOPInstanceUID", uid)
@@ -86,8 +102,8 @@ def stand_ins(sources: Sequence[Dataset]) -> list[Dataset]:
 
 
 def point_back(segmentation: Segmentation, sources: Sequence[Dataset]) -> None:
-    """Make every reference to a stand-in one to the frame it stood for, and list each image once."""
-    stood_for = {_stand_in(source): source for source in sources if frame_of(source) is not None}
+    """Make every reference to a stand-in one to the slice it stood for, and list each image once."""
+    stood_for = {_stand_in(source): source for source in sources if part_of(source) is not None}
     if not stood_for:
         return
     for frame in segmentation.PerFrameFunctionalGroupsSequence:
@@ -106,4 +122,4 @@ def point_back(segmentation: Segmentation, sources: Sequence[Dataset]) -> None:
 
 
 def _stand_in(source: Dataset) -> str:
-    return derive_uid("stand-in", str(source.SOPInstanceUID), str(frame_of(source)))
+    return derive_uid("stand-in", str(source.SOPInstanceUID), str(part_of(source)))

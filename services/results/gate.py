@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 
 import numpy as np
-from highdicom.seg import Segmentation
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
 
+from models.functional_groups import in_frame
 from models.prediction import Finding
 from models.volume import Volume
 from services.errors import Reject
@@ -103,7 +103,11 @@ def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
         answer.uids.segmentation_instance(),
         answer.uids.segmentation_series(),
     )
-    sources = {(source.SOPInstanceUID, frame_of(source)): source for source in answer.sources}
+    # Slices of a mosaic are referred to alike.
+    places: dict[tuple[str, int | None], list[NDArray[np.float64]]] = {}
+    for source in answer.sources:
+        reference = (source.SOPInstanceUID, frame_of(source))
+        places.setdefault(reference, []).append(_numbers(source.ImagePositionPatient))
     first = answer.sources[0]
     require(dataset.FrameOfReferenceUID == first.FrameOfReferenceUID, "it lies in another frame of reference")
     shared = dataset.SharedFunctionalGroupsSequence[0]
@@ -123,22 +127,21 @@ def _check_segmentation(answer: Answer, dataset: Dataset) -> None:
     for frame in dataset.PerFrameFunctionalGroupsSequence:
         item = frame.DerivationImageSequence[0].SourceImageSequence[0]
         reference = (item.ReferencedSOPInstanceUID, frame_of(item))
-        require(reference in sources, "a frame refers to an image that was not analysed")
-        offset = _numbers(frame.PlanePositionSequence[0].ImagePositionPatient) - _numbers(
-            sources[reference].ImagePositionPatient
-        )
-        require(np.abs(offset).max() <= POSITION_TOLERANCE_MM, "a frame does not lie on its source image")
+        require(reference in places, "a frame refers to an image that was not analysed")
+        position = _numbers(frame.PlanePositionSequence[0].ImagePositionPatient)
+        offset = min(np.abs(position - place).max() for place in places[reference])
+        require(offset <= POSITION_TOLERANCE_MM, "a frame does not lie on its source image")
     referenced = {
         item.ReferencedSOPInstanceUID
         for series in dataset.ReferencedSeriesSequence
         for item in series.ReferencedInstanceSequence
     }
-    require(referenced == {uid for uid, _ in sources}, "its list of source images is not that of the images analysed")
+    require(referenced == {uid for uid, _ in places}, "its list of source images is not that of the images analysed")
     _check_pixels(answer, dataset)
 
 
 def _check_pixels(answer: Answer, dataset: Dataset) -> None:
-    numbers = _read_back(answer, Segmentation.from_dataset(dataset, copy=False))
+    numbers = _read_back(answer, dataset)
     require(
         np.array_equal(numbers, segment_numbers(answer.segmentation, answer.segments)), "its pixels are not the model's"
     )
@@ -147,32 +150,16 @@ def _check_pixels(answer: Answer, dataset: Dataset) -> None:
     _check_volumes(answer, numbers)
 
 
-def _read_back(answer: Answer, segmentation: Segmentation) -> NDArray[np.uint8]:
-    """Segment numbers on the source images' slices, found by what the frames refer to."""
-    whole: list[int] = []
-    framed: dict[str, dict[int, int]] = {}
-    for index, source in enumerate(answer.sources):
-        number = frame_of(source)
-        if number is None:
-            whole.append(index)
-        else:
-            framed.setdefault(source.SOPInstanceUID, {})[index] = number
+def _read_back(answer: Answer, segmentation: Dataset) -> NDArray[np.uint8]:
+    """Segment numbers on the source images' slices, found by where the frames lie."""
+    places = np.array([_numbers(source.ImagePositionPatient) for source in answer.sources])
     numbers = np.zeros_like(answer.segmentation)
-    if whole:
-        numbers[whole] = segmentation.get_pixels_by_source_instance(
-            [answer.sources[index].SOPInstanceUID for index in whole],
-            combine_segments=True,
-            assert_missing_frames_are_empty=True,
-            dtype=np.uint8,
-        )
-    for uid, frames in framed.items():
-        numbers[list(frames)] = segmentation.get_pixels_by_source_frame(
-            uid,
-            list(frames.values()),
-            combine_segments=True,
-            assert_missing_frames_are_empty=True,
-            dtype=np.uint8,
-        )
+    planes = segmentation.pixel_array.reshape(-1, *numbers.shape[1:]) > 0
+    for number, plane in enumerate(planes, start=1):
+        position = _numbers(in_frame(segmentation, number, "PlanePositionSequence").ImagePositionPatient)
+        at = numbers[np.abs(places - position).max(axis=1).argmin()]
+        require(not at[plane].any(), "its segments overlap")
+        at[plane] = in_frame(segmentation, number, "SegmentIdentificationSequence").ReferencedSegmentNumber
     return numbers
 
 

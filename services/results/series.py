@@ -14,8 +14,8 @@ from models.enhance.kspace import resize
 from services.errors import Reject
 from services.results.answer import NOTICE, Answer
 from services.results.equipment import LONG_STRING, complete, equipment
-from services.results.frames import frame_of, refer
-from services.results.sources import FRAME
+from services.results.frames import part_of, refer
+from services.results.sources import FRAME, TILE
 
 SERIES_NUMBERS = 9100
 """The derived series of series n has this number plus n."""
@@ -41,6 +41,7 @@ _LEFT_OUT = frozenset(
         "PerformedProcedureStepDescription",
         # Of an enhanced image, where each frame becomes an image of its own.
         FRAME,
+        TILE,
         "DimensionOrganizationSequence",
         "DimensionOrganizationType",
         "DimensionIndexSequence",
@@ -149,7 +150,7 @@ def _encode(answer: Answer, source: Dataset, plane: NDArray[np.float32]) -> Data
 
 def _identify(dataset: Dataset, answer: Answer, source: Dataset) -> None:
     """What makes it an object of its own: UIDs, series, equipment, dates, file meta information."""
-    number = frame_of(source)
+    number = part_of(source)
     instance_uid = answer.uids.enhanced_instance(source.SOPInstanceUID, answer.finer, number)
     own = equipment(answer)
     _forget(dataset, *_REPLACED)

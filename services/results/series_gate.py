@@ -10,7 +10,7 @@ from pydicom.uid import MRImageStorage
 
 from services.errors import Reject
 from services.results.answer import Answer
-from services.results.frames import frame_of
+from services.results.frames import frame_of, part_of
 from services.results.gate import check_common, require
 from services.results.series import TITLE, stored_values
 
@@ -46,13 +46,14 @@ def check_series(answer: Answer, instances: Sequence[bytes]) -> None:
 def _check(answer: Answer, index: int, dataset: Dataset) -> None:
     source = answer.sources[index]
     uids = answer.uids
-    number = frame_of(source)
-    instance_uid = uids.enhanced_instance(source.SOPInstanceUID, answer.finer, number)
+    instance_uid = uids.enhanced_instance(source.SOPInstanceUID, answer.finer, part_of(source))
     check_common(answer, dataset, MRImageStorage, instance_uid, uids.enhanced_series(answer.finer), notice=TITLE)
     require(list(dataset.ImageType[:2]) == ["DERIVED", "SECONDARY"], "an image does not say that it is derived")
     require(dataset.BurnedInAnnotation == "NO", "an image does not say that nothing is written into its pixels")
     references = [(item.ReferencedSOPInstanceUID, frame_of(item)) for item in dataset.SourceImageSequence]
-    require(references == [(source.SOPInstanceUID, number)], "an image does not refer to the one it was made from")
+    require(
+        references == [(source.SOPInstanceUID, frame_of(source))], "an image does not refer to the one it was made from"
+    )
     for keyword in (*_GEOMETRY, *_ENCODING):
         require(dataset.get(keyword) == source.get(keyword), f"an image's {keyword} is not that of its source")
     for keyword in ("Rows", "Columns"):

@@ -16,6 +16,9 @@ from models.functional_groups import PER_FRAME, SHARED
 FRAME = "ReferencedFrameNumber"
 """Where the header of a frame keeps its number (see `services.results.frames`); no image has it at its top."""
 
+TILE = "InStackPositionNumber"
+"""Likewise that of a slice of a mosaic."""
+
 _INHERITED = (
     "PatientID",
     "PatientName",
@@ -28,7 +31,7 @@ _INHERITED = (
     "ReferringPhysicianName",
     "PositionReferenceIndicator",
 )
-_LEFT_OUT = ("PixelData", "SpacingBetweenSlices", FRAME, PER_FRAME, SHARED)
+_LEFT_OUT = ("PixelData", "SpacingBetweenSlices", FRAME, TILE, PER_FRAME, SHARED)
 _METHODS = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _DATE = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")

@@ -49,7 +49,7 @@ class ResultUIDs:
         return self._derive("capture-series")
 
     def enhanced_instance(self, source_uid: str, finer: int = 1, frame: int | None = None) -> str:
-        """Of the image made from the instance `source_uid`, or a frame of it, on a grid so many times as fine."""
+        """Of the image made from an instance, or from a frame or tile of it, on a grid so many times as fine."""
         source = (source_uid,) if frame is None else (source_uid, f"frame {frame}")
         return self._derive("enhanced-instance", *source, *_unless_one(finer))
 

@@ -13,11 +13,13 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from models.dicom import read_series
-from models.errors import ModelError
+from models.errors import InvalidVolume, ModelError
+from models.mosaic import Tile, is_mosaic, tiles_of
 from services.context import Context
 from services.ledger import analyses, gradings, images
 from services.ledger.images import ImageSeries
 from services.ledger.workitems import Purpose, Workitem
+from services.results.sources import copy_of, replace_in
 from services.review.protocols import Protocol, Range, Sequence, Wanted, load_protocol
 from services.review.signal import Signal, measure_signal
 from services.review.tasks import Task
@@ -168,7 +170,22 @@ class _Frame:
 
 def _frames(header: Dataset) -> list[_Frame]:
     own = header.get("PerFrameFunctionalGroupsSequence")
-    return [_Frame(header, frame) for frame in own] if own else [_Frame(header, None)]
+    if own:
+        return [_Frame(header, frame) for frame in own]
+    try:
+        tiles = tiles_of(header) if is_mosaic(header) else []
+    except InvalidVolume:
+        tiles = []
+    return [_Frame(_slice(header, tile), None) for tile in tiles] or [_Frame(header, None)]
+
+
+def _slice(mosaic: Dataset, tile: Tile) -> Dataset:
+    """The header of a mosaic, as that of one of its slices would be."""
+    header = copy_of(mosaic)
+    replace_in(header, "ImagePositionPatient", tile.position_mm.tolist())
+    replace_in(header, "Rows", tile.rows.stop - tile.rows.start)
+    replace_in(header, "Columns", tile.columns.stop - tile.columns.start)
+    return header
 
 
 def _steps(frames: list[_Frame]) -> tuple[float | None, float | None]:

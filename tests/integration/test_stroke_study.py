@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -12,8 +12,10 @@ from uuid import uuid4
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from support.ct import as_bytes
 from support.instances import data_set_of
 from support.jobs import drain
+from support.mosaic import siemens, united_imaging
 
 from dicom_router import assemble, route
 from dicom_router.persist import persist
@@ -72,12 +74,15 @@ def site(context: Context) -> Context:
 
 
 def _push(context: Context, study: PhantomStudy, series: Iterable[int]) -> None:
+    _send(context, (path.read_bytes() for n in series for path in sorted((study.directory / f"series{n}").iterdir())))
+
+
+def _send(context: Context, instances: Iterable[bytes]) -> None:
     sender = Sender(uuid4(), "MR", "NIGHTJAR", "127.0.0.1:1")
     with context.pool.connection() as connection:
         open_association(connection, sender, context.now())
-    for number in series:
-        for path in sorted((study.directory / f"series{number}").iterdir()):
-            persist(context, data_set_of(path.read_bytes()), "1.2.840.10008.1.2.1", sender)
+    for data in instances:
+        persist(context, data_set_of(data), "1.2.840.10008.1.2.1", sender)
     with context.pool.connection() as connection:
         close_association(connection, sender.association_id, "released", context.now())
     drain(context, {"assemble": assemble.STAGE, "route": route.STAGE})
@@ -145,6 +150,43 @@ def test_a_stroke_is_flagged_and_goes_back_on_the_dwi_with_adc_and_flair_as_evid
     }
     others = {ds.SOPInstanceUID for ds in headers if ds.SeriesNumber in (3, 4)}
     assert named == weighted | others | {segmentation.SOPInstanceUID}
+
+
+@pytest.mark.parametrize("side_by_side", [siemens, united_imaging])
+def test_a_stroke_whose_diffusion_comes_as_mosaics_is_flagged_alike(
+    site: Context, stroke: PhantomStudy, tmp_path: Path, side_by_side: Callable[[list[Dataset]], Dataset]
+) -> None:
+    mosaics = {}
+    for number in (2, 3):
+        volumes: dict[float | None, list[Dataset]] = {}
+        for path in sorted((stroke.directory / f"series{number}").iterdir()):
+            each = dcmread(path)
+            volumes.setdefault(each.get("DiffusionBValue"), []).append(each)
+        for b_value, slices in volumes.items():
+            mosaics[number, b_value] = side_by_side(sorted(slices, key=lambda each: each.ImagePositionPatient[2]))
+    assert [b_value for number, b_value in mosaics if number == 2] == [0, 1000]
+    _send(site, map(as_bytes, mosaics.values()))
+    drain(site, {"infer": Infer(Models()).stage(attempts=1), "encode": encode.STAGE, "select": selection.STAGE})
+
+    [finding] = _rows(site, "SELECT volume_ml FROM finding")
+    [put_in] = stroke.bleeds
+    assert finding["volume_ml"] == pytest.approx(put_in.volume_ml, rel=0.3)
+    segmentation, report = _result(site, "seg", tmp_path), _result(site, "sr", tmp_path)
+    weighted = mosaics[2, 1000]
+    assert (segmentation.Rows, segmentation.Columns) < (weighted.Rows, weighted.Columns)
+    [series] = segmentation.ReferencedSeriesSequence
+    assert [item.ReferencedSOPInstanceUID for item in series.ReferencedInstanceSequence] == [weighted.SOPInstanceUID]
+    [evidence] = report.CurrentRequestedProcedureEvidenceSequence
+    assert len(evidence.ReferencedSeriesSequence) == 3  # both, and the segmentation
+    with site.pool.connection() as connection:
+        [item] = workitems.list_workitems(connection, [State.TO_ANNOTATE])
+        mask = sources.answer_mask(site, connection, item)
+    assert mask is not None
+    assert mask.volumes_ml() == {1: pytest.approx(finding["volume_ml"])}
+    lines = conformance.keep(site, item, load_tasks()["ais-mri"])
+    assert lines is not None
+    [wide] = [line for line in lines if (line["role"], line["what"]) == ("DWI", "Field of view")]
+    assert (wide["found"], wide["fits"]) == ("230 mm", True)
 
 
 def test_a_flagged_stroke_becomes_a_workitem_with_its_protocol_looked_at(site: Context, stroke: PhantomStudy) -> None:

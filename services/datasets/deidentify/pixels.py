@@ -20,6 +20,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
+from models.mosaic import is_mosaic
 from services.datasets.deidentify.box import Box
 from services.datasets.deidentify.hold import Hold
 from services.datasets.deidentify.text import find_text
@@ -65,6 +66,8 @@ def hold_pages(dataset: Dataset) -> None:
     kinds = {str(value).strip().upper() for value in dataset.get("ImageType") or ()}
     if kinds & set(_SCREENS):
         raise Hold("It is a picture of a scanner's screen or a dose page: text throughout.")
+    if is_mosaic(dataset):
+        raise Hold("It is a mosaic of slices: the private attributes that say where they lie do not stay.")
     page = _PAGES.get(str(dataset.get("ConversionType") or ""))
     if page:
         raise Hold(f"It is {page}: writing by hand and print on paper are not found reliably.")

@@ -6,10 +6,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import ImageDraw
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.answers import LABELS, answer
 from support.ct import blobs, multi_frame, tilted_ct
+from support.mosaic import siemens
 
 from models.dicom import read_series
 from models.volume import Volume
@@ -66,6 +68,25 @@ def test_a_capture_of_a_multi_frame_image_names_the_frame() -> None:
     assert item.ReferencedSOPInstanceUID == image.SOPInstanceUID
     assert item.ReferencedFrameNumber == 10 - key_slices(made)[0]
     assert np.array_equal(made.sources[0].ImagePositionPatient, volume.positions_mm[0])
+
+
+def test_a_capture_of_a_mosaic_refers_to_it_and_tells_the_slice_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    slices = tilted_ct(gaps_mm=[5.0] * 9, tilt_deg=0)
+    for number, each in enumerate(slices):
+        each.Modality, each.SeriesNumber, each.InstanceNumber = "MR", 4, 7 + number
+    image = siemens(slices)
+    volume = read_series([image])
+    made = answer([image], blobs(SHAPE, [1]))
+    (_, data), *_ = capture(made, volume)
+    [item] = dcmread(BytesIO(data)).SourceImageSequence
+    assert item.ReferencedSOPInstanceUID == image.SOPInstanceUID
+    assert "ReferencedFrameNumber" not in item
+    written: list[str] = []
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda _self, _place, text, *_args, **_options: written.append(str(text))
+    )
+    draw(made, volume, key_slices(made)[0])
+    assert any(f"Series 4, image 7, slice {key_slices(made)[0] + 1} of its mosaic." in line for line in written)
 
 
 def test_a_capture_repeats_itself_and_nobodys_name_is_in_its_pixels() -> None:

@@ -8,6 +8,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.answers import answer
 from support.ct import as_bytes, blobs, multi_frame, tilted_ct
+from support.mosaic import united_imaging
 
 from services.errors import Reject
 from services.results.answer import Answer
@@ -117,6 +118,36 @@ def test_a_segmentation_of_multi_frame_images_is_held_against_their_frames(
     check_results(made, part10(segmentation), report)
     damage(segmentation)
     with pytest.raises(Reject, match=says):
+        check_results(made, part10(segmentation), report)
+
+
+def test_a_segmentation_of_a_mosaic_refers_to_it_as_a_whole_and_is_held_against_its_slices() -> None:
+    slices = tilted_ct(gaps_mm=[5.0] * 9, tilt_deg=0)
+    for each in slices:
+        each.Modality = "MR"
+    mosaic = united_imaging(slices)
+    made = answer([mosaic], blobs(SHAPE, [1, 3]))
+    segmentation = encode_segmentation(made)
+    assert segmentation is not None
+    report = part10(encode_report(made, segmentation))
+    check_results(made, part10(segmentation), report)
+    references = [
+        item
+        for frame in segmentation.PerFrameFunctionalGroupsSequence
+        for item in frame.DerivationImageSequence[0].SourceImageSequence
+    ]
+    assert {item.ReferencedSOPInstanceUID for item in references} == {mosaic.SOPInstanceUID}
+    assert not any("ReferencedFrameNumber" in item for item in references)
+    assert len(segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+    assert (segmentation.Rows, segmentation.Columns) == SHAPE[1:]
+
+    frames = segmentation.PerFrameFunctionalGroupsSequence
+    one, other = (frame.PlanePositionSequence[0] for frame in frames[2:4])
+    one.ImagePositionPatient, other.ImagePositionPatient = other.ImagePositionPatient, one.ImagePositionPatient
+    with pytest.raises(Reject, match="pixels are not the model's"):
+        check_results(made, part10(segmentation), report)
+    _move_frame(segmentation)
+    with pytest.raises(Reject, match="does not lie on its source image"):
         check_results(made, part10(segmentation), report)
 
 

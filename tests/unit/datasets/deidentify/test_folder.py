@@ -70,6 +70,7 @@ def test_the_report_counts_every_action(source: Path) -> None:
     [
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "screen"),
         ({"BurnedInAnnotation": "YES"}, "none was found"),
+        ({"Modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "DIFFUSION", "MOSAIC"]}, "mosaic"),
         ({"ConversionType": "SD"}, "scanned document"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "capture that does not say"),
         ({"Modality": "ES"}, "capture that does not say"),
