@@ -13,6 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from models.dicom import read_series
+from models.diffusion import b_value_of
 from models.errors import InvalidVolume, ModelError
 from models.mosaic import Tile, is_mosaic, tiles_of
 from services.context import Context
@@ -137,7 +138,7 @@ def read_facts(role: str, headers: list[Dataset]) -> SeriesFacts:
         repetition_ms=first.number("RepetitionTime"),
         echo_ms=first.number("EchoTime") or first.number("EffectiveEchoTime"),
         inversion_ms=first.number("InversionTime") or next(iter(first.numbers("InversionTimes")), None),
-        b_values=tuple(sorted({value for frame in frames if (value := frame.number("DiffusionBValue")) is not None})),
+        b_values=tuple(sorted({value for frame in frames if (value := frame.b_value()) is not None})),
     )
 
 
@@ -166,6 +167,11 @@ class _Frame:
 
     def number(self, keyword: str) -> float | None:
         return next((value for value in self.numbers(keyword) if np.isfinite(value)), None)
+
+    def b_value(self) -> float | None:
+        said = self.number("DiffusionBValue")
+        private = b_value_of(self._header) if said is None else None
+        return said if private is None else float(round(private))
 
 
 def _frames(header: Dataset) -> list[_Frame]:

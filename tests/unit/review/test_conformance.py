@@ -65,6 +65,10 @@ def test_both_b_values_are_needed_and_coverage_is_measured() -> None:
     facts = read_facts("DWI", both)
     assert (facts.b_values, facts.coverage_mm) == ((0.0, 1000.0), 142.5)
     assert line(check(STROKE, [facts]), "DWI", "b-values").fits
+    private = headers()
+    for header, b_value in zip(private, [1.25, 999.7] * 13, strict=True):
+        header.private_block(0x0065, "Image Private Header", create=True).add_new(0x09, "FD", b_value)
+    assert read_facts("DWI", private).b_values == (1.0, 1000.0)
     short = read_facts("DWI", headers(10))
     assert line(check(STROKE, [short]), "DWI", "Coverage").fits is False
 
