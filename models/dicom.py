@@ -60,7 +60,7 @@ class _Frame:
     trace: bool = False
     encoding: PhaseEncoding | None = None
     number: int | None = None
-    """In its instance, from 1; None where the instance is one slice."""
+    """In its instance, frames or tiles from 1; None where the instance is one slice."""
 
 
 def read_series(datasets: Sequence[Dataset]) -> Volume:
@@ -203,39 +203,32 @@ def _frames(dataset: Dataset) -> list[_Frame]:
         pixels = _decoded(dataset)
         if pixels.ndim != 2:
             raise InvalidVolume("An instance holds several frames or colours and says nothing of their place.")
-        if is_mosaic(dataset):
-            return _mosaic(dataset, pixels)
-        return [
-            _Frame(
-                _in_units(pixels, dataset, dataset),
-                np.array(dataset.ImagePositionPatient, float),
-                np.array(dataset.ImageOrientationPatient, float),
-                _spacing(dataset.PixelSpacing),
-                _thickness(dataset),
-                str(dataset.SOPInstanceUID),
-                b_value_of(dataset),
-                is_trace(dataset),
-                phase_encoding_of(dataset) if dataset.get("Modality") == "MR" else None,
-            )
-        ]
-    except _UNREADABLE as error:
-        if isinstance(error, AttributeError):
-            raise InvalidVolume("An instance lacks position, orientation, pixel spacing or pixels.") from error
-        raise InvalidVolume("An instance has a geometry that cannot be read.") from error
-
-
-def _mosaic(dataset: Dataset, pixels: NDArray[Any]) -> list[_Frame]:
-    values = _in_units(pixels, dataset, dataset)
-    return [
-        _Frame(
-            np.ascontiguousarray(values[tile.rows, tile.columns]),
-            tile.position_mm,
+        image = _Frame(
+            _in_units(pixels, dataset, dataset),
+            np.array(dataset.ImagePositionPatient, float),
             np.array(dataset.ImageOrientationPatient, float),
             _spacing(dataset.PixelSpacing),
             _thickness(dataset),
             str(dataset.SOPInstanceUID),
             b_value_of(dataset),
             is_trace(dataset),
+            phase_encoding_of(dataset) if dataset.get("Modality") == "MR" else None,
+        )
+        return _tiles(image, dataset) if is_mosaic(dataset) else [image]
+    except _UNREADABLE as error:
+        if isinstance(error, AttributeError):
+            raise InvalidVolume("An instance lacks position, orientation, pixel spacing or pixels.") from error
+        raise InvalidVolume("An instance has a geometry that cannot be read.") from error
+
+
+def _tiles(image: _Frame, dataset: Dataset) -> list[_Frame]:
+    """The slices of a mosaic; its matrix says nothing of the whole's sides, so no phase encoding is read from it."""
+    return [
+        replace(
+            image,
+            pixels=image.pixels[tile.rows, tile.columns],
+            position_mm=tile.position_mm,
+            encoding=None,
             number=number,
         )
         for number, tile in enumerate(tiles_of(dataset), start=1)
