@@ -27,8 +27,8 @@ class Volume:
         column_direction: unit vector along increasing row index (second half).
         spacing_mm: (between rows, between columns), as in Pixel Spacing.
         sources: SOP Instance UIDs in slice order; empty when the image did not come from DICOM.
-        frames: in the same order the number of the slice's frame in that instance, from 1, or None where the instance
-            is one slice; empty as `sources` is.
+        frames: in the same order the number of the slice's frame in that instance, or of its tile in a mosaic, from 1,
+            or None where the instance is one slice; empty as `sources` is.
         thickness_mm: Slice Thickness, for a slice that is alone; of several, the way to the next one counts.
         encoding: how an MR series was phase-encoded; None where its headers do not say, and for everything else.
 
