@@ -19,7 +19,7 @@ from pydicom.pixels.processing import apply_rescale
 from models.diffusion import b_value_of, choose_images, combine, is_trace
 from models.errors import InvalidVolume
 from models.functional_groups import PER_FRAME, classic_mr, in_frame, is_enhanced
-from models.mosaic import is_mosaic, tiles_of
+from models.mosaic import Tile, is_mosaic, tiles_of
 from models.phase import PhaseEncoding, phase_encoding_of
 from models.volume import Volume
 
@@ -203,9 +203,10 @@ def _frames(dataset: Dataset) -> list[_Frame]:
         pixels = _decoded(dataset)
         if pixels.ndim != 2:
             raise InvalidVolume("An instance holds several frames or colours and says nothing of their place.")
+        tiles = tiles_of(dataset) if is_mosaic(dataset) else []
         image = _Frame(
             _in_units(pixels, dataset, dataset),
-            np.array(dataset.ImagePositionPatient, float),
+            tiles[0].position_mm if tiles else np.array(dataset.ImagePositionPatient, float),
             np.array(dataset.ImageOrientationPatient, float),
             _spacing(dataset.PixelSpacing),
             _thickness(dataset),
@@ -214,25 +215,17 @@ def _frames(dataset: Dataset) -> list[_Frame]:
             is_trace(dataset),
             phase_encoding_of(dataset) if dataset.get("Modality") == "MR" else None,
         )
-        return _tiles(image, dataset) if is_mosaic(dataset) else [image]
+        return [_slice(image, tile, number) for number, tile in enumerate(tiles, start=1)] or [image]
     except _UNREADABLE as error:
         if isinstance(error, AttributeError):
             raise InvalidVolume("An instance lacks position, orientation, pixel spacing or pixels.") from error
         raise InvalidVolume("An instance has a geometry that cannot be read.") from error
 
 
-def _tiles(image: _Frame, dataset: Dataset) -> list[_Frame]:
-    """The slices of a mosaic; its matrix says nothing of the whole's sides, so no phase encoding is read from it."""
-    return [
-        replace(
-            image,
-            pixels=image.pixels[tile.rows, tile.columns],
-            position_mm=tile.position_mm,
-            encoding=None,
-            number=number,
-        )
-        for number, tile in enumerate(tiles_of(dataset), start=1)
-    ]
+def _slice(mosaic: _Frame, tile: Tile, number: int) -> _Frame:
+    """Of a mosaic, whose matrix says nothing of the whole's sides: no phase encoding is read from it."""
+    pixels = mosaic.pixels[tile.rows, tile.columns]
+    return replace(mosaic, pixels=pixels, position_mm=tile.position_mm, encoding=None, number=number)
 
 
 def _enhanced(dataset: Dataset) -> list[_Frame]:

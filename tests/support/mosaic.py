@@ -12,10 +12,10 @@ from pydicom.valuerep import DSfloat
 
 
 def united_imaging(slices: Sequence[Dataset]) -> Dataset:
-    """One mosaic in the slices' order; the last row of tiles may be short."""
+    """One mosaic in the slices' order, which has no position of its own; the last row of tiles may be short."""
     across = math.ceil(math.sqrt(len(slices)))
     mosaic = _side_by_side(slices, across, -(-len(slices) // across), "VFRAME")
-    mosaic.ImagePositionPatient = slices[0].ImagePositionPatient
+    del mosaic.ImagePositionPatient
     items = []
     for each in slices:
         item = Dataset()

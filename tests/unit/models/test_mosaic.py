@@ -22,6 +22,10 @@ REAL = Path(nib.__file__).parent / "nicom" / "tests" / "data" / "siemens_dwi_100
 """A real scanner's header, which nibabel brings for its own tests; its pixels are empty."""
 
 
+UNITED_IMAGING = Path(__file__).parents[4] / "shared" / "data" / "cases" / "dicom" / "mr_dwi_uih"
+"""A real series that is not part of the project."""
+
+
 def _slices(count: int, tilt_deg: float = 12.0, *, flipped: bool = False) -> list[Dataset]:
     slices = tilted_ct(shape=(count, 6, 8), gaps_mm=[4.0] * (count - 1), tilt_deg=tilt_deg, flipped=flipped)
     row, column = np.array(slices[0].ImageOrientationPatient, float).reshape(2, 3)
@@ -85,6 +89,17 @@ def test_a_real_mosaic_lies_where_nibabel_says() -> None:
     assert (volume.voxels == np.arange(48)[:, None, None]).all()
     for number in (0, 17, 47):
         assert np.allclose(volume.positions_mm[number], (affine @ [0, 0, number, 1])[:3], atol=1e-3)
+
+
+@pytest.mark.skipif(not UNITED_IMAGING.is_dir(), reason="the real series is not on this machine")
+def test_a_real_series_of_united_imaging_is_its_directions_as_one_volume() -> None:
+    volume = read_series([dcmread(path) for path in sorted(UNITED_IMAGING.glob("*.dcm"))])
+    assert volume.voxels.shape == (20, 64, 64)
+    assert np.allclose(np.diff(volume.offsets_mm), 4.2, atol=1e-3)
+    first = dcmread(UNITED_IMAGING / "00000001.dcm").pixel_array[:64, :64]
+    # b0 is brighter than every direction, and not among them.
+    assert np.median(volume.voxels[0][first > 300]) < 0.8 * np.median(first[first > 300])
+    assert np.corrcoef(volume.voxels[0].ravel(), first.ravel())[0, 1] > 0.5
 
 
 def _without(*groups: int) -> Callable[[Dataset], None]:
