@@ -2,13 +2,13 @@
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_sequence_item
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, AllTransferSyntaxes
 
@@ -72,7 +72,7 @@ _WANTED: list[BaseTag | int] = [
     *(group << 16 | block << 8 | element for group, element, _ in _PRIVATE_B_VALUE for block in _BLOCKS),
 ]
 # Where an enhanced multi-frame object keeps what a classic one has at its top (PS3.3 C.7.6.16.2).
-_SHARED = {
+_GROUPS = {
     "ImageOrientationPatient": "PlaneOrientationSequence",
     "SliceThickness": "PixelMeasuresSequence",
     "SpacingBetweenSlices": "PixelMeasuresSequence",
@@ -83,6 +83,8 @@ _SHARED = {
     "PercentSampling": "MRFOVGeometrySequence",
     "PercentPhaseFieldOfView": "MRFOVGeometrySequence",
 }
+
+_NOTHING = pydicom.Dataset()
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def read_header(data_set: bytes, transfer_syntax_uid: str) -> Header:
         value = decode_value(pydicom.datadict.dictionary_VR(_TAGS[keyword]), elements.raw(keyword), charsets)
         if value is not None:
             values[keyword] = value
-    values = elements.shared() | values
+    values = elements.functional() | values
     if "DiffusionBValue" not in values and (b_value := elements.private_b_value()) is not None:
         values["DiffusionBValue"] = b_value
     if "ContrastBolusAgent" not in values and (agent := elements.contrast_agent()):
@@ -143,10 +145,14 @@ def read_header(data_set: bytes, transfer_syntax_uid: str) -> Header:
 
 
 class _Elements:
-    """The raw elements of one data set."""
+    """The raw elements of one data set.
 
-    def __init__(self, parsed: pydicom.Dataset, *, little_endian: bool) -> None:
-        self._parsed = parsed
+    Args:
+        frame: what the first frame says by itself.
+    """
+
+    def __init__(self, parsed: pydicom.Dataset, frame: pydicom.Dataset, *, little_endian: bool) -> None:
+        self._parsed, self._frame = parsed, frame
         self._little_endian = little_endian
 
     def raw(self, keyword: str) -> bytes:
@@ -188,29 +194,31 @@ class _Elements:
         except Exception:  # noqa: BLE001 - pydicom raises many kinds; this only helps routing
             return None
 
-    def shared(self) -> dict[str, Value]:
-        """Values every frame of an enhanced multi-frame object shares."""
+    def functional(self) -> dict[str, Value]:
+        """Values of an enhanced multi-frame object: those that all frames share, else those of the first frame."""
         found: dict[str, Value] = {}
-        if _TAGS["SharedFunctionalGroupsSequence"] not in self._parsed:
-            return found
         try:
-            group = self._parsed["SharedFunctionalGroupsSequence"].value[0]
-            for keyword, sequence in _SHARED.items():
-                item = group.get(sequence)
-                value = item[0].get(keyword) if item else None
+            for keyword, sequence in _GROUPS.items():
+                value = self._group(sequence).get(keyword)
                 if value is not None:
                     many = isinstance(value, pydicom.multival.MultiValue)
                     name = "EchoTime" if keyword == "EffectiveEchoTime" else keyword
                     found[name] = [float(part) for part in value] if many else float(value)
-            found |= _phase(group.get("MRFOVGeometrySequence"))
+            found |= _phase(self._group("MRFOVGeometrySequence"))
         except Exception:  # noqa: BLE001 - pydicom raises many kinds; these values only help routing
             return {}
         return found
 
+    def _group(self, sequence: str) -> pydicom.Dataset:
+        shared = self._parsed.get("SharedFunctionalGroupsSequence") or ()
+        # A series' first frame often has no diffusion weighting, which says nothing of the others.
+        places = shared if sequence == "MRDiffusionSequence" else (*shared, self._frame)
+        items: pydicom.Dataset = next((place[sequence].value[0] for place in places if place.get(sequence)), _NOTHING)
+        return items
 
-def _phase(geometry: Sequence[pydicom.Dataset] | None) -> dict[str, Value]:
+
+def _phase(item: pydicom.Dataset) -> dict[str, Value]:
     """Direction and matrix as a classic image says them."""
-    item = geometry[0] if geometry else pydicom.Dataset()
     direction = {"ROW": "ROW", "COLUMN": "COL"}.get(str(item.get("InPlanePhaseEncodingDirection") or ""))
     samples = int(item.get("MRAcquisitionFrequencyEncodingSteps") or 0)
     lines = int(item.get("MRAcquisitionPhaseEncodingStepsInPlane") or 0)
@@ -229,12 +237,15 @@ def _parse(data_set: bytes, transfer_syntax_uid: str) -> _Elements:
     stream = BytesIO(data_set)
     size = len(data_set)
     truncated = False
+    frames_at: int | None = None
 
     def stop(tag: BaseTag, _: str | None, length: int) -> bool:
-        nonlocal truncated
+        nonlocal truncated, frames_at
         if length != 0xFFFFFFFF and stream.tell() + length > size:
             truncated = True
             return True
+        if int(tag) == _PER_FRAME_GROUPS:
+            frames_at = stream.tell()
         return int(tag) >= _PER_FRAME_GROUPS
 
     try:
@@ -245,7 +256,17 @@ def _parse(data_set: bytes, transfer_syntax_uid: str) -> _Elements:
         raise Unreadable(f"The data set cannot be parsed ({type(error).__name__}).") from error
     if truncated:
         raise Unreadable("The data set ends in the middle of an element.")
-    return _Elements(parsed, little_endian=syntax.is_little_endian)
+    frame = _NOTHING if frames_at is None else _first_frame(stream, frames_at, syntax)
+    return _Elements(parsed, frame, little_endian=syntax.is_little_endian)
+
+
+def _first_frame(stream: BytesIO, at: int, syntax: UID) -> pydicom.Dataset:
+    """The first item of the functional groups by frame; reading all of them would take too long at receipt."""
+    stream.seek(at)
+    try:
+        return read_sequence_item(stream, syntax.is_implicit_VR, syntax.is_little_endian, "iso8859") or _NOTHING
+    except Exception:  # noqa: BLE001 - pydicom raises many kinds; what it says only helps routing
+        return _NOTHING
 
 
 def _inflate(data_set: bytes) -> bytes:

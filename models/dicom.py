@@ -18,7 +18,7 @@ from pydicom.pixels.processing import apply_rescale
 
 from models.diffusion import b_value_of, choose_images, combine, is_trace
 from models.errors import InvalidVolume
-from models.functional_groups import PER_FRAME, classic_mr, in_frame, is_enhanced
+from models.functional_groups import PER_FRAME, SHARED, classic_mr, in_frame, is_enhanced
 from models.mosaic import Tile, is_mosaic, tiles_of
 from models.phase import PhaseEncoding, phase_encoding_of
 from models.volume import Volume
@@ -174,23 +174,18 @@ _HEADER = (
     "Modality",
     "ImageOrientationPatient",
     "ImageType",
-    "SharedFunctionalGroupsSequence",
     "NumberOfFrames",
+    SHARED,
+    PER_FRAME,
 )
 
 
 def _is_stack(header: Dataset, *, any_plane: bool) -> bool:
     if "LOCALIZER" in (header.get("ImageType") or ()) or "SeriesInstanceUID" not in header:
         return False
-    orientation = header.get("ImageOrientationPatient")
-    if orientation is None:
-        shared = header.get("SharedFunctionalGroupsSequence")
-        try:
-            orientation = shared[0].PlaneOrientationSequence[0].ImageOrientationPatient
-        except (AttributeError, IndexError, TypeError):
-            return False
+    place = in_frame(header, 1, "PlaneOrientationSequence") if is_enhanced(header) else header
     try:
-        values = np.array(orientation, float)
+        values = np.array(place.get("ImageOrientationPatient"), float)
     except (TypeError, ValueError):
         return False
     return values.shape == (6,) and (any_plane or abs(float(np.cross(values[:3], values[3:])[2])) > 0.6)

@@ -186,3 +186,23 @@ def test_an_enhanced_multi_frame_object_gives_its_shared_values() -> None:
     assert header.series_attributes["SliceThickness"] == 3
     assert header.series_attributes["ImageOrientationPatient"] == [1, 0, 0, 0, 1, 0]
     assert header.instance_attributes["NumberOfFrames"] == 30
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_what_frames_say_one_by_one_is_taken_from_the_first_but_for_its_diffusion(implicit: bool) -> None:
+    frames = []
+    for number in range(3):
+        frame = Dataset()
+        frame.PixelMeasuresSequence, frame.PlaneOrientationSequence = [Dataset()], [Dataset()]
+        frame.MRDiffusionSequence = [Dataset()]
+        frame.PixelMeasuresSequence[0].SliceThickness = str(3 + number)
+        frame.PlaneOrientationSequence[0].ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
+        frame.MRDiffusionSequence[0].DiffusionBValue = 500.0 * number
+        frames.append(frame)
+    values: dict[str, Any] = {"ImageOrientationPatient": None, "ImagePositionPatient": None, "SliceThickness": None}
+    dataset = ct(NumberOfFrames=3, PerFrameFunctionalGroupsSequence=frames, **values)
+    syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    found = read_header(encoded(dataset, implicit=implicit), syntax).series_attributes
+    assert found["SliceThickness"] == 3
+    assert found["ImageOrientationPatient"] == [1, 0, 0, 0, 1, 0]
+    assert "DiffusionBValue" not in found

@@ -160,6 +160,16 @@ def test_a_folder_gives_its_largest_axial_series_of_the_modality(tmp_path: Path)
         read_folder(tmp_path, "PT")
 
 
+def test_a_folder_may_hold_an_image_whose_frames_say_everything_by_themselves(tmp_path: Path) -> None:
+    image = multi_frame(tilted_ct(shape=(6, 8, 8)))
+    [shared] = image.SharedFunctionalGroupsSequence
+    for frame in image.PerFrameFunctionalGroupsSequence:
+        frame.update(shared)
+    del image.SharedFunctionalGroupsSequence
+    (tmp_path / "image").write_bytes(as_bytes(image))
+    assert read_folder(tmp_path, "CT").frames == (1, 2, 3, 4, 5, 6)
+
+
 def test_a_damaged_file_is_named_rather_than_passed_over(tmp_path: Path) -> None:
     for k, dataset in enumerate(tilted_ct(shape=(3, 8, 8))):
         (tmp_path / f"{k}.dcm").write_bytes(as_bytes(dataset))
