@@ -7,11 +7,14 @@ import math
 import struct
 import warnings
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.valuerep import DSfloat
 
 from models.errors import InvalidVolume
 
@@ -52,6 +55,31 @@ def tiles_of(image: Dataset) -> list[Tile]:
             "An instance is a mosaic that does not say where its slices lie: its private attributes are gone or "
             "damaged. Send the series as the scanner wrote it, or one image a slice."
         ) from error
+
+
+def unfold(image: Dataset) -> list[Dataset]:
+    """The slices of a mosaic as classic images with UIDs of their own, the same at every call; of any other, itself.
+
+    Raises:
+        InvalidVolume: see `tiles_of`.
+    """
+    if not is_mosaic(image):
+        return [image]
+    pixels, tiles = image.pixel_array, tiles_of(image)
+    slices = []
+    for number, tile in enumerate(tiles, start=1):
+        one = deepcopy(image)
+        one.SOPInstanceUID = generate_uid(entropy_srcs=[str(image.SOPInstanceUID), str(number)])
+        one.ImageType = [value for value in image.ImageType if value not in (SIEMENS, UNITED_IMAGING)]
+        one.InstanceNumber = (int(image.get("InstanceNumber") or 1) - 1) * len(tiles) + number
+        one.ImagePositionPatient = [DSfloat(value, auto_format=True) for value in tile.position_mm.tolist()]
+        part = pixels[tile.rows, tile.columns]
+        one.Rows, one.Columns = part.shape
+        one.PixelData = part.tobytes()
+        one["PixelData"].VR = "OW"
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        slices.append(one)
+    return slices
 
 
 def _united_imaging(image: Dataset) -> Iterator[Tile]:

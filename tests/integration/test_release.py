@@ -17,6 +17,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support.accepted import accept
 from support.diffusion_head import Sphere, head
+from support.mosaic import united_imaging
 
 from models.dicom import read_series
 from services.context import Context
@@ -163,6 +164,20 @@ def test_other_layouts_hold_the_same_masks_on_the_same_grid(
         assert np.array_equal(back.segments > 0, three > 0)
         assert set(back.names.values()) == {"IPH", "SDH"}
         assert dcmread(objects / entry["mask"]).PatientIdentityRemoved == "YES"
+
+
+def test_a_mosaic_is_released_as_the_slices_it_holds(context: Context, tmp_path: Path) -> None:
+    elsewhere = {"BodyPartExamined": "ABDOMEN", "StudyDescription": "Abdomen", "SeriesDescription": "axial"}
+    _, labels = accept(context, 1, side_by_side=united_imaging, Modality="MR", **elsewhere)
+    made = release(context, tmp_path / "out", Layout.DICOM)
+    assert made.held == ()
+    [mask] = (tmp_path / "out").rglob("*_seg.dcm")
+    slices = [dcmread(path) for path in (tmp_path / "out").rglob("*.dcm") if path != mask]
+    assert len(slices) == len(labels)
+    assert not any("VFRAME" in each.ImageType for each in slices)
+    grid = grid_of(read_series(slices), slices)
+    back = read_segmentation(mask.read_bytes(), grid, study_uid=slices[0].StudyInstanceUID)
+    assert np.array_equal(back.segments > 0, labels > 0)
 
 
 def test_a_diffusion_study_has_its_places(tmp_path: Path) -> None:

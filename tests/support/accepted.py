@@ -1,6 +1,6 @@
 """Accepted labels in a real ledger and store, with the images they lie on, as releases are made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ def accept(
     consented: bool = True,
     twice: bool = False,
     last: Mapping[str, Any] | None = None,
+    side_by_side: Callable[[list[Dataset]], Dataset] | None = None,
     **values: Any,
 ) -> tuple[int, NDArray[np.uint8]]:
     """A head CT of a patient of its own with an accepted label: workitem and label map.
@@ -34,6 +35,7 @@ def accept(
         consented: the patient's consent is recorded.
         twice: two readers drew it; their agreement is made up.
         last: further attributes of the last instance alone, by keyword.
+        side_by_side: makes one mosaic of them.
         values: further attributes of every instance, by keyword.
     """
     scanned = small_head(("IPH", 20.0), seed=4, tilt_deg=0.0)
@@ -45,6 +47,8 @@ def accept(
             setattr(dataset, keyword, value)
     for keyword, value in (last or {}).items():
         setattr(datasets[-1], keyword, value)
+    if side_by_side is not None:
+        datasets = [side_by_side(datasets)]
     study_uid, series_uid = receive(context, datasets)
     finding = Finding("IPH", 0.9, 20.0, Urgency.URGENT, 3)
     analysis = analyse(context, study_uid, series_uid, scanned.labels, [finding])

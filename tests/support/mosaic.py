@@ -50,14 +50,19 @@ def _side_by_side(slices: Sequence[Dataset], across: int, down: int, kind: str) 
     first = slices[0]
     mosaic = deepcopy(first)
     height, width = first.Rows, first.Columns
-    pixels = np.zeros((down * height, across * width), first.pixel_array.dtype)
+    pixels = np.zeros((down * height, across * width), _pixels(first).dtype)
     for number, each in enumerate(slices):
         top, left = number // across * height, number % across * width
-        pixels[top : top + height, left : left + width] = each.pixel_array
+        pixels[top : top + height, left : left + width] = _pixels(each)
     mosaic.Rows, mosaic.Columns = pixels.shape
     mosaic.PixelData = pixels.tobytes()
     mosaic.ImageType = [*first.ImageType, kind]
     return mosaic
+
+
+def _pixels(image: Dataset) -> NDArray[np.integer]:
+    kind = "<i2" if image.PixelRepresentation else "<u2"
+    return np.frombuffer(image.PixelData, kind).reshape(image.Rows, image.Columns)
 
 
 def _csa(vectors: dict[str, NDArray[np.float64]]) -> bytes:

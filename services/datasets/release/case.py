@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from models.dicom import read_series
 from models.errors import InvalidVolume
+from models.mosaic import unfold
 from models.volume import Volume
 from services.context import Context
 from services.datasets.deidentify.faces import Shear
@@ -109,7 +110,7 @@ def read_case(
     if (refusal := why_not_released(standing)) is not None:
         raise Hold(refusal)
     roles = {task.grid: label.series_uid, **{r: uid for r, uid in label.inputs.items() if uid != label.series_uid}}
-    series = {role: _read(context, connection, uid) for role, uid in roles.items()}
+    series = {role: _unfolded(role, _read(context, connection, uid)) for role, uid in roles.items()}
     every = [dataset for datasets in series.values() for dataset in datasets]
     if (refusal := why_headers_refuse(every, standing)) is not None:
         raise Hold(refusal)
@@ -167,6 +168,14 @@ def _read(context: Context, connection: Connection, series_uid: str) -> list[Dat
     if not datasets:
         raise Hold("One of its series has no instance.")
     return datasets
+
+
+def _unfolded(role: str, datasets: list[Dataset]) -> list[Dataset]:
+    """Slices for mosaics: without private attributes, which go, nobody could find them."""
+    try:
+        return [one for dataset in datasets for one in unfold(dataset)]
+    except (InvalidVolume, *UNREADABLE) as error:
+        raise Hold(f"Its {role} series is a mosaic that cannot be taken apart.") from error
 
 
 def _shears(series: Mapping[str, list[Dataset]]) -> dict[str, Shear | Hold | None]:

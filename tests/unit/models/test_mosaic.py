@@ -17,6 +17,7 @@ from support.mosaic import siemens, united_imaging
 
 from models.dicom import read_series
 from models.errors import InvalidVolume
+from models.mosaic import unfold
 
 REAL = Path(nib.__file__).parent / "nicom" / "tests" / "data" / "siemens_dwi_1000.dcm.gz"
 """A real scanner's header, which nibabel brings for its own tests; its pixels are empty."""
@@ -36,6 +37,21 @@ def _slices(count: int, tilt_deg: float = 12.0, *, flipped: bool = False) -> lis
             float(f"{v:.6f}") for v in (-10.0, 5.0, 2.0) + 4.0 * number * np.cross(row, column)
         ]
     return slices
+
+
+@pytest.mark.parametrize("make", [siemens, united_imaging])
+def test_a_mosaic_unfolds_into_images_of_its_own(make: Callable[[list[Dataset]], Dataset]) -> None:
+    slices = _slices(7)
+    mosaic = make(slices)
+    apart = unfold(mosaic)
+    assert [each.pixel_array.tolist() for each in apart] == [each.pixel_array.tolist() for each in slices]
+    whole, volume = read_series([mosaic]), read_series(apart)
+    assert np.array_equal(volume.voxels, whole.voxels)
+    assert np.allclose(volume.positions_mm, whole.positions_mm, atol=1e-4)
+    assert [each.SOPInstanceUID for each in unfold(mosaic)] == [each.SOPInstanceUID for each in apart]
+    assert len({each.SOPInstanceUID for each in apart} | {mosaic.SOPInstanceUID}) == 8
+    assert [each.InstanceNumber for each in apart] == [*range(1, 8)]
+    assert unfold(slices[0]) == [slices[0]]
 
 
 @settings(max_examples=30, deadline=None)
