@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -197,16 +198,15 @@ class _Elements:
     def functional(self) -> dict[str, Value]:
         """Values of an enhanced multi-frame object: those that all frames share, else those of the first frame."""
         found: dict[str, Value] = {}
-        try:
-            for keyword, sequence in _GROUPS.items():
+        for keyword, sequence in _GROUPS.items():
+            with suppress(Exception):  # pydicom raises many kinds; these values only help routing
                 value = self._group(sequence).get(keyword)
                 if value is not None:
                     many = isinstance(value, pydicom.multival.MultiValue)
                     name = "EchoTime" if keyword == "EffectiveEchoTime" else keyword
                     found[name] = [float(part) for part in value] if many else float(value)
+        with suppress(Exception):
             found |= _phase(self._group("MRFOVGeometrySequence"))
-        except Exception:  # noqa: BLE001 - pydicom raises many kinds; these values only help routing
-            return {}
         return found
 
     def _group(self, sequence: str) -> pydicom.Dataset:
