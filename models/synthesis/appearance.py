@@ -1,13 +1,12 @@
 """From anatomy and bleeds to Hounsfield units, with what else looks bright or dark in a head CT."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.synthesis.bleeding import SUBTYPES, VOXEL_ML, Bled, Subtype
+from models.synthesis.bleeding import SUBTYPES, VOXEL_ML, Bled
 from models.synthesis.noise import smooth_noise
 from models.synthesis.space import Field, Mask, Space
 from models.synthesis.tissue import DENSITY_HU, VENTRICLES, VOXEL_MM, Tissue
@@ -28,32 +27,23 @@ OLD_SDH_FROM_ML, ISODENSE_FROM_ML = 20.0, 40.0
 """Old collections, and those as dense as brain, are known by their mass."""
 
 
-BLEEDS: dict[Subtype, float] = {"IPH": 0.18, "IVH": 0.16, "SDH": 0.32, "EDH": 0.17, "SAH": 0.17}
-"""Which bleeds a head gets; subdural ones look most different from one another."""
-
-COLLECTIONS: dict[Subtype, float] = {"IPH": 0.08, "IVH": 0.06, "SDH": 0.45, "EDH": 0.33, "SAH": 0.08}
-"""Likewise where what is hard is to be learned: which of the two a collection at the skull is."""
-
-
 @dataclass(frozen=True)
 class Shares:
-    """How often a head has what is taken for a subdural collection, and which bleeds it gets.
+    """How often a head has what is taken for a subdural collection, and one is as dense as brain.
 
     Attributes:
         thick_rim, infarct, hygroma: of the heads.
         isodense: of the subdural collections large enough for it.
-        bleeds: of the bleeds, by subtype.
     """
 
     thick_rim: float = 0.4
     infarct: float = 0.3
     hygroma: float = 0.12
     isodense: float = 0.08
-    bleeds: Mapping[Subtype, float] = field(default_factory=lambda: BLEEDS)
 
 
 USUAL = Shares()
-HARD = Shares(thick_rim=0.7, infarct=0.5, hygroma=0.4, isodense=0.4, bleeds=COLLECTIONS)
+HARD = Shares(thick_rim=0.7, infarct=0.5, hygroma=0.4, isodense=0.4)
 
 
 def paint(bled: Bled, rng: np.random.Generator, *, fresh: bool = False, shares: Shares = USUAL) -> Field:

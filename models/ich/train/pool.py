@@ -35,6 +35,9 @@ VOLUMES_ML: dict[Subtype, tuple[float, float]] = {
     "SAH": (2, 45),
 }
 
+SHARES: dict[Subtype, float] = {"IPH": 0.18, "IVH": 0.16, "SDH": 0.32, "EDH": 0.17, "SAH": 0.17}
+"""Which bleeds a head gets; subdural ones look most different from one another."""
+
 Part = Literal["train", "evidence"]
 PARTS: tuple[Part, ...] = get_args(Part)
 """What the network learns from, and what its study probabilities are fitted on."""
@@ -150,7 +153,7 @@ def image(
     shares: Shares = USUAL,
 ) -> tuple[Scan, Bled]:
     """Let a head bleed and scan it; the masks are intracranial space, lateral ventricles, the patient's left."""
-    bled = bleed(space, draw_bleeds(rng, bleed_free, shares), rng)
+    bled = bleed(space, draw_bleeds(rng, bleed_free), rng)
     masks = (bled.space.intracranial, bled.space.anatomy.mask(Tissue.LATERAL), bled.space.anatomy.left)
     scanned = scan(paint(bled, rng, shares=shares), bled.labels, acquisition, rng, masks)
     spoil(scanned.volume.voxels, acquisition.pixel_spacing_mm, rng)
@@ -165,13 +168,13 @@ def held_out_person(anatomies: Anatomies, seed: int, number: int) -> tuple[Space
     return vary(anatomies.draw(rng), rng), rng
 
 
-def draw_bleeds(rng: np.random.Generator, bleed_free: float, shares: Shares = USUAL) -> list[Bleed]:
+def draw_bleeds(rng: np.random.Generator, bleed_free: float) -> list[Bleed]:
     """None, one, or a mix of subtypes; IPH often breaks into the ventricles."""
     if rng.random() < bleed_free:
         return []
     count = int(rng.choice([1, 1, 1, 2, 2, 3]))
-    wanted = [shares.bleeds[label] for label in SUBTYPES]
-    kinds = [int(k) for k in rng.choice(len(SUBTYPES), size=count, replace=False, p=wanted)]
+    shares = [SHARES[label] for label in SUBTYPES]
+    kinds = [int(k) for k in rng.choice(len(SUBTYPES), size=count, replace=False, p=shares)]
     if 0 in kinds and 1 not in kinds and rng.random() < 0.25:
         kinds.append(1)
     bleeds = []
