@@ -198,6 +198,8 @@ class _Elements:
     def functional(self) -> dict[str, Value]:
         """Values of an enhanced multi-frame object: those that all frames share, else those of the first frame."""
         found: dict[str, Value] = {}
+        if _TAGS["SharedFunctionalGroupsSequence"] not in self._parsed and not self._frame:
+            return found
         for keyword, sequence in _GROUPS.items():
             with suppress(Exception):  # pydicom raises many kinds; these values only help routing
                 value = self._group(sequence).get(keyword)

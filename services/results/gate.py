@@ -152,7 +152,7 @@ def _check_pixels(answer: Answer, dataset: Dataset) -> None:
 
 def _read_back(answer: Answer, segmentation: Dataset) -> NDArray[np.uint8]:
     """Segment numbers on the source images' slices, found by where the frames lie."""
-    places = np.array([_numbers(source.ImagePositionPatient) for source in answer.sources])
+    places = place(answer.sources).positions_mm
     numbers = np.zeros_like(answer.segmentation)
     planes = segmentation.pixel_array.reshape(-1, *numbers.shape[1:]) > 0
     for number, plane in enumerate(planes, start=1):

@@ -37,9 +37,13 @@ def test_a_disc_is_seen_behind_and_left_of_the_middle_and_returns(
     seen = view.cut(volume.voxels[0])
     rows, columns = np.nonzero(seen > 0.5)
     middle = (SIZE - 1) / 2
-    # The middle is that of a box of whole pixels: half of one off at most.
-    for found, off_mm, mm in ((rows, 20, spacing[0]), (columns, 11, spacing[1])):
-        assert (found.mean() - middle) * SPACING_MM == pytest.approx(off_mm, abs=0.4 + mm / 2)
+    for axis, (found, off_mm) in enumerate(((rows, 20), (columns, 11))):
+        sign, mm = -1 if flip[axis] else 1, spacing[axis]
+        disc_at = (shown.shape[axis] - 1) / 2 + sign * CENTRE_MM[axis] / mm
+        # The middle is that of a box of whole acquired pixels, half of one off at most; from there on it is exact.
+        assert view.centre[axis] == pytest.approx(disc_at, abs=0.5)
+        beside_mm = sign * (disc_at - view.centre[axis]) * mm
+        assert (found.mean() - middle) * SPACING_MM == pytest.approx(off_mm + beside_mm, abs=0.5)
     back, there = view.restore(seen) > 0.5, volume.voxels[0] > 0.5
     assert 2 * (back & there).sum() > 0.9 * (back.sum() + there.sum())
 

@@ -10,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import MRImageStorage
 from support.answers import MODEL
 from support.diffusion import diffusion
+from support.mosaic import siemens, united_imaging
 
 from models.prediction import Urgency
 from services.errors import Reject
@@ -21,8 +23,9 @@ from services.results.equipment import part10
 from services.results.series_gate import check_series
 
 
-def _answer(**changes: object) -> Answer:
-    instances = [
+def _answer(together: Callable[[list[Dataset]], Dataset] | None = None, **changes: object) -> Answer:
+    """Of three slices, or of the one instance that they make together."""
+    slices = [
         diffusion(
             place,
             100,
@@ -44,7 +47,7 @@ def _answer(**changes: object) -> Answer:
         for place in range(3)
     ]
     return Answer(
-        sources=sources_of(instances),
+        sources=sources_of([together(slices)] if together else slices),
         segmentation=np.zeros((3, 4, 4), np.uint8),
         labels=(),
         findings=(),
@@ -78,6 +81,26 @@ def test_an_image_lies_on_its_source_and_says_what_it_is() -> None:
     assert written[2].pixel_array.max() == 4095
     assert answer.sources[0].SeriesNumber == 4
     assert answer.sources[0].Manufacturer == "Scanner maker"
+
+
+@pytest.mark.parametrize("together", [siemens, united_imaging])
+def test_of_a_mosaic_every_tile_becomes_an_image_of_its_own(together: Callable[[list[Dataset]], Dataset]) -> None:
+    answer, apart = _answer(together), _answer()
+    series = [data for _, data in encode_image(answer)]
+    check_series(answer, series)
+    written = [dcmread(BytesIO(data)) for data in series]
+    assert len({dataset.SOPInstanceUID for dataset in written}) == 3
+    for dataset, plain in zip(written, encode_image(apart), strict=True):
+        expected = dcmread(BytesIO(plain[1]))
+        assert dataset.SOPClassUID == MRImageStorage
+        assert dataset.ImagePositionPatient == pytest.approx(list(expected.ImagePositionPatient))
+        assert (dataset.pixel_array == expected.pixel_array).all()
+        [reference] = dataset.SourceImageSequence
+        assert reference.ReferencedSOPInstanceUID == answer.sources[0].SOPInstanceUID
+        # A mosaic is one frame.
+        assert "ReferencedFrameNumber" not in reference
+    with pytest.raises(Reject, match="SOP Instance UID"):
+        check_series(answer, [series[1], series[0], series[2]])
 
 
 def test_values_go_back_through_the_slope_they_came_by() -> None:
