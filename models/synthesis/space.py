@@ -70,6 +70,18 @@ def vary(anatomy: Anatomy, rng: np.random.Generator) -> Space:
     return Space.of(Anatomy(tissue, bent.left), sulci)
 
 
+def age(space: Space, cortex_mm: float, rng: np.random.Generator) -> Space:
+    """The same person old: cortex of that thickness at most, here more and there less; CSF where the rest of it was.
+
+    Volunteers' sulci are closed in their label maps, bank on bank; those of most patients are open.
+    """
+    tissue = space.anatomy.tissue.copy()
+    thick = cortex_mm * (1 + 0.12 * smooth_noise(tissue.shape, 25, rng))
+    lost = (tissue == Tissue.GREY) & (_distance_mm(tissue != Tissue.WHITE) > thick)
+    tissue[lost] = Tissue.CSF
+    return space.with_tissue(replace(space.anatomy, tissue=tissue), space.sulci | lost)
+
+
 def _bend(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
     shape = anatomy.tissue.shape
     step = 40.0

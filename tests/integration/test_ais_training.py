@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from support.tiny_network import write_core_network
 
 from models.ais.adc620 import read_numbers
@@ -13,10 +14,11 @@ from models.ais.network import cut, level_of
 from models.ais.preprocess import prepare
 from models.ais.train.export import export
 from models.ais.train.fit import Fitted, Looked, enter, fit, look
-from models.ais.train.lesions import Infarct
+from models.ais.train.lesions import Infarct, infarct
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case, make_case
 from models.ais.train.scanner import DiffusionScan, DiffusionSequence, Grid, drawn, strip
 from models.ais.train.studies import make_study
+from models.ais.train.tissue import draw_maps
 from models.ais.train.training import CHANNELS, COLUMNS, Cases, augment, new_network, train
 from models.engines import open_engine
 from models.registry import FOLDER, load_card
@@ -63,6 +65,24 @@ def test_a_case_is_what_the_model_would_see(scan: DiffusionScan) -> None:
     dwi, adc = case.volumes()
     assert dwi.measure_ml(core) == pytest.approx(core.sum() * case.voxel_ml)
     assert dwi.voxels.shape == adc.voxels.shape == case.marks.shape
+
+
+def test_an_infarct_fades_at_its_border_as_far_as_asked() -> None:
+    space = Space.of(draw_head(np.random.default_rng(1)))
+    whole = draw_maps(space, np.random.default_rng(2))
+    kept = []
+    for edge_mm in (0.6, 2.2):
+        one = Infarct("deep", 12.0, adc_ratio=0.5, left=True, edge_mm=edge_mm, uneven=0)
+        hurt, core = infarct(whole, space, [one], np.random.default_rng(3))
+        share = hurt.adc / np.maximum(whole.adc, 1)
+        inner = ndimage.binary_erosion(core, iterations=4)
+        assert share[inner].mean() == pytest.approx(0.5, abs=0.01)
+        border = core & ~ndimage.binary_erosion(core)
+        outside = ndimage.binary_dilation(core, iterations=2) & ~core & space.brain
+        kept.append((share[border].mean(), share[outside].mean()))
+    (sharp, spared), (faded, touched) = kept
+    assert sharp < faded - 0.02
+    assert touched < spared - 0.02
 
 
 @pytest.mark.parametrize("spacing_mm", [1.0, 2.0])

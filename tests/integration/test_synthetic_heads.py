@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from models.synthesis.anatomy import draw_head
 from models.synthesis.artefacts import spoil
 from models.synthesis.noise import enlarge, smooth_noise
-from models.synthesis.space import Space, vary
+from models.synthesis.space import Space, age, vary
 from models.synthesis.tissue import BRAIN, VOXEL_MM, Anatomy, Tissue
 
 
@@ -32,6 +33,24 @@ def test_sulci_are_remembered_where_variation_closes_them(head: Anatomy) -> None
     filled = [(person.sulci & person.brain).sum() for person in closed]
     assert max(filled) > 0
     assert min(filled) == 0
+
+
+def test_age_opens_sulci_where_cortex_is_thickest(head: Anatomy) -> None:
+    space = Space.of(head)
+    from_white_mm = ndimage.distance_transform_edt(head.tissue != Tissue.WHITE) * VOXEL_MM
+    lost_before = np.zeros_like(space.brain)
+    for cortex_mm in (3.2, 2.4, 1.8):
+        old = age(space, cortex_mm, np.random.default_rng(2))
+        lost = old.anatomy.tissue != head.tissue
+        assert lost.sum() > lost_before.sum()
+        assert not (lost_before & ~lost).any()
+        assert (head.tissue[lost] == Tissue.GREY).all()
+        assert (old.anatomy.tissue[lost] == Tissue.CSF).all()
+        assert np.array_equal(old.brain, space.brain & ~lost)
+        assert np.array_equal(old.sulci, space.sulci | lost)
+        assert from_white_mm[lost].min() > 0.5 * cortex_mm
+        assert from_white_mm[old.anatomy.mask(Tissue.GREY)].max() < 1.7 * cortex_mm
+        lost_before = lost
 
 
 def test_depth_is_the_way_to_the_skull(head: Anatomy) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from models.ais.train.studies import Study, draw_person, draw_study, labelmap_files
+from models.ais.train.studies import AGED_SHARE, Study, draw_person, draw_study, labelmap_files
 from models.nifti import grid_of
 from models.volume import Volume
 
@@ -66,7 +66,7 @@ def draw(labelmaps: Path, studies: int, seed: int, *, held_out: bool) -> Iterato
     for number in range(studies):
         person, rng = (np.random.default_rng([seed, number // STUDIES_A_PERSON, k]) for k in (0, 1 + number))
         if number % STUDIES_A_PERSON == 0:
-            space = draw_person(files, person)
+            space = draw_person(files, person, aged_share=AGED_SHARE)
         yield draw_study(space, rng, stroke=number % 2 == 0)
 
 

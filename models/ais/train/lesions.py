@@ -34,6 +34,8 @@ class Infarct:
         age: 0 within the first hours, where FLAIR shows nothing yet, 1 after a day, to 1.8 after one or two weeks.
         left: on the patient's left; None: either side.
         spared: share of it that stayed alive, in islands.
+        edge_mm: how far its border fades, in standard deviations.
+        uneven: relative spread of its ADC within it.
     """
 
     kind: Kind
@@ -42,12 +44,15 @@ class Infarct:
     age: float = 0.5
     left: bool | None = None
     spared: float = 0.0
+    edge_mm: float = 0.6
+    uneven: float = 0.10
 
 
 def draw_infarcts(rng: np.random.Generator) -> list[Infarct]:
     """One stroke: a territory with or without fragments, a lacune, a shower of emboli, cortex, or the posterior fossa.
 
     ADC falls within the first hours and returns while T2 grows: the later, the less it is the ADC that shows a core.
+    Parts of one stroke differ: emboli come hours and days apart, and some tissue is hurt less than other.
     """
     late = rng.random() < 0.25
     age = float(rng.uniform(0.8, 1.8) if late else rng.uniform(0, 1))
@@ -57,7 +62,19 @@ def draw_infarcts(rng: np.random.Generator) -> list[Infarct]:
     def one(kind: Kind, low: float, high: float, *, side: bool | None = left) -> Infarct:
         volume = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         spared = float(rng.uniform(0.1, 0.45)) if volume > 3 and rng.random() < 0.4 else 0.0
-        return Infarct(kind, volume, float(np.clip(ratio * rng.normal(1, 0.06), 0.4, 0.98)), age, side, spared)
+        hurt = float(rng.uniform(0.5, 1.1)) if rng.random() < 0.5 else float(rng.normal(1, 0.1))
+        radius_mm = (volume * 750 / np.pi) ** (1 / 3)
+        return Infarct(
+            kind,
+            volume,
+            # What nobody could see teaches to mark what is not there: an early infarct is dark on ADC.
+            float(np.clip(1 - (1 - ratio) * hurt, 0.4, 0.97 if late else 0.8)),
+            age * float(rng.uniform(0.8, 1.2)),
+            side,
+            spared,
+            edge_mm=min(float(rng.uniform(0.6, 2.0)), max(0.6, 0.3 * radius_mm)),
+            uneven=float(rng.uniform(0.05, 0.25)),
+        )
 
     stroke = rng.choice(
         ["territory", "fragments", "deep", "lacune", "shower", "cortical", "posterior"],
@@ -90,8 +107,8 @@ def infarct(maps: Maps, space: Space, infarcts: list[Infarct], rng: np.random.Ge
         box, where = sites.grow(one, core, rng)
         where = _spare(where, one.spared, rng)
         core[box] |= where
-        share = _soft(where) * space.brain[box]
-        uneven = 1 + 0.10 * smooth_noise(where.shape, 8, rng)
+        share = _soft(where, one.edge_mm / VOXEL_MM) * space.brain[box]
+        uneven = 1 + one.uneven * smooth_noise(where.shape, 8, rng)
         adc[box] *= 1 - share + share * np.clip(one.adc_ratio * uneven, 0.35, 1.02)
         t2[box] *= 1 + share * (0.7 * one.age)
         t1[box] *= 1 + share * (0.3 * one.age)
@@ -192,8 +209,8 @@ class Sites:
         return None
 
 
-def _soft(mask: Mask) -> Field:
-    return np.asarray(ndimage.gaussian_filter(mask.astype(np.float32), 0.5, truncate=3), np.float32)
+def _soft(mask: Mask, sigma: float = 0.5) -> Field:
+    return np.asarray(ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=3), np.float32)
 
 
 def _spare(where: Mask, share: float, rng: np.random.Generator) -> Mask:

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from models.ais.network import cut, level_of
 from models.ais.train.scanner import DiffusionScan
-from models.ais.train.studies import draw_person, draw_study, labelmap_files
+from models.ais.train.studies import AGED_SHARE, draw_person, draw_study, labelmap_files
 from models.card import Preprocess
 from models.view import View
 from models.volume import Volume
@@ -107,7 +107,7 @@ def filling(labelmaps: Path, out: Path, *, studies: int, seed: int) -> Iterator[
         missing = [number for number in numbers if not (out / f"{part}-{number:05d}.npz").exists()]
         if not missing:
             continue
-        space = draw_person(files, np.random.default_rng([seed, person]))
+        space = draw_person(files, np.random.default_rng([seed, person]), aged_share=AGED_SHARE)
         for number in missing:
             rng = np.random.default_rng([seed, person, number])
             study = draw_study(space, rng, stroke=bool(rng.random() < STROKE_SHARE[part]), flair=False)

@@ -11,7 +11,7 @@ from models.ais.train.scanner import DiffusionScan, DiffusionSequence, Grid, sca
 from models.ais.train.tissue import Variety, draw_maps
 from models.synthesis.anatomy import draw_head
 from models.synthesis.labelmaps import read_labelmap
-from models.synthesis.space import Space, vary
+from models.synthesis.space import Space, age, vary
 from models.volume import Volume
 
 HELD_OUT = 3
@@ -24,6 +24,10 @@ MIMICS: tuple[tuple[Mimic, float], ...] = (
     ("both sides", 0.5),
     ("plexus", 0.2),
 )
+AGED_SHARE = 0.6
+"""Of those who may have had a stroke."""
+
+CORTEX_MM = (2.0, 3.2)
 STRIPPED_SHARE, MAP_STRIPPED_SHARE = 0.25, 0.15
 """Of the studies: those without anything outside the brain, and those whose map alone has nothing there."""
 
@@ -49,11 +53,16 @@ def labelmap_files(folder: Path, *, held_out: bool) -> list[Path]:
     return files[-HELD_OUT:] if held_out else files[:-HELD_OUT]
 
 
-def draw_person(files: list[Path], rng: np.random.Generator, *, drawn_share: float = 0.2) -> Space:
-    """A head from a label map, bent into another person's, or now and then one from formulas."""
+def draw_person(
+    files: list[Path], rng: np.random.Generator, *, drawn_share: float = 0.2, aged_share: float = 0.0
+) -> Space:
+    """A head from a label map, bent into another person's and perhaps aged, or now and then one from formulas."""
     if not files or rng.random() < drawn_share:
         return Space.of(draw_head(rng))
-    return vary(read_labelmap(files[rng.integers(len(files))]), rng)
+    space = vary(read_labelmap(files[rng.integers(len(files))]), rng)
+    if aged_share and rng.random() < aged_share:
+        return age(space, float(rng.uniform(*CORTEX_MM)), rng)
+    return space
 
 
 def draw_study(space: Space, rng: np.random.Generator, *, stroke: bool, flair: bool = True) -> Study:

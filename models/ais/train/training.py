@@ -21,7 +21,7 @@ CHANNELS = 6
 OUTPUTS = 2
 """Core, and the inside of the skull, which is learned beside it and not used."""
 
-WIDTHS = (24, 40, 64, 88, 112)
+WIDTHS = (32, 56, 96, 128, 160)
 COLUMNS = 128
 """Of the 160; a head is narrower than long."""
 

@@ -97,6 +97,17 @@ def test_measured_frequencies_are_left_as_they_are(
     assert not prediction.segmentation.any()
 
 
+def test_a_picture_turned_by_half_is_completed_alike() -> None:
+    encoding = PhaseEncoding(2, measured=0.35, readout=0.5, full=0.5)
+    voxels = head(96, 80)
+    model = EnhanceModel(card(), Noisy())
+    images = [model.predict({"REDUCED": volume(one, encoding)}).image for one in (voxels, voxels[:, ::-1, ::-1])]
+    assert images[0] is not None
+    assert images[1] is not None
+    gain = np.abs(images[0] - voxels).max()
+    assert np.abs(images[0] - images[1][:, ::-1, ::-1]).max() < 1e-3 * gain
+
+
 def test_the_picture_is_the_sum_of_what_was_there_and_what_was_missing() -> None:
     truth = head(seed=1)
     scanned = acquire(truth, Shortcut(0.7, slow_phase=False), np.random.default_rng(0))
