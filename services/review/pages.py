@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
-from sse_starlette import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from services.languages import gettext
@@ -73,7 +72,7 @@ def show_queue(
 @router.get("/events")
 def stream_events(site: SiteDependency, account: Expert) -> Response:  # noqa: ARG001
     """Server-sent events for the open queue: the version of its state, nothing about patients."""
-    return EventSourceResponse(site.feed.messages(workitems.CHANNEL), ping=3, send_timeout=10)
+    return site.feed.stream(workitems.CHANNEL)
 
 
 @router.get("/new")

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import psycopg
 from psycopg_pool import PoolTimeout
+from sse_starlette import EventSourceResponse
 
 from services.ledger.database import Pool, connect
 from services.ledger.workitems import CHANNEL as REVIEW
@@ -21,6 +22,8 @@ BEAT = timedelta(seconds=2)
 # The first change of a burst, such as a series' instances, is told at once; those that follow within this become one.
 COALESCE = timedelta(milliseconds=100)
 RECONNECT = timedelta(seconds=1)
+FAREWELL_S = 2
+"""How long a stream may take to end by itself when the process does; less than `app.SHUTDOWN_S`."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,10 @@ class LiveFeed:
         """End the threads and every stream; safe to call twice and from any thread."""
         self._closed.set()
         self._wake()
+
+    def stream(self, channel: str = CHANNEL) -> EventSourceResponse:
+        """`messages` as server-sent events. They end with the process, whole, and are never cut off in between."""
+        return EventSourceResponse(self.messages(channel), ping=3, send_timeout=10, shutdown_grace_period=FAREWELL_S)
 
     async def messages(self, channel: str = CHANNEL) -> AsyncIterator[str]:
         """Messages for one page: the state at once, after every change, and at least every beat. Ends with `close`."""

@@ -4,7 +4,6 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Cookie, Depends, HTTPException, Request
-from sse_starlette import EventSourceResponse
 from starlette.responses import RedirectResponse, Response
 
 from models.prediction import Urgency
@@ -76,7 +75,7 @@ def show_worklist(
 @router.get("/events")
 def stream_events(site: SiteDependency, account: Viewer) -> Response:  # noqa: ARG001
     """Server-sent events for the open list: the version of its state, nothing about patients."""
-    return EventSourceResponse(site.feed.messages(), ping=3, send_timeout=10)
+    return site.feed.stream()
 
 
 @router.get("/studies/{key}")
