@@ -6,6 +6,8 @@ import psycopg_pool
 from services.errors import Reject, Retry
 
 SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+"""Refused: the sender keeps the instance and tries later."""
 
 
 class Unreadable(Reject):
@@ -30,12 +32,14 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (Unreadable, 0xC000),  # Error: Cannot understand
     (ConflictRefused, 0xC001),  # Cannot understand, with a code of our own: C-STORE has none for a taken UID
     (Reject, 0xC000),
-    (LowDisk, 0xA700),  # Refused: Out of Resources
-    (Retry, 0xA700),
-    (psycopg.OperationalError, 0xA700),  # the ledger is away: the sender keeps the instance and tries later
-    (psycopg_pool.PoolTimeout, 0xA700),
-    (psycopg.errors.UniqueViolation, 0xA700),  # the same UID came by two associations in two studies at one moment
-    (OSError, 0xA700),
+    (Retry, OUT_OF_RESOURCES),
+    (psycopg.OperationalError, OUT_OF_RESOURCES),  # the ledger is away
+    (psycopg_pool.PoolTimeout, OUT_OF_RESOURCES),
+    (
+        psycopg.errors.UniqueViolation,
+        OUT_OF_RESOURCES,
+    ),  # the same UID came by two associations in two studies at one moment
+    (OSError, OUT_OF_RESOURCES),
 )
 PROCESSING_FAILURE = 0x0110
 

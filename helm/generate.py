@@ -266,6 +266,7 @@ def _properties() -> Json:
                 "dicomSources": {"type": "array", "minItems": 1, "items": cidr},
                 "gateSources": {"type": "array", "items": cidr},
                 "destinations": peers,
+                "sources": peers,
                 "others": peers,
                 "objectStore": peers,
                 "database": peers,

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from load_tests.studies import Study
-from services.delivery.part10 import StoredInstance, from_bytes
 from services.delivery.store_scu import Peer, send_instances
 from services.delivery.verdicts import Verdict
+from services.part10 import StoredInstance, from_bytes
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 8.0

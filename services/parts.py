@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Literal, get_args
 
 from dicom_router import assemble, listener, route
+from dicom_router.follow import following
 from models.calibration import calibrate_card
 from models.registry import list_models, use_shelf
 from services import worker
@@ -126,7 +127,7 @@ def _exit(number: int, frame: object) -> None:  # noqa: ARG001
 
 
 def _run_router(context: Context, health: Health) -> None:
-    with Heartbeat(context.pool, "router"):
+    with Heartbeat(context.pool, "router"), following(context):
         listener.run(context, health)
 
 

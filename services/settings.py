@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from services.errors import SettingsError
 from services.notification_settings import Notification
+from services.source_settings import Source
 from services.storage_settings import S3Connection, S3Settings
 
 AETitle = Annotated[
@@ -370,21 +371,22 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()
+    sources: tuple[Source, ...] = Field(
+        (), description="Archives that images are fetched from, beside what is sent; see docs/operations.md."
+    )
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
     archive: ArchiveSettings | None = Field(None, description="The PACS that everything is compared with.")
     notifications: tuple[Notification, ...] = Field((), description="Who is told of flags; see docs/notifications.md.")
 
     @model_validator(mode="after")
-    def _unique_destinations(self) -> "Settings":
+    def _unique_names(self) -> "Settings":
+        for what in ("sources", "destinations", "notifications"):
+            names = [entry.name for entry in getattr(self, what)]
+            if doubles := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"two {what} are called {', '.join(doubles)}")
         names = [destination.name for destination in self.destinations]
-        doubles = sorted({name for name in names if names.count(name) > 1})
-        if doubles:
-            raise ValueError(f"two destinations are called {', '.join(doubles)}")
         if self.archive and self.archive.destination not in (None, *names):
             raise ValueError(f"archive.destination = {self.archive.destination}: no destination is called so")
-        told = [receiver.name for receiver in self.notifications]
-        if doubles := sorted({name for name in told if told.count(name) > 1}):
-            raise ValueError(f"two notifications are called {', '.join(doubles)}")
         return self
 
     @property

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from services.notification_settings import Notification
 from services.settings import Destination, Settings
+from services.source_settings import Source
 
 _INTRODUCTION = """\
 # Configuration
@@ -21,7 +22,7 @@ One YAML file, given with `--config`. The variable `NIGHTJAR_ROUTER__PORT=104` o
 Unknown settings are refused, and every mistake is listed at once.
 """
 
-_LISTS: dict[str, type[BaseModel]] = {"destinations": Destination, "notifications": Notification}
+_LISTS: dict[str, type[BaseModel]] = {"sources": Source, "destinations": Destination, "notifications": Notification}
 _UNITS = {"_s": "seconds", "_mb": "megabytes", "_minutes": "minutes", "_hours": "hours"}
 
 

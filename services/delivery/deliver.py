@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from services.context import Context
 from services.delivery import orthanc, store_scu
-from services.delivery.part10 import NotDICOM
 from services.delivery.verdicts import Outcome, Verdict
 from services.errors import Reject, Retry
 from services.ledger import deliveries
 from services.ledger.jobs import Stage
+from services.part10 import NotDICOM
 from services.settings import Destination, Settings
 
 

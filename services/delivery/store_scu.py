@@ -21,8 +21,8 @@ from pynetdicom.dsutils import decode, encode
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AssociationSocket
 
-from services.delivery.part10 import NotDICOM, StoredInstance, from_bytes, from_path
 from services.delivery.verdicts import Outcome, Verdict, judge_dimse
+from services.part10 import NotDICOM, StoredInstance, from_bytes, from_path
 
 MAXIMUM_CONTEXTS = 128  # PS3.8 9.3.2: odd identifiers of one byte
 ASSOCIATION_TRIES = 3

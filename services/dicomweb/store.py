@@ -12,11 +12,10 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from dicom_router.errors import Mismatch, Unreadable, status_of
+from dicom_router.errors import OUT_OF_RESOURCES, Mismatch, Unreadable, status_of
 from dicom_router.header import read_header
 from dicom_router.persist import persist
 from services.context import Context
-from services.delivery.part10 import NotDICOM, StoredInstance, from_bytes
 from services.dicomweb.access import Client, audit
 from services.dicomweb.addresses import PREFIX, base_url, check_json
 from services.dicomweb.dicom_json import Json, attribute, dumps
@@ -25,12 +24,12 @@ from services.dicomweb.multipart import BOUNDARY, InvalidBody, Part, PartReader
 from services.errors import NightjarError
 from services.ledger.accounts import Account
 from services.ledger.intake import Sender, close_association
+from services.part10 import NotDICOM, StoredInstance, from_bytes
 from services.triage.site import Site, SiteDependency
 
 LARGEST_BYTES = 2 << 30
 """Of one instance; it is in memory while it is kept."""
 
-OUT_OF_RESOURCES = 0xA700
 CANNOT_UNDERSTAND = 0xC000
 RETRY_AFTER_S = 60
 AE_TITLE_CHARACTERS = 16

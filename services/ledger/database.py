@@ -13,7 +13,7 @@ from services.errors import SettingsError
 Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 NOTICE_SOON = {
     "connect_timeout": 10,

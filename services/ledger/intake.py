@@ -198,12 +198,16 @@ def record_quarantine(
     *,
     sop_class_uid: str | None,
     sop_instance_uid: str | None,
-    digest: str,
+    digest: str | None,
     reason: str,
     status: int,
     now: datetime,
 ) -> None:
-    """Write what could not be accepted; the UIDs are the sender's claim, unchecked."""
+    """Write what could not be accepted; the UIDs are the sender's claim, unchecked.
+
+    Args:
+        digest: storage key of its bytes; None: they never came.
+    """
     open_association(connection, sender, now)
     _count(connection, sender, "rejected")
     connection.execute(

@@ -149,9 +149,17 @@ CREATE TABLE quarantine (
     association_id uuid REFERENCES association,
     calling_ae text NOT NULL,
     sop_class_uid text, sop_instance_uid text,   -- as claimed by the sender, unchecked
-    digest text,                                 -- storage key of the bytes
+    digest text,                                 -- storage key of the bytes; NULL: they never came
     reason text NOT NULL,
     status integer NOT NULL                      -- DIMSE status answered
+);
+
+-- Archives that are followed.
+CREATE TABLE source_position (
+    source text PRIMARY KEY,                     -- name in the settings
+    archive text NOT NULL DEFAULT '',            -- what the archive calls itself
+    change bigint,                               -- the last of its changes that was dealt with; NULL: never looked
+    moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 -- The models this installation serves; written by the worker from the cards when it starts.

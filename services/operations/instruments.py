@@ -24,3 +24,16 @@ CERTIFICATE_EXPIRES = Gauge(
     "When the certificate of DICOM over TLS ends, seconds since 1970; 1 when it has ended, 0 without TLS.",
     registry=REGISTRY,
 )
+SOURCE_INSTANCES = Counter(
+    "nightjar_source_instances",
+    "Instances that an archive told of, by what became of them: kept, passed_by (another modality, or our own), "
+    "quarantined, gone (no longer there).",
+    ["source", "outcome"],
+    registry=REGISTRY,
+)
+SOURCE_READ = Gauge(
+    "nightjar_source_read_timestamp_seconds",
+    "When this router last read an archive's changes, seconds since 1970; 0: not yet.",
+    ["source"],
+    registry=REGISTRY,
+)

@@ -546,6 +546,14 @@ def test_with_a_bucket_no_pod_shares_a_volume_and_no_key_stands_in_the_settings(
     }
 
 
+def test_the_router_reaches_the_archives_it_follows_and_nothing_else(tmp_path: Path) -> None:
+    archives = [{"cidr": "10.20.0.12/32", "port": 8042}]
+    policy = one(render_with(tmp_path, networkPolicy={"sources": archives}), "NetworkPolicy", "-router")["spec"]
+    to = [{"to": [{"ipBlock": {"cidr": "10.20.0.12/32"}}], "ports": [{"protocol": "TCP", "port": 8042}]}]
+    assert (policy["policyTypes"], policy["egress"]) == (["Ingress", "Egress"], to)
+    assert one(render(), "NetworkPolicy", "-router")["spec"]["egress"] == []
+
+
 def alerts(values: str = "department") -> list[Manifest]:
     rules: list[Manifest] = one(render(CHART / "examples" / f"{values}.yaml"), "PrometheusRule")["spec"]["groups"][0][
         "rules"

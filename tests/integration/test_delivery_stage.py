@@ -16,8 +16,8 @@ from support.storescp import run_storescp
 
 from services.context import Context
 from services.delivery import deliver
-from services.delivery.part10 import from_bytes
 from services.errors import Reject, Retry
+from services.part10 import from_bytes
 from services.settings import Destination
 
 SR = [(ComprehensiveSRStorage, ExplicitVRLittleEndian)]

@@ -23,9 +23,9 @@ from support.ports import free_ports
 from support.scripted_scp import run_scripted
 from support.storescp import run_storescp
 
-from services.delivery.part10 import from_bytes
 from services.delivery.store_scu import Peer, send, send_directory
 from services.delivery.verdicts import Verdict
+from services.part10 import from_bytes
 
 SEG = (SegmentationStorage, ExplicitVRLittleEndian)
 SR = (ComprehensiveSRStorage, ExplicitVRLittleEndian)

@@ -73,10 +73,11 @@ def test_a_destination_says_what_it_lacks(tmp_path: Path, destination: str, sent
         load_settings(written(tmp_path, f"destinations: [{destination}]"))
 
 
-def test_two_destinations_need_two_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["sources", "destinations"])
+def test_two_of_a_kind_need_two_names(tmp_path: Path, what: str) -> None:
     one = "{name: pacs, kind: orthanc, url: 'http://x'}"
-    with pytest.raises(SettingsError, match="two destinations are called pacs"):
-        load_settings(written(tmp_path, f"destinations: [{one}, {one}]"))
+    with pytest.raises(SettingsError, match=f"two {what} are called pacs"):
+        load_settings(written(tmp_path, f"{what}: [{one}, {one}]"))
 
 
 def test_a_password_is_never_repeated(tmp_path: Path) -> None:

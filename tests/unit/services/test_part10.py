@@ -5,7 +5,7 @@ import pytest
 from pydicom import dcmread, dcmwrite
 from support.ct import as_bytes, tilted_ct
 
-from services.delivery.part10 import NotDICOM, from_bytes, from_path
+from services.part10 import NotDICOM, from_bytes, from_path
 
 
 def test_the_data_set_comes_out_byte_for_byte() -> None:
