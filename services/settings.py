@@ -297,13 +297,17 @@ class Destination(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = Field(
         description="Name in the ledger and on pages."
     )
-    kind: Literal["dicom", "orthanc"] = Field("dicom", description="C-STORE to an AE, or Orthanc's REST API.")
+    kind: Literal["dicom", "stow", "orthanc"] = Field(
+        "dicom", description="C-STORE to an AE, STOW-RS, or Orthanc's REST API."
+    )
     ae_title: AETitle | None = Field(None, description="Called AE title (dicom).")
     host: str | None = Field(None, description="Host (dicom).")
     port: Port | None = Field(None, description="Port (dicom).")
-    url: str | None = Field(None, description="Base URL (orthanc).")
-    username: str | None = Field(None, description="HTTP user (orthanc).")
-    password: str | None = Field(None, repr=False, description="HTTP password (orthanc); better given by environment.")
+    url: str | None = Field(None, description="Base URL (stow: that of DICOMweb; orthanc).")
+    username: str | None = Field(None, description="HTTP user (stow, orthanc).")
+    password: str | None = Field(
+        None, repr=False, description="HTTP password (stow, orthanc); better given by environment."
+    )
     results: tuple[ResultKind, ...] = Field(
         ("seg", "sr", "mr"),
         description="What it gets: segmentation, report, secondary captures (pictures with outlines), derived series.",

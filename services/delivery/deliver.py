@@ -6,7 +6,7 @@ Sending twice is harmless: the object carries the same UIDs and bytes each time.
 from collections.abc import Sequence
 
 from services.context import Context
-from services.delivery import orthanc, store_scu
+from services.delivery import orthanc, store_scu, stow
 from services.delivery.verdicts import Outcome, Verdict
 from services.errors import Reject, Retry
 from services.ledger import deliveries
@@ -60,19 +60,12 @@ def _destination(settings: Settings, name: str) -> Destination:
 
 def _send(destination: Destination, files: Sequence[tuple[str, bytes]], calling_ae: str) -> list[Outcome]:
     """One outcome a file, up to the first that Orthanc did not take."""
+    if destination.kind == "stow":
+        return stow.store(files, destination)
     if destination.kind == "orthanc":
         outcomes = []
         for sop_instance_uid, data in files:
-            outcomes.append(
-                orthanc.upload(
-                    data,
-                    sop_instance_uid,
-                    url=destination.url or "",
-                    username=destination.username,
-                    password=destination.password,
-                    timeout_s=destination.timeout_s,
-                )
-            )
+            outcomes.append(orthanc.upload(data, sop_instance_uid, destination))
             if outcomes[-1].verdict is not Verdict.STORED:
                 break
         return outcomes
@@ -96,7 +89,7 @@ def _worst(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _where(destination: Destination) -> str:
     """The destination and what its setting says, for whoever has to mend it; no password."""
-    if destination.kind == "orthanc":
+    if destination.kind != "dicom":
         return f"Destination {destination.name} (url = {destination.url})"
     address = f"ae_title = {destination.ae_title}, host = {destination.host}, port = {destination.port}"
     return f"Destination {destination.name} ({address})"

@@ -48,13 +48,13 @@ def _states(context: Context, queued: Queued) -> list[str]:
     return [row["state"] for row in rows]
 
 
-@pytest.mark.parametrize("kind", ["dicom", "rest"])
+@pytest.mark.parametrize("kind", ["dicom", "rest", "stow"])
 def test_orthanc_has_each_result_once_however_often_it_is_sent(
     context: Context,
     orthanc: Orthanc,  # noqa: F811
     kind: str,
 ) -> None:
-    destination = orthanc.dicom if kind == "dicom" else orthanc.rest
+    destination: Destination = getattr(orthanc, kind)
     context = _with(context, destination)
     queued = queue_deliveries(context, destination.name)
 

@@ -25,8 +25,8 @@ class Received:
 
 
 @contextmanager
-def run_http(status: int | None) -> Iterator[Received]:
-    """Answers every POST with a status; None: never answers."""
+def run_http(status: int | None, answer: bytes = b"") -> Iterator[Received]:
+    """Answers every POST with a status and the same body; None: never answers."""
     received = Received()
 
     class Handler(BaseHTTPRequestHandler):
@@ -38,8 +38,9 @@ def run_http(status: int | None) -> Iterator[Received]:
                 return
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, *arguments: object) -> None:
             pass

@@ -42,6 +42,10 @@ class Orthanc:
     def rest(self) -> Destination:
         return Destination(name="orthanc", kind="orthanc", url=self.url, timeout_s=20)
 
+    @property
+    def stow(self) -> Destination:
+        return Destination(name="archive", kind="stow", url=f"{self.url}/dicom-web", timeout_s=20)
+
     def find(self, **query: str) -> list[str]:
         """Orthanc's identifiers of the instances that match, by POST /tools/find."""
         answer = httpx.post(f"{self.url}/tools/find", json={"Level": "Instance", "Query": query}, timeout=20)
