@@ -42,6 +42,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (OSError, OUT_OF_RESOURCES),
 )
 PROCESSING_FAILURE = 0x0110
+INVALID_ARGUMENT = 0x0115
 
 
 def status_of(error: Exception) -> int:

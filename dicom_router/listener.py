@@ -19,16 +19,18 @@ from pynetdicom.pdu_primitives import A_ABORT
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicom_router.errors import SUCCESS, status_of
+from dicom_router.errors import INVALID_ARGUMENT, PROCESSING_FAILURE, SUCCESS, status_of
 from dicom_router.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_router.persist import persist
 from dicom_router.tls import ListenerTLS
 from services.context import Context
 from services.errors import NightjarError, SettingsError
+from services.ledger import commitments
 from services.ledger.intake import Sender, close_association, close_stale_associations, open_association
 from services.operations.ending import AskedToEnd
 from services.operations.instruments import ASSOCIATIONS, ASSOCIATIONS_ENDED, C_STORE_ANSWERS, CERTIFICATE_EXPIRES
 from services.operations.probes import Health
+from services.storage_commitment import SOP_CLASS, read_report
 
 _log = logging.getLogger(__name__)
 
@@ -130,11 +132,14 @@ class Listener:
         entity.maximum_associations = router.maximum_associations
         entity.network_timeout = _NETWORK_TIMEOUT_S
         entity.add_supported_context(Verification)
+        # Archives report what they commit to in the role they had when they were asked (PS3.4 J.3.3).
+        entity.add_supported_context(SOP_CLASS, scu_role=True, scp_role=True)
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, _prefer_known_transfer_syntaxes),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_N_EVENT_REPORT, self._on_report),
             (evt.EVT_ACSE_RECV, self._on_acse),
             (evt.EVT_RELEASED, lambda event: self._on_end(event, "released")),
             (evt.EVT_ABORTED, lambda event: self._on_end(event, None)),
@@ -227,6 +232,17 @@ class Listener:
         except Exception as error:  # noqa: BLE001 - whatever happened, the sender learns it and the association goes on
             return _failure(error)
         return SUCCESS
+
+    def _on_report(self, event: Any) -> tuple[int, None]:
+        """An archive says what it commits to keep; only what was asked is listened to."""
+        try:
+            report = read_report(event.event_information)
+            with self._context.pool.connection() as connection:
+                known = commitments.answer(connection, report)
+        except Exception as error:  # noqa: BLE001 - whatever happened, the archive learns it and may say it again
+            _log.error("A storage commitment could not be taken (%s).", type(error).__name__)
+            return PROCESSING_FAILURE, None
+        return (SUCCESS if known else INVALID_ARGUMENT), None
 
     def _on_acse(self, event: Any) -> None:
         with self._lock:

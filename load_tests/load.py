@@ -29,7 +29,7 @@ from load_tests.scanners import Scanner, Sent, wait_sent
 from load_tests.stages import Passage, mean_stages, read_passages
 from load_tests.studies import MIX, Kind, Study, Template, write_templates
 from services.capacity.day import BUSIEST_HOUR, arrivals
-from services.delivery.store_scu import Peer
+from services.delivery.association import Peer
 from services.demonstration.pacs import StandInPacs
 from services.embedded import Embedded
 from services.ledger.database import connect

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from load_tests.studies import Study
-from services.delivery.store_scu import Peer, send_instances
+from services.delivery.association import Peer
+from services.delivery.store_scu import send_instances
 from services.delivery.verdicts import Verdict
 from services.part10 import StoredInstance, from_bytes
 

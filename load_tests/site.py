@@ -17,7 +17,7 @@ import httpx
 import psycopg
 
 from load_tests.cells import Cells
-from services.delivery.store_scu import Peer
+from services.delivery.association import Peer
 from services.embedded import Embedded
 from services.ledger.database import connect
 from services.parts import Part

@@ -12,7 +12,7 @@ from services.errors import SettingsError
 from services.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from services.delivery.store_scu import Peer
+    from services.delivery.association import Peer
 
 out = Console()
 err = Console(stderr=True)
@@ -33,7 +33,7 @@ def running_settings(config: Path | None) -> Settings:
 
 def read_peer(text: str) -> "Peer":
     """AE@host:port. Raises SettingsError."""
-    from services.delivery.store_scu import Peer
+    from services.delivery.association import Peer
 
     found = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
     if found is None or not 0 < int(found[3]) < 65536:

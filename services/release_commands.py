@@ -18,7 +18,7 @@ from services.settings import Settings
 
 if TYPE_CHECKING:
     from services.datasets.importing.tree import Tree
-    from services.delivery.store_scu import Peer
+    from services.delivery.association import Peer
 
 
 def register(app: typer.Typer) -> None:
@@ -216,7 +216,7 @@ def bring(
 
 
 def _own_intake(settings: Settings) -> "Peer":
-    from services.delivery.store_scu import Peer
+    from services.delivery.association import Peer
 
     router = settings.router
     if router.tls is not None and router.tls.only:

@@ -312,6 +312,11 @@ class Destination(Section):
         ("seg", "sr", "mr"),
         description="What it gets: segmentation, report, secondary captures (pictures with outlines), derived series.",
     )
+    commitment: bool = Field(
+        False,
+        description="A result counts as delivered only once the archive committed to keep it: storage commitment "
+        "(dicom); see docs/results.md.",
+    )
     timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
 
     @model_validator(mode="after")
@@ -320,6 +325,8 @@ class Destination(Section):
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:
             raise ValueError(f"a destination of kind {self.kind} needs {' and '.join(missing)}")
+        if self.commitment and self.kind != "dicom":
+            raise ValueError("storage commitment is for destinations of kind dicom")
         return self
 
 

@@ -3,16 +3,23 @@
 Sending twice is harmless: the object carries the same UIDs and bytes each time.
 """
 
+import time
+import uuid
 from collections.abc import Sequence
 
 from services.context import Context
-from services.delivery import orthanc, store_scu, stow
+from services.delivery import commitment, orthanc, store_scu, stow
+from services.delivery.association import Peer
 from services.delivery.verdicts import Outcome, Verdict
 from services.errors import Reject, Retry
-from services.ledger import deliveries
+from services.ledger import commitments, deliveries
 from services.ledger.jobs import Stage
-from services.part10 import NotDICOM
+from services.part10 import NotDICOM, from_bytes
 from services.settings import Destination, Settings
+
+NOT_YET = "it has the result and has not committed to keep it yet"
+AT_ONCE_S, LOOK_S = 3.0, 0.05
+"""So long a commitment is waited for; most archives give it at once. One that comes later finds its way by itself."""
 
 
 def stage(settings: Settings) -> Stage:
@@ -31,11 +38,17 @@ def run(context: Context, delivery_id: int) -> None:
     if delivery is None:
         return
     destination = _destination(context.settings, delivery.destination)
+    if destination.commitment:
+        with context.pool.connection() as connection:
+            if commitments.is_awaited(connection, delivery_id):
+                raise Retry(f"{_where(destination)}: {NOT_YET}.")
     try:
         files = [(uid, context.store.get(digest)) for uid, digest in delivery.instances]
     except KeyError as error:
         raise Retry(f"The bytes of a result for {destination.name} are not in the store.") from error
     outcome = _worst(_send(destination, files, context.settings.router.ae_title))
+    if outcome.verdict is Verdict.STORED and destination.commitment:
+        outcome = _commit(context, destination, delivery_id, files)
     if outcome.verdict is Verdict.STORED:
         with context.pool.connection() as connection:
             deliveries.delivered(connection, delivery_id, outcome.reason)
@@ -44,6 +57,34 @@ def run(context: Context, delivery_id: int) -> None:
     with context.pool.connection() as connection:
         deliveries.refused(connection, delivery_id, sentence)
     raise (Retry if outcome.verdict is Verdict.RETRY else Reject)(sentence)
+
+
+def _commit(
+    context: Context, destination: Destination, delivery_id: int, files: Sequence[tuple[str, bytes]]
+) -> Outcome:
+    """Ask for storage commitment: stored once it is given, else why not yet."""
+    transaction_uid = f"2.25.{uuid.uuid4().int}"
+    with context.pool.connection() as connection:
+        commitments.ask(connection, transaction_uid, delivery_id)  # first: the answer may be faster than we are
+    instances = [(file.sop_class_uid, file.sop_instance_uid) for file in (from_bytes(data) for _, data in files)]
+    (verdict, reason), report = commitment.ask(
+        instances, transaction_uid, _peer(destination), context.settings.router.ae_title
+    )
+    with context.pool.connection() as connection:
+        if verdict is not Verdict.STORED:
+            commitments.withdraw(connection, transaction_uid)
+            return Outcome(files[0][0], verdict, reason)
+        if report is not None:
+            commitments.answer(connection, report)
+    end = time.monotonic() + AT_ONCE_S
+    awaited = True
+    while awaited and time.monotonic() < end:
+        with context.pool.connection() as connection:
+            awaited = commitments.is_awaited(connection, delivery_id)
+            if deliveries.is_delivered(connection, delivery_id):
+                return Outcome(files[0][0], Verdict.STORED)
+        time.sleep(LOOK_S)
+    return Outcome(files[0][0], Verdict.RETRY, NOT_YET if awaited else "it does not commit to keep the result")
 
 
 def give_up(context: Context, delivery_id: int, reason: str) -> None:
@@ -69,13 +110,14 @@ def _send(destination: Destination, files: Sequence[tuple[str, bytes]], calling_
             if outcomes[-1].verdict is not Verdict.STORED:
                 break
         return outcomes
-    peer = store_scu.Peer(
-        destination.ae_title or "", destination.host or "", destination.port or 0, destination.timeout_s
-    )
     try:
-        return store_scu.send([data for _, data in files], peer, calling_ae)
+        return store_scu.send([data for _, data in files], _peer(destination), calling_ae)
     except NotDICOM as error:
         return [Outcome(files[0][0], Verdict.REJECT, f"the stored result is no DICOM file ({error})")]
+
+
+def _peer(destination: Destination) -> Peer:
+    return Peer(destination.ae_title or "", destination.host or "", destination.port or 0, destination.timeout_s)
 
 
 def _worst(outcomes: Sequence[Outcome]) -> Outcome:

@@ -1,48 +1,25 @@
-"""Storage SCU (PS3.4 B): instances go out as the bytes they are, one association for many.
+"""Storage SCU (PS3.4 B): instances go out as the bytes they are, one association for many."""
 
-pynetdicom's reactor thread now and then takes a C-STORE response off the queue before the sender sees it; the
-sender then waits for its timeout and gets nothing. Here the reactor is kept off the queue: an SCU awaits no requests.
-"""
-
-import queue
-import socket
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.presentation import build_context
-from pynetdicom.transport import AssociationSocket
 
+from services.delivery.association import SCU, Peer, Problem, connect
 from services.delivery.verdicts import Outcome, Verdict, judge_dimse
 from services.part10 import NotDICOM, StoredInstance, from_bytes, from_path
 
 MAXIMUM_CONTEXTS = 128  # PS3.8 9.3.2: odd identifiers of one byte
 ASSOCIATION_TRIES = 3
-ACKNOWLEDGE_S = 0.001
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Peer:
-    """An AE to send to."""
-
-    ae_title: str
-    host: str
-    port: int
-    timeout_s: float = 30.0
-
-    def __str__(self) -> str:
-        return f"{self.ae_title}@{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -117,57 +94,35 @@ def send_instances(
     return [outcomes[index] for index in range(len(instances))]
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """Why instances stayed without an answer; final when a new association at once would not help."""
-
-    reason: str = ""
-    verdict: Verdict = Verdict.RETRY
-    final: bool = False
-
-
 def _send_group(
     instances: Sequence[StoredInstance],
     waiting: Sequence[int],
     peer: Peer,
     calling_ae: str,
     note: Callable[[int, Outcome], None],
-) -> _Problem:
-    ae = _SCU(ae_title=calling_ae)
-    ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = peer.timeout_s
-    ae.network_timeout = None  # the two above bound every wait of ours
-    ae.maximum_pdu_size = 0
+) -> Problem:
     contexts = [
         build_context(UID(sop_class), UID(syntax))
         for sop_class, syntax in sorted({pair for index in waiting for pair in _proposals(instances[index])})
     ]
-    association = ae.associate(
-        peer.host,
-        peer.port,
-        contexts=contexts,
-        ae_title=peer.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, ae.connected)],
-    )
-    if not ae.is_connected:
-        ae.close()
-        return _Problem("nothing answers there", final=True)
-    if not association.is_established:
-        return _explain(association)
-    _keep_reactor_off(association)
+    opened = connect(peer, calling_ae, contexts)
+    if isinstance(opened, Problem):
+        return opened
+    ae, association = opened
     try:
         for number, index in enumerate(waiting):
             instance = instances[index]
             outcome = _store(ae, association, instance, number % 0xFFFF + 1)
             if outcome is None:
-                return _Problem("it did not answer, or ended the association")
+                return Problem("it did not answer, or ended the association")
             note(index, outcome)
-        return _Problem()
+        return Problem()
     finally:
         if association.is_established:
             association.release()
 
 
-def _store(ae: "_SCU", association: Association, instance: StoredInstance, message_id: int) -> Outcome | None:
+def _store(ae: SCU, association: Association, instance: StoredInstance, message_id: int) -> Outcome | None:
     """One C-STORE; None when no answer came and the association is of no more use."""
     accepted = {
         (str(context.abstract_syntax), str(context.transfer_syntax[0])): int(context.context_id or 0)
@@ -194,7 +149,7 @@ def _store(ae: "_SCU", association: Association, instance: StoredInstance, messa
     if not association.is_established:
         return None
     association.dimse.send_msg(request, accepted[sop_class, syntax])
-    response = _await_response(ae, association)
+    response = ae.await_message(association)
     if not isinstance(response, C_STORE) or response.Status is None:
         association.abort()
         return None
@@ -230,58 +185,3 @@ def _group(instances: Sequence[StoredInstance]) -> list[list[int]]:
         groups[-1].append(index)
         contexts = needed
     return groups
-
-
-def _explain(association: Association) -> _Problem:
-    if association.is_rejected:
-        return _Problem("it rejects the association; check the AE titles it allows", final=True)
-    if association.rejected_contexts and not association.accepted_contexts:
-        names = sorted({UID(context.abstract_syntax or "").name for context in association.rejected_contexts})
-        return _Problem(f"it does not accept {', '.join(names)}", Verdict.REJECT, final=True)
-    return _Problem("it ended the association before it began", final=True)
-
-
-class _SCU(AE):
-    """An AE that knows whether its one connection came up, sends small packets at once, and closes one that did not."""
-
-    is_connected = False
-    _socket: socket.socket | None = None
-
-    def connected(self, event: evt.Event) -> None:  # noqa: ARG002
-        self.is_connected = True
-        if self._socket is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def acknowledge(self) -> None:
-        """Acknowledge what has arrived; Linux would wait up to 40 ms for something to send with it.
-
-        A receiver that sends its answer in two packets without TCP_NODELAY, as DCMTK and Orthanc do, waits for that.
-        """
-        if self._socket is not None and hasattr(socket, "TCP_QUICKACK"):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    def close(self) -> None:
-        """pynetdicom leaves the socket of a refused connection to the garbage collector."""
-        if self._socket is not None:
-            self._socket.close()
-
-    def _create_socket(self, *arguments: Any) -> AssociationSocket:
-        transport = super()._create_socket(*arguments)
-        self._socket = transport.socket
-        return transport
-
-
-def _await_response(ae: _SCU, association: Association) -> Any:
-    """The next message, or None when the association ended or the timeout passed."""
-    end = time.monotonic() + (ae.dimse_timeout or 0)
-    while time.monotonic() < end:
-        try:
-            return association.dimse.msg_queue.get(timeout=ACKNOWLEDGE_S)[1]
-        except queue.Empty:
-            ae.acknowledge()
-    return None
-
-
-def _keep_reactor_off(association: Association) -> None:
-    """Leave every message to `_await_response`: what the reactor asks for is never there."""
-    association.dimse.get_msg = lambda block=False: (None, None)  # type: ignore[method-assign] # noqa: ARG005

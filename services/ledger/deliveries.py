@@ -25,7 +25,7 @@ def take(connection: Connection, delivery_id: int) -> Delivery | None:
     One whose result or analysis was superseded is cancelled here: the newer result says it better.
     """
     row = connection.execute(
-        """SELECT d.id, d.destination, d.state, r.id AS result_id, r.analysis_id, r.kind, r.series_uid,
+        """SELECT d.id, d.destination, d.state,
                r.superseded_at IS NOT NULL OR coalesce(a.state = 'superseded', false) AS superseded
            FROM delivery d JOIN result r ON r.id = d.result_id LEFT JOIN analysis a ON a.id = r.analysis_id
            WHERE d.id = %s FOR UPDATE OF d""",
@@ -40,14 +40,19 @@ def take(connection: Connection, delivery_id: int) -> Delivery | None:
         )
         return None
     connection.execute("UPDATE delivery SET attempts = attempts + 1 WHERE id = %s", [delivery_id])
+    return Delivery(row["id"], row["destination"], instances(connection, delivery_id))
+
+
+def instances(connection: Connection, delivery_id: int) -> tuple[tuple[str, str], ...]:
+    """SOP Instance UID and storage key of what a delivery brings."""
     together = connection.execute(
-        """SELECT sop_instance_uid, digest FROM result
-           WHERE id = %(result_id)s OR (%(kind)s = 'mr' AND kind = 'mr' AND analysis_id = %(analysis_id)s
-               AND series_uid = %(series_uid)s) ORDER BY id""",
-        row,
+        """SELECT each.sop_instance_uid, each.digest FROM delivery d JOIN result r ON r.id = d.result_id
+           JOIN result each ON each.id = r.id OR (r.kind = 'mr' AND each.kind = 'mr'
+               AND each.analysis_id = r.analysis_id AND each.series_uid = r.series_uid)
+           WHERE d.id = %s ORDER BY each.id""",
+        [delivery_id],
     ).fetchall()
-    instances = tuple((result["sop_instance_uid"], result["digest"]) for result in together)
-    return Delivery(row["id"], row["destination"], instances)
+    return tuple((result["sop_instance_uid"], result["digest"]) for result in together)
 
 
 def delivered(connection: Connection, delivery_id: int, note: str) -> None:
@@ -57,6 +62,11 @@ def delivered(connection: Connection, delivery_id: int, note: str) -> None:
            WHERE id = %s AND state = 'pending'""",
         [note or None, delivery_id],
     )
+
+
+def is_delivered(connection: Connection, delivery_id: int) -> bool:
+    row = connection.execute("SELECT 1 FROM delivery WHERE id = %s AND state = 'delivered'", [delivery_id]).fetchone()
+    return row is not None
 
 
 def refused(connection: Connection, delivery_id: int, reason: str) -> None:

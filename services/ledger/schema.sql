@@ -248,6 +248,15 @@ CREATE TABLE delivery (
 );
 CREATE INDEX delivery_undelivered ON delivery (created_at) WHERE state IN ('pending', 'parked');
 
+-- What a destination was asked to keep for good (storage commitment).
+CREATE TABLE commitment (
+    transaction_uid text PRIMARY KEY,
+    delivery_id bigint NOT NULL REFERENCES delivery,
+    asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    answered_at timestamptz
+);
+CREATE INDEX commitment_delivery ON commitment (delivery_id);
+
 CREATE TABLE account (
     name text PRIMARY KEY,
     password_hash text NOT NULL,                 -- argon2id

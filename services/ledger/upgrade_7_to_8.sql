@@ -1,4 +1,4 @@
--- Archives that are followed. ------------------------------------------------------------------------------------------
+-- Archives that are followed, and what destinations were asked to keep for good. ----------------------------------------
 
 CREATE TABLE source_position (
     source text PRIMARY KEY,                     -- name in the settings
@@ -6,3 +6,12 @@ CREATE TABLE source_position (
     change bigint,                               -- the last of its changes that was dealt with; NULL: never looked
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- What a destination was asked to keep for good (storage commitment).
+CREATE TABLE commitment (
+    transaction_uid text PRIMARY KEY,
+    delivery_id bigint NOT NULL REFERENCES delivery,
+    asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    answered_at timestamptz
+);
+CREATE INDEX commitment_delivery ON commitment (delivery_id);

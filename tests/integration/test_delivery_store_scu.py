@@ -23,7 +23,8 @@ from support.ports import free_ports
 from support.scripted_scp import run_scripted
 from support.storescp import run_storescp
 
-from services.delivery.store_scu import Peer, send, send_directory
+from services.delivery.association import Peer
+from services.delivery.store_scu import send, send_directory
 from services.delivery.verdicts import Verdict
 from services.part10 import from_bytes
 

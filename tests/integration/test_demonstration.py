@@ -16,7 +16,8 @@ from support.jobs import drain
 from dicom_router import assemble, route
 from dicom_router.persist import persist
 from services.context import Context, system_clock
-from services.delivery.store_scu import Peer, send
+from services.delivery.association import Peer
+from services.delivery.store_scu import send
 from services.demonstration.pacs import StandInPacs
 from services.demonstration.phantom import PhantomStudy, write_phantoms
 from services.ledger.demonstration import StudyOutcome, read_outcomes

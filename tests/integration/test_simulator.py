@@ -21,7 +21,7 @@ from load_tests.studies import MIX, Template, write_templates
 from services.capacity.calibration import read_calibration
 from services.capacity.sizing import size
 from services.context import Context
-from services.delivery.store_scu import Peer
+from services.delivery.association import Peer
 from services.demonstration.pacs import StandInPacs
 from services.ledger.database import connect
 from services.settings import load_settings

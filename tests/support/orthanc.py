@@ -12,19 +12,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from support.relay import start
 
 from services.settings import Destination
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 AE_TITLE = "ORTHANC"
-INSIDE_HTTP, INSIDE_DICOM = 8042, 4242
+INSIDE_HTTP, INSIDE_DICOM, INSIDE_CALLS = 8042, 4242, 11112
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Orthanc:
     @property
     def dicom(self) -> Destination:
         return Destination(name="pacs", ae_title=AE_TITLE, host="127.0.0.1", port=self.port, timeout_s=20)
+
+    @property
+    def committing(self) -> Destination:
+        return self.dicom.model_copy(update={"commitment": True})
 
     @property
     def rest(self) -> Destination:
@@ -81,13 +86,19 @@ def orthanc(orthanc_server: Orthanc) -> Orthanc:
 
 @contextmanager
 def run_orthanc(
-    directory: Path, *, users: dict[str, str] | None = None, configuration: dict[str, Any] | None = None
+    directory: Path,
+    *,
+    users: dict[str, str] | None = None,
+    configuration: dict[str, Any] | None = None,
+    calls: dict[str, int] | None = None,
 ) -> Iterator[Orthanc]:
     """Start an Orthanc that keeps its files in `directory`; with `users` it asks for a login.
 
     Args:
         configuration: laid over what tests need; ports and places stay as they are.
+        calls: ports of AEs out here that it may call, by their titles.
     """
+    ways = {title: (INSIDE_CALLS + place, port) for place, (title, port) in enumerate((calls or {}).items())}
     content = {
         "StorageDirectory": str(directory / "storage"),
         "IndexDirectory": str(directory / "storage"),
@@ -98,13 +109,19 @@ def run_orthanc(
         "AuthenticationEnabled": users is not None,
         "RegisteredUsers": users or {},
         "DicomWeb": {"Enable": True},
+        "DicomModalities": {
+            title: {"AET": title, "Host": "127.0.0.1", "Port": inside, "AllowStorageCommitment": True}
+            for title, (inside, _) in ways.items()
+        },
     }
     places = {name: content[name] for name in ("StorageDirectory", "IndexDirectory", "Plugins")}
     path = directory / "orthanc.json"
     path.write_text(json.dumps({**content, **(configuration or {}), **places}))
-    with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as dicom:
+    with ExitStack() as stack:
+        http, dicom = (stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2))
         isolate = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
         relayed = [f"{http.fileno()}={INSIDE_HTTP}", f"{dicom.fileno()}={INSIDE_DICOM}"]
+        relayed += [f"{inside}:{_way_out(directory / title, port)}" for title, (inside, port) in ways.items()]
         relay = [sys.executable, str(Path(__file__).with_name("relay.py")), *relayed]
         with (directory / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -120,6 +137,15 @@ def run_orthanc(
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def _way_out(path: Path, port: int) -> Path:
+    """A Unix socket whose connections go to a port of this machine's loopback."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    start(listener, ("127.0.0.1", port))
+    return path
 
 
 def _wait(server: Orthanc, process: "subprocess.Popen[bytes]", log: Path) -> None:

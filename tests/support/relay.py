@@ -2,7 +2,8 @@
 
 Started inside a network namespace of its own (`unshare --net`), it brings up that namespace's loopback, starts the
 server there, and carries connections to it from listening sockets inherited from outside: a socket stays in the
-namespace it was made in. Arguments: FD=PORT ... -- COMMAND ...
+namespace it was made in. A path leads out again, for files know no such walls: what connects to a port inside comes
+out at a Unix socket. Arguments: FD=PORT ... PORT:PATH ... -- COMMAND ...
 """
 
 import contextlib
@@ -20,30 +21,44 @@ def main(arguments: list[str]) -> int:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     server = subprocess.Popen(arguments[split + 1 :])
     signal.signal(signal.SIGTERM, lambda *_: server.kill())
-    for pair in arguments[:split]:
-        descriptor, port = (int(part) for part in pair.split("="))
-        threading.Thread(target=_accept, args=(socket.socket(fileno=descriptor), port), daemon=True).start()
+    for way in arguments[:split]:
+        descriptor, is_in, port = way.partition("=")
+        if is_in:
+            start(socket.socket(fileno=int(descriptor)), ("127.0.0.1", int(port)))
+        else:
+            port, _, path = way.partition(":")
+            start(socket.create_server(("127.0.0.1", int(port))), path)
     return server.wait()
 
 
-def _accept(listener: socket.socket, port: int) -> None:
-    while True:
-        outside, _ = listener.accept()
-        try:
-            inside = socket.create_connection(("127.0.0.1", port), timeout=10)
-        except OSError:
-            outside.close()
-            continue
-        inside.settimeout(None)
-        for source, target in ((outside, inside), (inside, outside)):
-            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=_carry, args=(source, target), daemon=True).start()
+def start(listener: socket.socket, to: tuple[str, int] | str) -> None:
+    """Carry every connection that comes to an address or to the path of a Unix socket, in threads."""
+    threading.Thread(target=_accept, args=(listener, to), daemon=True).start()
+
+
+def _accept(listener: socket.socket, to: tuple[str, int] | str) -> None:
+    with contextlib.suppress(OSError):  # until it is closed
+        while True:
+            near, _ = listener.accept()
+            far = socket.socket(socket.AF_UNIX if isinstance(to, str) else socket.AF_INET)
+            try:
+                far.connect(to)
+            except OSError:
+                near.close()
+                far.close()
+                continue
+            for source, target in ((near, far), (far, near)):
+                threading.Thread(target=_carry, args=(source, target), daemon=True).start()
 
 
 def _carry(source: socket.socket, target: socket.socket) -> None:
+    tcp = source.family == socket.AF_INET
+    if tcp:
+        source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
-            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            if tcp:
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             target.sendall(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
