@@ -66,6 +66,7 @@ class Follower:
 
     def start(self) -> None:
         SOURCE_READ.labels(self._source.name).set(0)
+        _log.info("%s is followed.", self._source.name)
         self._thread.start()
 
     def stop(self) -> None:
