@@ -20,13 +20,13 @@ from psycopg_pool import PoolTimeout
 from dicom_router.errors import OUT_OF_RESOURCES, PROCESSING_FAILURE, ConflictRefused, status_of
 from dicom_router.orthanc import Change, Gone, OrthancClient, Unobtainable
 from dicom_router.persist import persist
+from services.archive_settings import Source
 from services.context import Context
 from services.errors import Interrupted, NightjarError, Reject
 from services.ledger.following import Position, is_result, lock_position, move_position
 from services.ledger.intake import Sender, close_association, record_quarantine
 from services.operations.instruments import SOURCE_INSTANCES, SOURCE_READ
 from services.part10 import NotDICOM, from_bytes
-from services.source_settings import Source
 
 ATTEMPTS = 5
 """An instance that the archive cannot give so often is put down in quarantine, and what follows it is read."""

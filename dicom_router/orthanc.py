@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import httpx
 
+from services.archive_settings import Source
 from services.errors import Retry
-from services.source_settings import Source
 
 PAGE = 100
 """Changes asked for at once."""

@@ -16,8 +16,9 @@ import yaml
 
 from models.calibration import ModelCalibration
 from models.registry import list_models
+from services.archive_settings import ResultKind
 from services.inference.serve_config import model_arguments
-from services.settings import InferenceSettings, ResultKind, Settings
+from services.settings import InferenceSettings, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "nightjar"

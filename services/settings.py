@@ -9,23 +9,14 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from services.archive_settings import ArchiveSettings, Destination, Source
 from services.errors import SettingsError
 from services.notification_settings import Notification
-from services.source_settings import Source
+from services.setting_types import AETitle, Port, Seconds, Section
 from services.storage_settings import S3Connection, S3Settings
-
-AETitle = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
-]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatabaseSettings(Section):
@@ -288,60 +279,6 @@ class TracingSettings(Section):
         pattern=r"^https?://[^@\s]+$",
         description="OpenTelemetry collector (OTLP over HTTP) such as http://otel:4318; without one nothing is traced.",
     )
-
-
-ResultKind = Literal["seg", "sr", "sc", "mr"]
-
-
-class Destination(Section):
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = Field(
-        description="Name in the ledger and on pages."
-    )
-    kind: Literal["dicom", "stow", "orthanc"] = Field(
-        "dicom", description="C-STORE to an AE, STOW-RS, or Orthanc's REST API."
-    )
-    ae_title: AETitle | None = Field(None, description="Called AE title (dicom).")
-    host: str | None = Field(None, description="Host (dicom).")
-    port: Port | None = Field(None, description="Port (dicom).")
-    url: str | None = Field(None, description="Base URL (stow: that of DICOMweb; orthanc).")
-    username: str | None = Field(None, description="HTTP user (stow, orthanc).")
-    password: str | None = Field(
-        None, repr=False, description="HTTP password (stow, orthanc); better given by environment."
-    )
-    results: tuple[ResultKind, ...] = Field(
-        ("seg", "sr", "mr"),
-        description="What it gets: segmentation, report, secondary captures (pictures with outlines), derived series.",
-    )
-    commitment: bool = Field(
-        False,
-        description="A result counts as delivered only once the archive committed to keep it: storage commitment "
-        "(dicom); see docs/results.md.",
-    )
-    timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Destination":
-        needed = ("ae_title", "host", "port") if self.kind == "dicom" else ("url",)
-        missing = [name for name in needed if getattr(self, name) is None]
-        if missing:
-            raise ValueError(f"a destination of kind {self.kind} needs {' and '.join(missing)}")
-        if self.commitment and self.kind != "dicom":
-            raise ValueError("storage commitment is for destinations of kind dicom")
-        return self
-
-
-class ArchiveSettings(Section):
-    ae_title: AETitle = Field(description="AE title of the PACS that `nightjar reconcile` asks (C-FIND, C-MOVE).")
-    host: str = Field(description="Its host.")
-    port: Port = Field(description="Its port.")
-    modalities: tuple[str, ...] = Field(
-        ("CT", "MR"),
-        description="Series of these in the PACS are expected here as well; of others only those that came in part.",
-    )
-    destination: str | None = Field(
-        None, description="Name of the destination that leads there: what it took is expected in the PACS."
-    )
-    timeout_s: Seconds = Field(30.0, description="Network timeout, seconds.")
 
 
 class DatasetSettings(Section):

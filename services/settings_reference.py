@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from services.archive_settings import Destination, Source
 from services.notification_settings import Notification
-from services.settings import Destination, Settings
-from services.source_settings import Source
+from services.settings import Settings
 
 _INTRODUCTION = """\
 # Configuration

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
+from services.archive_settings import Destination
 from services.context import Context
 from services.delivery import commitment, orthanc, store_scu, stow
 from services.delivery.association import Peer
@@ -15,7 +16,7 @@ from services.errors import Reject, Retry
 from services.ledger import commitments, deliveries
 from services.ledger.jobs import Stage
 from services.part10 import NotDICOM, from_bytes
-from services.settings import Destination, Settings
+from services.settings import Settings
 
 NOT_YET = "it has the result and has not committed to keep it yet"
 AT_ONCE_S, LOOK_S = 3.0, 0.05

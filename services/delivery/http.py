@@ -2,8 +2,8 @@
 
 import httpx
 
+from services.archive_settings import Destination
 from services.delivery.verdicts import Verdict
-from services.settings import Destination
 
 
 def post(

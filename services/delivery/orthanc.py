@@ -2,9 +2,9 @@
 
 import httpx
 
+from services.archive_settings import Destination
 from services.delivery.http import post
 from services.delivery.verdicts import Outcome, Verdict, judge_http
-from services.settings import Destination
 
 
 def upload(data: bytes, sop_instance_uid: str, destination: Destination) -> Outcome:

@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 
+from services.archive_settings import Destination
 from services.delivery.http import post
 from services.delivery.verdicts import Outcome, Verdict, judge_dimse, judge_http
 from services.dicomweb.media import DICOM, DICOM_JSON
 from services.dicomweb.multipart import content_type, write_parts
-from services.settings import Destination
 
 FAILED, REFERENCED = "00081198", "00081199"
 SOP_INSTANCE_UID, FAILURE_REASON, WARNING_REASON = "00081155", "00081197", "00081196"

@@ -25,7 +25,7 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.transport import ThreadedAssociationServer
 
-from services.settings import Destination
+from services.archive_settings import Destination
 
 AE_TITLE = "DEMOPACS"
 SUCCESS, CANNOT_UNDERSTAND, NOT_OF_OURS = 0x0000, 0xC000, 0xA900

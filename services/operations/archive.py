@@ -10,8 +10,8 @@ from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from services.archive_settings import ArchiveSettings
 from services.errors import NightjarError
-from services.settings import ArchiveSettings
 
 STUDY_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")
 STUDY_ROOT_MOVE = UID("1.2.840.10008.5.1.4.1.2.2.2")

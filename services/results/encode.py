@@ -17,6 +17,7 @@ from models.dicom import read_series
 from models.errors import ModelError
 from models.registry import load_card
 from models.volume import Volume
+from services.archive_settings import ResultKind
 from services.context import Context
 from services.errors import NightjarError, Reject, Retry
 from services.ledger import analyses, results
@@ -33,7 +34,7 @@ from services.results.segmentation import encode_segmentation
 from services.results.series import encode_series
 from services.results.series_gate import check_series
 from services.results.stored import keep
-from services.settings import ResultKind, Settings
+from services.settings import Settings
 
 
 def run(context: Context, analysis_id: int) -> None:

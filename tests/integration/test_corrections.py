@@ -17,6 +17,7 @@ from support.masks import as_a_viewer_reads, viewer_segmentation
 from support.triage import add_account, served
 
 from models.prediction import Finding, Urgency
+from services.archive_settings import Destination
 from services.context import Context
 from services.dicomweb.extension import EXTENSION as DICOMWEB
 from services.ledger import annotations, deliveries, images, workitems, worklist
@@ -24,7 +25,6 @@ from services.ledger.accounts import Account, Role, find_account
 from services.ledger.workitems import Slot, State
 from services.review import arriving, correct, sources, workflow
 from services.review.masks import Mask
-from services.settings import Destination
 
 pytestmark = pytest.mark.usefixtures("pool")
 

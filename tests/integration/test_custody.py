@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 from dicom_router.listener import Listener
 from dicom_router.persist import persist
 from services import cli
+from services.archive_settings import ArchiveSettings
 from services.context import Context
 from services.errors import SettingsError
 from services.ledger import custody
@@ -35,7 +36,7 @@ from services.operations.archive import Archive, ArchiveError
 from services.operations.backup import BackupError, back_up, restore
 from services.operations.backup_places import Folder, open_place
 from services.operations.reconcile import Difference, reconcile
-from services.settings import ArchiveSettings, BackupSettings
+from services.settings import BackupSettings
 from services.storage_settings import S3Connection, S3Settings
 
 TODAY = f"{datetime.now(UTC):%Y%m%d}"

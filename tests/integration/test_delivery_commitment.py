@@ -18,10 +18,10 @@ from support.orthanc import run_orthanc
 from support.ports import free_ports
 
 from dicom_router.listener import Listener
+from services.archive_settings import Destination
 from services.context import Context
 from services.delivery import deliver
 from services.errors import Reject, Retry
-from services.settings import Destination
 from services.storage_commitment import SOP_CLASS, SOP_INSTANCE
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"

@@ -14,11 +14,11 @@ from support.ports import free_ports
 from support.scripted_scp import run_scripted
 from support.storescp import run_storescp
 
+from services.archive_settings import Destination
 from services.context import Context
 from services.delivery import deliver
 from services.errors import Reject, Retry
 from services.part10 import from_bytes
-from services.settings import Destination
 
 SR = [(ComprehensiveSRStorage, ExplicitVRLittleEndian)]
 

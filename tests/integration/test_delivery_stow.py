@@ -10,12 +10,12 @@ from support.instances import ct, data_set_of, write
 from support.notification_receivers import run_http
 from support.triage import PASSWORD, add_account, served
 
+from services.archive_settings import Destination
 from services.context import Context
 from services.delivery.stow import store
 from services.delivery.verdicts import Verdict
 from services.dicomweb.extension import EXTENSION
 from services.ledger.accounts import Role
-from services.settings import Destination
 
 FILES = [("1.2.3", b"one"), ("1.2.4", b"two")]
 

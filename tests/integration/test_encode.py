@@ -14,12 +14,12 @@ from support.ct import STUDY_UID, as_bytes, blobs, multi_frame, tilted_ct
 
 from models.card import Card
 from models.prediction import Urgency
+from services.archive_settings import Destination
 from services.context import Context
 from services.errors import Reject, Retry
 from services.ledger.arrays import pack_array
 from services.results import encode
 from services.results.gate import place
-from services.settings import Destination
 
 SHAPE = (10, 64, 64)
 LIMITS = {"operating_point": {"probability": 0.5, "volume_ml": 0}, "urgency": {"immediate_ml": 1}}

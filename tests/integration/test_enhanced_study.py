@@ -28,6 +28,7 @@ from models.preview import render_preview
 from models.registry import load_model
 from models.volume import Volume
 from services import parts
+from services.archive_settings import Destination
 from services.context import Context
 from services.delivery import deliver
 from services.demonstration.phantom import PhantomStudy, write_phantoms
@@ -38,7 +39,6 @@ from services.ledger import worklist
 from services.ledger.intake import Sender, close_association, open_association
 from services.results import encode
 from services.results.series import SERIES_NUMBERS
-from services.settings import Destination
 from services.triage.rows import AiState, describe_study
 
 DCIODVFY = Path(sys.executable).with_name("dciodvfy")

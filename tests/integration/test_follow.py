@@ -16,9 +16,9 @@ from support.orthanc import Orthanc, orthanc, orthanc_server, run_orthanc  # noq
 
 from dicom_router.follow import ATTEMPTS, Follower, following
 from dicom_router.orthanc import Change, OrthancClient, SourceAway, Unobtainable
+from services.archive_settings import Source
 from services.context import Context
 from services.errors import NightjarError
-from services.source_settings import Source
 
 Store = Callable[[Dataset], str]
 

@@ -30,6 +30,7 @@ from support.triage import (
 )
 
 from dicom_router.persist import persist
+from services.archive_settings import Destination
 from services.context import Context
 from services.errors import Reject
 from services.ledger import deliveries
@@ -37,7 +38,6 @@ from services.ledger.intake import Sender, close_association
 from services.ledger.jobs import defer
 from services.operations.metrics import SETTLED_S, LedgerCollector
 from services.parts import PARTS
-from services.settings import Destination
 
 CANARY = "KANARIENVOGEL"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -21,7 +21,7 @@ import httpx
 import pytest
 from support.relay import start
 
-from services.settings import Destination
+from services.archive_settings import Destination
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 AE_TITLE = "ORTHANC"
