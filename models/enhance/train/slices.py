@@ -65,7 +65,7 @@ class RealVolume:
 
     def draw(self, rng: np.random.Generator) -> Slice:
         """One slice of any plane and thickness, as fine as the volume or coarser, in its own contrast or another."""
-        image = self._oblique(rng) if rng.random() < 0.5 else self._straight(rng)
+        image = self._bent(rng) if rng.random() < 0.75 else self._straight(rng)
         if rng.random() < 0.6:
             image = _other_contrast(image, rng)
         if rng.random() < 0.3:
@@ -88,8 +88,8 @@ class RealVolume:
         k = _filled_place((stack > 0.1).mean(axis=(1, 2)), layers, rng)
         return np.asarray(stack[k : k + layers].mean(axis=0), np.float32)
 
-    def _oblique(self, rng: np.random.Generator) -> Slice:
-        """Turned any way, through the middle half of the volume."""
+    def _bent(self, rng: np.random.Generator) -> Slice:
+        """Turned any way and bent into a head that nobody has, through the middle half: there are few persons."""
         fine = min(self.zooms_mm)
         turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
         centre = [int(rng.integers(n // 4, 3 * n // 4)) for n in self.voxels.shape]
@@ -97,9 +97,10 @@ class RealVolume:
         across = np.arange(CANVAS) - CANVAS / 2
         image = np.zeros((CANVAS, CANVAS), np.float32)
         layers = max(1, round(float(rng.uniform(0.5, 5.5)) / fine))
+        bend = rng.uniform(0, 8) * ndimage.zoom(rng.standard_normal((3, 6, 6)), (1, CANVAS / 6, CANVAS / 6), order=3)
         for layer in range(layers):
             place = turn[0][:, None, None] * (layer - layers / 2)
-            place = place + turn[1][:, None, None] * across[:, None] + turn[2][:, None, None] * across
+            place = place + turn[1][:, None, None] * across[:, None] + turn[2][:, None, None] * across + bend
             place = place * step[:, None, None] + np.array(centre)[:, None, None]
             image += ndimage.map_coordinates(self.spline, place, order=3, prefilter=False) / layers
         return image
