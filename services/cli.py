@@ -171,27 +171,41 @@ def explain(uid: str, config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def account(
     name: str,
-    role: Annotated[list[str], typer.Option(help="Such as radiologist; may be repeated.")],
+    role: Annotated[list[str] | None, typer.Option(help="Such as radiologist; may be repeated.")] = None,
     config: Config = None,
     experience_years: Annotated[
         int | None, typer.Option(min=0, max=70, help="Years of reading such images, for annotators and reviewers.")
     ] = None,
+    provided: Annotated[
+        bool,
+        typer.Option("--provided", help="For whom the identity provider calls so: no password, roles by their groups."),
+    ] = False,
 ) -> None:
     """Add an account and print its password once. Example: nightjar account ana.silva --role radiologist"""
     from services.ledger import courses
     from services.ledger.accounts import Role, create_account
+    from services.ledger.provided_accounts import await_person
     from services.parts import open_context
 
-    unknown = sorted(set(role) - set(Role))
+    roles = role or []
+    unknown = sorted(set(roles) - set(Role))
     if unknown:
         raise SettingsError(f"--role {', '.join(unknown)}: no such role; there are {', '.join(Role)}.")
+    if provided == bool(roles):
+        raise SettingsError("Name a --role, or say --provided: the identity provider gives the roles then.")
     password = secrets.token_urlsafe(12)
     with open_context(running_settings(config)) as context, context.pool.connection() as connection:
-        create_account(connection, name, password, [Role(entry) for entry in role])
+        if provided:
+            await_person(connection, name)
+        else:
+            create_account(connection, name, password, [Role(entry) for entry in roles])
         if experience_years is not None:
             today = context.now().date()
             courses.record_experience(connection, name, today - timedelta(days=math.ceil(365.25 * experience_years)))
-    out.print(f"Sign in {name} / {password} (shown once)", highlight=False)
+    if provided:
+        out.print(f"{name} signs in by the identity provider; an earlier password no longer opens it.", highlight=False)
+    else:
+        out.print(f"Sign in {name} / {password} (shown once)", highlight=False)
 
 
 tools.register(app)

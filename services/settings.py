@@ -16,6 +16,7 @@ from services.archive_settings import ArchiveSettings, Destination, Source
 from services.errors import SettingsError
 from services.notification_settings import Notification
 from services.setting_types import AETitle, Port, Seconds, Section
+from services.sign_on_settings import SignOnSettings
 from services.storage_settings import S3Connection, S3Settings
 
 
@@ -210,6 +211,9 @@ class WebSettings(Section):
         None,
         description="Secret that signs sign-ins, 32 characters at least; several web parts without a directory in "
         "common need one. Without it, data_dir keeps one of its own.",
+    )
+    sign_on: SignOnSettings | None = Field(
+        None, description="Sign-in by the hospital's identity provider (OpenID Connect); see docs/operations.md."
     )
     secure_cookies: bool = Field(False, description="Send the session cookie over HTTPS only.")
     maximum_wait_minutes: float = Field(

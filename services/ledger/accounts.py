@@ -15,7 +15,7 @@ from services.ledger.database import Connection, Pool
 
 MINIMUM_PASSWORD_LENGTH = 12
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _hasher = PasswordHasher()
 
 
@@ -51,10 +51,7 @@ def create_account(connection: Connection, name: str, password: str, roles: Iter
     Raises:
         Reject: the name or the password cannot be used, or the name is taken.
     """
-    if not _NAME.fullmatch(name):
-        raise Reject(
-            "An account name is 1 to 40 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit."
-        )
+    check_name(name)
     if len(password) < MINIMUM_PASSWORD_LENGTH:
         raise Reject(f"A password has at least {MINIMUM_PASSWORD_LENGTH} characters.")
     created = connection.execute(
@@ -63,6 +60,18 @@ def create_account(connection: Connection, name: str, password: str, roles: Iter
     ).rowcount
     if not created:
         raise Reject(f"There is already an account called {name}.")
+
+
+def check_name(name: str) -> None:
+    """See that an account can be called so.
+
+    Raises:
+        Reject: the sentence says what a name is made of.
+    """
+    if not NAME.fullmatch(name):
+        raise Reject(
+            "An account name is 1 to 40 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit."
+        )
 
 
 def ensure_first_account(pool: Pool) -> tuple[str, str] | None:
@@ -78,19 +87,20 @@ def ensure_first_account(pool: Pool) -> tuple[str, str] | None:
 
 @cache
 def _nobody() -> str:
-    """Checked when the account is unknown, so that the answer takes as long as for a known one."""
+    """Checked where there is no account or no password, so that the answer takes as long as where there is one."""
     return _hasher.hash(secrets.token_urlsafe(16))
 
 
 def verify(connection: Connection, name: str, password: str) -> Account | None:
     """The account these credentials open, or None; an outdated hash is renewed."""
     row = connection.execute("SELECT password_hash FROM account WHERE name = %s", [name]).fetchone()
-    stored = row["password_hash"] if row else _nobody()
+    stored = row["password_hash"] if row else ""
+    has_password = stored.startswith("$argon2")
     try:
-        _hasher.verify(stored, password)
+        _hasher.verify(stored if has_password else _nobody(), password)
     except (VerificationError, InvalidHashError):
         return None
-    if row is None:
+    if not has_password:
         return None
     if _hasher.check_needs_rehash(stored):
         connection.execute("UPDATE account SET password_hash = %s WHERE name = %s", [_hasher.hash(password), name])

@@ -259,8 +259,9 @@ CREATE INDEX commitment_delivery ON commitment (delivery_id);
 
 CREATE TABLE account (
     name text PRIMARY KEY,
-    password_hash text NOT NULL,                 -- argon2id
+    password_hash text NOT NULL,                 -- argon2id; no hash where an identity provider vouches
     roles text[] NOT NULL,
+    subject text UNIQUE,                         -- issuer and subject of an identity provider
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 

@@ -15,3 +15,6 @@ CREATE TABLE commitment (
     answered_at timestamptz
 );
 CREATE INDEX commitment_delivery ON commitment (delivery_id);
+
+-- People whom an identity provider vouches for.
+ALTER TABLE account ADD COLUMN subject text UNIQUE;

@@ -34,11 +34,13 @@ from services.triage import (
     pictures,
     shift,
     sign_in,
+    single_sign_on,
     viewer,
 )
 from services.triage.guard import Guard
 from services.triage.live import LiveFeed
 from services.triage.programs import Programs
+from services.triage.provider import Provider
 from services.triage.sessions import FailureBrake, Sessions, load_key
 from services.triage.site import Extension, Site, error_response, log_failure, make_templates
 
@@ -59,13 +61,15 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
     Raises:
         SettingsError: data_dir cannot keep the sign-in key.
     """
+    key, sign_on = load_key(context.settings), context.settings.web.sign_on
     site = Site(
         context=context,
-        sessions=Sessions(load_key(context.settings), timedelta(hours=context.settings.web.session_hours)),
+        sessions=Sessions(key, timedelta(hours=context.settings.web.session_hours)),
         brake=FailureBrake(context.now),
         feed=LiveFeed(context.pool),
         templates=make_templates(*(each.templates for each in extensions if each.templates is not None)),
         study_links=tuple(link for each in extensions for link in each.study_links),
+        provider=None if sign_on is None else Provider(sign_on, key),
     )
 
     @asynccontextmanager
@@ -87,6 +91,7 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
     )
     app.state.site = site
     app.include_router(sign_in.router)
+    app.include_router(single_sign_on.router)
     app.include_router(pages.router)
     for module in (viewer, before_after, pictures, claiming, finding, shift, burden, language):
         app.include_router(module.router)

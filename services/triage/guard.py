@@ -19,7 +19,7 @@ from services.triage.sessions import COOKIE, Sessions
 from services.triage.site import CONNECTION_WAIT_S, PROGRAMS, wants_json
 
 LANGUAGE_COOKIE = "nightjar_language"
-OPEN_ADDRESSES = frozenset({"/sign-in", "/language", "/healthz", "/readyz"})
+OPEN_ADDRESSES = frozenset({"/sign-in", "/sign-in/provider", "/sign-in/return", "/language", "/healthz", "/readyz"})
 OPEN_PREFIX = "/static/"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -1,6 +1,7 @@
 """Signing in and out."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -9,14 +10,14 @@ from services.languages import gettext
 from services.ledger.accounts import Account, Role, find_account, record_audit, verify
 from services.triage.rows import format_wait
 from services.triage.sessions import COOKIE
-from services.triage.site import SiteDependency, address_of, audit, own_address
+from services.triage.site import Site, SiteDependency, address_of, audit, own_address
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/sign-in")
 def show_sign_in(request: Request, site: SiteDependency, next: str = "/") -> Response:  # noqa: A002
-    return site.render(request, "sign_in.html", next=own_address(next), name="", problem=None)
+    return show(request, site, target=own_address(next))
 
 
 @router.post("/sign-in")
@@ -28,11 +29,14 @@ def sign_in(
     next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002
 ) -> Response:
     name, target = name.strip().lower(), own_address(next)
+    sign_on = site.context.settings.web.sign_on
+    if sign_on is not None and not sign_on.passwords:
+        return show(request, site, 403, target=target)
     address = address_of(request)
     wait = site.brake.wait(name, address)
     if wait is not None:
         problem = gettext("Too many failed sign-ins. Try again in %(wait)s.", wait=format_wait(wait))
-        response = site.render(request, "sign_in.html", 429, next=target, name=name, problem=problem)
+        response = show(request, site, 429, target=target, name=name, problem=problem)
         response.headers["Retry-After"] = str(max(1, int(wait.total_seconds())))
         return response
     with site.connection() as connection:
@@ -49,8 +53,32 @@ def sign_in(
     if account is None:
         site.brake.failed(name, address)
         problem = gettext("This name and password do not match.")
-        return site.render(request, "sign_in.html", 401, next=target, name=name, problem=problem)
+        return show(request, site, 401, target=target, name=name, problem=problem)
     site.brake.succeeded(name, address)
+    return signed_in(site, account, target)
+
+
+def show(
+    request: Request, site: Site, status: int = 200, *, target: str, name: str = "", problem: str | None = None
+) -> Response:
+    """The page that asks who one is."""
+    sign_on = site.context.settings.web.sign_on
+    return site.render(
+        request,
+        "sign_in.html",
+        status,
+        next=target,
+        name=name,
+        problem=problem,
+        provider=None if sign_on is None else sign_on.label or gettext("your hospital account"),
+        passwords=sign_on is None or sign_on.passwords,
+        # Not the address of a return from a provider, which says more than a page should keep.
+        address_here="/sign-in" if target == "/" else f"/sign-in?{urlencode({'next': target})}",
+    )
+
+
+def signed_in(site: Site, account: Account, target: str) -> Response:
+    """On to the page they wanted, or to the first of theirs, with a session."""
     if target == "/" and not account.roles & {Role.RADIOLOGIST, Role.ADMINISTRATOR}:
         target = "/review"
     response = RedirectResponse(target, status_code=303)

@@ -23,6 +23,7 @@ from services.ledger.accounts import Account, Role, record_audit
 from services.ledger.database import Connection
 from services.triage.images import Shelf
 from services.triage.live import LiveFeed
+from services.triage.provider import Provider
 from services.triage.rows import (
     format_date,
     format_measurement,
@@ -95,6 +96,7 @@ class Site:
     looks: Looks = field(default_factory=Looks)
     shelf: Shelf = field(default_factory=lambda: Shelf(SHELF_BYTES))
     study_links: tuple[StudyLink, ...] = ()
+    provider: Provider | None = None
 
     @property
     def viewers(self) -> list[StudyLink]:
