@@ -100,6 +100,7 @@ def _properties() -> Json:
         "imagePullSecrets": {"type": "array", "items": _object({"name": name})},
         "settings": site,
         "existingSecret": text,
+        "authoritySecret": text,
         "rules": text,
         "calibrations": {
             "type": "object",

@@ -546,6 +546,18 @@ def test_with_a_bucket_no_pod_shares_a_volume_and_no_key_stands_in_the_settings(
     }
 
 
+def test_every_part_trusts_the_authorities_that_a_site_names(tmp_path: Path) -> None:
+    manifests = render_with(tmp_path, authoritySecret="hospital-ca")
+    for part in ("router", "worker", "web", "inference"):
+        pod = one(manifests, "Deployment", f"nightjar-{part}")["spec"]["template"]
+        [container] = pod["spec"]["containers"]
+        environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        assert environment["SSL_CERT_FILE"] == f"{mounts['authority']}/ca.crt"
+        assert volumes["authority"]["secret"] == {"secretName": "hospital-ca"}
+
+
 def test_the_router_reaches_the_archives_it_follows_and_nothing_else(tmp_path: Path) -> None:
     archives = [{"cidr": "10.20.0.12/32", "port": 8042}]
     policy = one(render_with(tmp_path, networkPolicy={"sources": archives}), "NetworkPolicy", "-router")["spec"]

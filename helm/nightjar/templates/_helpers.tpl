@@ -309,6 +309,9 @@ spec:
             {{- with .environment }}
             {{- . | nindent 12 }}
             {{- end }}
+            {{- if $root.Values.authoritySecret }}
+            - {name: SSL_CERT_FILE, value: /etc/nightjar-authority/ca.crt}
+            {{- end }}
           {{- with $root.Values.existingSecret }}
           envFrom:
             - secretRef: {name: {{ . }}}
@@ -351,6 +354,9 @@ spec:
             {{- range .secrets }}
             - {name: {{ .name }}, mountPath: {{ .path }}, readOnly: true}
             {{- end }}
+            {{- if $root.Values.authoritySecret }}
+            - {name: authority, mountPath: /etc/nightjar-authority, readOnly: true}
+            {{- end }}
             {{- if .ray }}
             - {name: shm, mountPath: /dev/shm}
             {{- end }}
@@ -371,6 +377,10 @@ spec:
         {{- range .secrets }}
         - name: {{ .name }}
           secret: {secretName: {{ .secret }}}
+        {{- end }}
+        {{- if $root.Values.authoritySecret }}
+        - name: authority
+          secret: {secretName: {{ $root.Values.authoritySecret }}}
         {{- end }}
         {{- if .ray }}
         - name: shm
