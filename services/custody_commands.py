@@ -1,4 +1,4 @@
-"""Commands that keep, prove and end custody: reconcile, backup, restore, expire."""
+"""Commands that keep, prove and end custody: reconcile, backup, restore, expire, audit."""
 
 import re
 from dataclasses import asdict
@@ -6,18 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.progress import Progress
+from rich.table import Table
 
 from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import SettingsError
 from services.settings import load_settings
+
+_SHOWN = ("id", "at", "account", "action", "outcome", "address", "study_uid")
+"""Of a row of the audit trail: no patient, as a terminal keeps what it printed."""
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (reconcile, backup, restore, expire):
+    for command in (reconcile, backup, restore, expire, audit):
         app.command()(command)
 
 
@@ -156,3 +161,32 @@ def expire(
         out.print(f"Studies that may go: {done.studies} (nothing since {done.before:%Y-%m-%d %H:%M}).", highlight=False)
     else:
         out.print(f"Studies expired: {done.studies}. Byte objects removed: {done.objects}.", highlight=False)
+
+
+def audit(
+    since: Annotated[str, typer.Option(help="How far back: 12h, 3d, 2w.")] = "1d",
+    study: Annotated[str | None, typer.Option(metavar="UID", help="Of one study, by UID or pseudonym.")] = None,
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="Of one account.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who looked at or changed what, oldest first. Example: nightjar audit --since 4w --study 1.2.840.1"""
+    from services.ledger import history
+    from services.ledger.audit import Wanted, list_entries
+    from services.parts import open_context
+
+    back = _span(since)
+    with open_context(running_settings(config)) as context, context.pool.connection() as connection:
+        study_uid = None if study is None else history.study_of(connection, study)
+        if study is not None and study_uid is None:
+            raise SettingsError(f"--study {study}: the ledger knows no such study.")
+        entries = list_entries(connection, Wanted(context.now() - back, account, study_uid))[::-1]
+    if as_json:
+        print_json([{name: getattr(entry, name) for name in _SHOWN} for entry in entries])
+        return
+    table = Table("When (UTC)", "Account", "From", "What", "Study", box=box.SIMPLE_HEAD)
+    for entry in entries:
+        what = entry.action if entry.outcome == "success" else f"{entry.action}, failed"
+        when = f"{entry.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        table.add_row(when, entry.account or "–", entry.address or "–", what, entry.study_uid or "–")
+    out.print(table if entries else f"Nothing was recorded in the last {since}.", highlight=False)

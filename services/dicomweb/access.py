@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from services.ledger.accounts import Account, Role, record_audit
+from services.ledger.accounts import Account, Role
+from services.ledger.audit import record_audit
 from services.triage.site import Site, address_of, require
 
 Client = Annotated[Account, Depends(require(Role.RADIOLOGIST, Role.ADMINISTRATOR, Role.SYSTEM))]

@@ -1,4 +1,4 @@
-"""Local accounts and the audit trail (PS3.15 A.5: who, what, when, from where, with what outcome)."""
+"""Accounts, and the passwords of local ones."""
 
 import re
 import secrets
@@ -136,19 +136,3 @@ def list_readers(connection: Connection) -> list[str]:
         "SELECT name FROM account WHERE %s = ANY(roles) ORDER BY name", [Role.RADIOLOGIST]
     ).fetchall()
     return [row["name"] for row in rows]
-
-
-def record_audit(
-    connection: Connection,
-    action: str,
-    *,
-    account: str | None,
-    address: str | None,
-    outcome: str = "success",
-    study_uid: str | None = None,
-) -> None:
-    """Append a row to the audit trail, in the transaction of what it records."""
-    connection.execute(
-        "INSERT INTO audit (account, action, outcome, study_uid, address) VALUES (%s, %s, %s, %s, %s)",
-        [account, action, outcome, study_uid, address],
-    )

@@ -275,6 +275,8 @@ CREATE TABLE audit (
     study_uid text,
     address text
 );
+CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_study ON audit (study_uid, id) WHERE study_uid IS NOT NULL;
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 -- What readers say of an answer. Append-only; the latest row of an account is its opinion. A flag is dismissed while the

@@ -18,3 +18,7 @@ CREATE INDEX commitment_delivery ON commitment (delivery_id);
 
 -- People whom an identity provider vouches for.
 ALTER TABLE account ADD COLUMN subject text UNIQUE;
+
+-- The audit trail is read by study, by account and by time.
+CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_study ON audit (study_uid, id) WHERE study_uid IS NOT NULL;

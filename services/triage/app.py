@@ -25,6 +25,7 @@ from services.languages.speaking import look_up
 from services.operations.heartbeat import Heartbeat
 from services.triage import (
     api,
+    audit_trail,
     before_after,
     burden,
     claiming,
@@ -93,7 +94,7 @@ def create_app(context: Context, extensions: Sequence[Extension] = ()) -> FastAP
     app.include_router(sign_in.router)
     app.include_router(single_sign_on.router)
     app.include_router(pages.router)
-    for module in (viewer, before_after, pictures, claiming, finding, shift, burden, language):
+    for module in (viewer, before_after, pictures, claiming, finding, shift, burden, audit_trail, language):
         app.include_router(module.router)
     app.include_router(api.router)
     for extension in extensions:

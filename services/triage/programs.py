@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 
-from services.ledger.accounts import Account, find_account, record_audit, verify
+from services.ledger.accounts import Account, find_account, verify
+from services.ledger.audit import record_audit
 from services.ledger.database import Connection
 from services.triage.sessions import FailureBrake
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from services.languages import gettext
-from services.ledger.accounts import Account, Role, find_account, record_audit, verify
+from services.ledger.accounts import Account, Role, find_account, verify
+from services.ledger.audit import record_audit
 from services.triage.rows import format_wait
 from services.triage.sessions import COOKIE
 from services.triage.site import Site, SiteDependency, address_of, audit, own_address

@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from services.errors import Reject
 from services.languages import gettext
-from services.ledger.accounts import Account, record_audit
+from services.ledger.accounts import Account
+from services.ledger.audit import record_audit
 from services.ledger.provided_accounts import NameTaken, NoRole, Person, open_account
 from services.triage.provider import RETURN, Provider
 from services.triage.sign_in import show, signed_in

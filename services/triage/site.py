@@ -19,7 +19,8 @@ from starlette.templating import Jinja2Templates
 from services.context import Context
 from services.languages import gettext, mark
 from services.languages.templates import install
-from services.ledger.accounts import Account, Role, record_audit
+from services.ledger.accounts import Account, Role
+from services.ledger.audit import record_audit
 from services.ledger.database import Connection
 from services.triage.images import Shelf
 from services.triage.live import LiveFeed

@@ -96,6 +96,10 @@ def test_every_page_in_chinese(context: Context, new_page: NewPage, pages: Serve
     is_chinese(page, looks_fine, "shift")
     page.goto(f"{pages.url}/burden")
     is_chinese(page, looks_fine, "burden")
+    with context.pool.connection() as connection:
+        connection.execute("UPDATE account SET roles = roles || '{administrator}' WHERE name = 'ana'")
+    page.goto(f"{pages.url}/audit")
+    is_chinese(page, looks_fine, "audit")
     page.goto(f"{pages.url}/nowhere")
     expect(page.get_by_role("heading")).to_have_text("这里什么也没有")
     is_chinese(page, looks_fine, "error")
