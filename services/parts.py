@@ -24,6 +24,7 @@ from services.ledger import served_models
 from services.ledger.database import migrate, open_pool
 from services.ledger.jobs import Stage
 from services.notifications import notify
+from services.operations.audit_sending import sending_audit
 from services.operations.correlation import log_to_stderr, tracing
 from services.operations.ending import AskedToEnd
 from services.operations.heartbeat import Heartbeat
@@ -134,7 +135,7 @@ def _run_router(context: Context, health: Health) -> None:
 def _run_worker(context: Context, health: Health) -> None:
     register_models(context)
     health.why_not_ready = lambda: None
-    with Heartbeat(context.pool, "worker"):
+    with Heartbeat(context.pool, "worker"), sending_audit(context):
         asyncio.run(worker.work(context, stages(context.settings), sweep=assemble.sweep, health=health))
 
 

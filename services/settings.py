@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.archive_settings import ArchiveSettings, Destination, Source
+from services.audit_settings import AuditRepository
 from services.errors import SettingsError
 from services.notification_settings import Notification
 from services.setting_types import AETitle, Port, Seconds, Section
@@ -328,6 +329,9 @@ class Settings(BaseSettings):
     )
     destinations: tuple[Destination, ...] = Field((), description="Where results go.")
     archive: ArchiveSettings | None = Field(None, description="The PACS that everything is compared with.")
+    audit_repository: AuditRepository | None = Field(
+        None, description="Where every row of the audit trail is sent as well; see docs/operations.md."
+    )
     notifications: tuple[Notification, ...] = Field((), description="Who is told of flags; see docs/notifications.md.")
 
     @model_validator(mode="after")

@@ -279,6 +279,20 @@ CREATE INDEX audit_at ON audit (at);
 CREATE INDEX audit_study ON audit (study_uid, id) WHERE study_uid IS NOT NULL;
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
+-- While there is a row here, each row of the trail waits in audit_unsent until an audit record repository has it.
+CREATE TABLE audit_repository (
+    named boolean PRIMARY KEY DEFAULT true CHECK (named)
+);
+CREATE TABLE audit_unsent (
+    audit_id bigint PRIMARY KEY REFERENCES audit
+);
+CREATE FUNCTION keep_for_repository() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_unsent SELECT NEW.id FROM audit_repository;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_unsent AFTER INSERT ON audit FOR EACH ROW EXECUTE FUNCTION keep_for_repository();
+
 -- What readers say of an answer. Append-only; the latest row of an account is its opinion. A flag is dismissed while the
 -- latest row of all disagrees because it is a false positive, known or an artefact.
 CREATE TABLE opinion (

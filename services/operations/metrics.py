@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from psycopg_pool import PoolTimeout
 
 from services.context import Context
-from services.ledger import custody, measures
+from services.ledger import audit_sending, custody, measures
 from services.ledger.database import Connection
 from services.ledger.jobs import URGENT_PRIORITY
 from services.operations.drift_metrics import drift_metrics
@@ -157,6 +157,11 @@ class LedgerCollector(Collector):
         )  # fmt: skip
         yield _gauge("nightjar_inference_healthy", "Inference processes whose models all answer.", [],
                      {(): alive["inference"]["healthy"] if "inference" in alive else 0})  # fmt: skip
+        if settings.audit_repository is not None:
+            unsent, oldest_s = audit_sending.read_unsent(connection)
+            yield _gauge("nightjar_audit_unsent", "Rows of the audit trail that the repository has not been sent.", [],
+                         {(): unsent})  # fmt: skip
+            yield _gauge("nightjar_audit_oldest_seconds", "Since the oldest of them was written.", [], {(): oldest_s})
         yield from expert_metrics(connection, self._context.now())
         yield from drift_metrics(connection)
 

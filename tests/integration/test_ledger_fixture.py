@@ -43,6 +43,8 @@ def test_an_older_ledger_is_brought_up_to_date_and_its_answers_still_read(databa
         connection.execute("DROP TABLE source_position, commitment")
         connection.execute("ALTER TABLE account DROP COLUMN subject")
         connection.execute("DROP INDEX audit_at, audit_study")
+        connection.execute("DROP TABLE audit_repository, audit_unsent")
+        connection.execute("DROP FUNCTION keep_for_repository CASCADE")
         connection.execute(
             "DROP TABLE shadow_answer, promotion, canary, reconciliation, consent, dataset_release, drift_reference"
         )
