@@ -63,6 +63,10 @@ class Demonstration:
     def summary(self) -> list[dict[str, Any]]:
         return json.loads((self.out / "summary.json").read_text())["studies"]
 
+    def postgres_said(self) -> str:
+        path = self.out / "service" / "postgres" / "log"
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
+
     def processes(self) -> list[str]:
         """Command lines of everything that was started and still runs."""
         mark, found = f"{TOKEN}={self.token}".encode(), []
@@ -111,7 +115,7 @@ def test_every_demonstration_study_ends_as_it_should(demonstration: Demonstratio
     process = demonstration.start(ONCE="1")
     output, _ = process.communicate(timeout=800)
 
-    assert process.returncode == 0, output
+    assert process.returncode == 0, output + demonstration.postgres_said()
     demonstration.assert_nothing_runs()
     report = demonstration.out / "dataset" / "quality.html"
     assert f"Its quality report: {report.as_uri()}" in output
