@@ -179,7 +179,9 @@ class Embedded:
         migrate(self.settings.database_url)
         pool = open_pool(self.settings.database_url, size=1)
         try:
-            self.login = accounts.ensure_first_account(pool)
+            # Where people come from an identity provider, a password nobody asked for would be one door too many.
+            if self.settings.web.sign_on is None:
+                self.login = accounts.ensure_first_account(pool)
         finally:
             pool.close()
         config = self.settings.model_dump(mode="json", exclude_defaults=True)
