@@ -28,6 +28,7 @@ from services import (
 from services.console import AsJson, Config, err, out, print_json, running_settings
 from services.errors import NightjarError, SettingsError
 from services.operations.correlation import log_to_stderr
+from services.processes import user_name
 from services.settings import load_settings
 
 app = typer.Typer(
@@ -184,6 +185,7 @@ def account(
     """Add an account and print its password once. Example: nightjar account ana.silva --role radiologist"""
     from services.ledger import courses
     from services.ledger.accounts import Role, create_account
+    from services.ledger.audit import record_audit
     from services.ledger.provided_accounts import await_person
     from services.parts import open_context
 
@@ -199,6 +201,8 @@ def account(
             await_person(connection, name)
         else:
             create_account(connection, name, password, [Role(entry) for entry in roles])
+        done = "account handed over" if provided else "account made"
+        record_audit(connection, done, account=user_name(), address=None)
         if experience_years is not None:
             today = context.now().date()
             courses.record_experience(connection, name, today - timedelta(days=math.ceil(365.25 * experience_years)))

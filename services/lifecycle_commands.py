@@ -1,7 +1,6 @@
 """`nightjar model shadow`, `evidence`, `promote` and `rollback`: which version of a model serves."""
 
 from dataclasses import asdict
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from services.console import AsJson, Config, out, print_json, running_settings
 from services.errors import Reject, SettingsError
+from services.processes import user_name
 from services.settings import InferenceSettings, load_settings
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def model_canary(
 
     shelf = shelf_of(config)
     with _ledger(config) as context:
-        begin_canary(context, shelf, name, version, share, account=getuser())
+        begin_canary(context, shelf, name, version, share, account=user_name())
     out.print(
         f"{name} {version} answers for {share:.1%} of the studies once the service is restarted. To end it: "
         f"nightjar model rollback {name}",
@@ -107,7 +107,7 @@ def model_promote(name: str, version: str, config: Config = None) -> None:
 
     shelf = shelf_of(config)
     with _ledger(config) as context:
-        promote(context, shelf, name, version, account=getuser())
+        promote(context, shelf, name, version, account=user_name())
     out.print(f"{name} {version} serves once the service is restarted.", highlight=False)
 
 
@@ -122,7 +122,7 @@ def model_rollback(
     shelf = shelf_of(config)
     canary = shelf.standing(name).canary
     with _ledger(config) as context:
-        card = roll_back(context, shelf, name, account=getuser(), reason=reason)
+        card = roll_back(context, shelf, name, account=user_name(), reason=reason)
     out.print(
         f"{name} {card.version} answers for every study from now on."
         if canary
@@ -140,7 +140,7 @@ def model_reference(name: str, config: Config = None) -> None:
     inference_settings(config)
     card = load_card(name)
     with _ledger(config) as context, context.pool.connection() as connection:
-        studies = record(connection, card, account=getuser())
+        studies = record(connection, card, account=user_name())
     if studies < FEWEST:
         raise Reject(f"{name} {card.version} has answered {studies} studies; a reference needs {FEWEST}.")
     out.print(f"Later studies of {name} {card.version} are held against {studies}.", highlight=False)

@@ -1,9 +1,18 @@
-"""Processes of this machine, from /proc: their families and the CPU they took."""
+"""Processes of this machine: who runs this one, and from /proc their families and the CPU they took."""
 
 import os
+from getpass import getuser
 from pathlib import Path
 
 _TICKS_A_S = os.sysconf("SC_CLK_TCK")
+
+
+def user_name() -> str:
+    """Who runs this process; by number where users have no names, as in an image."""
+    try:
+        return getuser()
+    except (KeyError, OSError):  # the first until Python 3.12
+        return f"uid {os.getuid()}"
 
 
 def family(root: int) -> list[int]:

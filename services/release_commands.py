@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from getpass import getuser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from services.console import AsJson, Config, Key, err, out, print_json, read_peer, running_settings
 from services.errors import Reject, SettingsError
+from services.processes import user_name
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def consent(
     entries = read_list(file, basis or None)
     with open_context(running_settings(config)) as context, context.pool.connection() as connection:
         unknown = count_unknown(connection, entries)
-        record(connection, entries, by=getuser())
+        record(connection, entries, by=user_name())
     counts = ", ".join(f"{count} {decision}" for decision, count in Counter(e.decision.value for e in entries).items())
     out.print(
         f"Recorded: {counts}." + (f" {unknown} of them name nobody who has arrived here yet." if unknown else ""),

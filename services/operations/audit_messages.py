@@ -25,9 +25,11 @@ ACTIVITY: Code = ("110100", "Application Activity")
 LOG_USED: Code = ("110101", "Audit Log Used")
 ACCESSED: Code = ("110103", "DICOM Instances Accessed")
 QUERY: Code = ("110112", "Query")
+SECURITY: Code = ("110113", "Security Alert")
 AUTHENTICATION: Code = ("110114", "User Authentication")
 
 _AUTHENTICATIONS: dict[str, Code] = {"sign-in": ("110122", "Login"), "sign-out": ("110123", "Logout")}
+_ACCOUNTS = frozenset({"account made", "account handed over"})
 _QUERIES = frozenset({"search", "DICOMweb search", "worklist", "review queue", "shift"})
 _READS = frozenset(
     {
@@ -82,6 +84,8 @@ def _event(entry: Entry) -> tuple[Code, Code | None, str]:
     """What kind of event it is, its type where the standard has one, and whether something was read or changed."""
     if entry.action in _AUTHENTICATIONS:
         return AUTHENTICATION, _AUTHENTICATIONS[entry.action], "E"
+    if entry.action in _ACCOUNTS:
+        return SECURITY, ("110137", "User Security Attributes Changed"), "E"
     if entry.action == "audit trail":
         return LOG_USED, None, "R"
     if entry.study_uid is not None:

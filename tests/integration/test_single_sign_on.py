@@ -23,7 +23,9 @@ from services.cli import app
 from services.context import Context
 from services.errors import SettingsError
 from services.ledger.accounts import Role, find_account, save_language, verify
+from services.ledger.audit import Wanted, list_entries
 from services.ledger.provided_accounts import await_person
+from services.processes import user_name
 from services.sign_on_settings import SignOnSettings
 from services.triage.sessions import COOKIE
 from services.triage.single_sign_on import ONGOING
@@ -311,6 +313,8 @@ def test_the_command_hands_an_account_over_or_says_what_it_lacks(context: Contex
     given_up = program.invoke(app, ["account", "ana", "--provided", "--config", str(config)])
     assert (given_up.exit_code, "no longer opens it" in given_up.stdout) == (0, True)
     with context.pool.connection() as connection:
+        [made] = list_entries(connection, Wanted(context.now() - timedelta(hours=1)))
+        assert (made.action, made.account) == ("account handed over", user_name())
         assert verify(connection, "ana", PASSWORD) is None
     for arguments in (["bo"], ["bo", "--provided", "--role", "radiologist"]):
         refused = program.invoke(app, ["account", *arguments, "--config", str(config)])

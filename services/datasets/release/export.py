@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from getpass import getuser
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +26,7 @@ from services.errors import Reject, SettingsError
 from services.ledger import releases
 from services.ledger.accepted import AcceptedLabel, label_to_json, list_accepted
 from services.ledger.releases import ReleaseRecord
+from services.processes import user_name
 from services.review.tasks import Task
 
 _SPOOL: Final = ".spool"
@@ -255,7 +255,7 @@ def _write_down(context: Context, record: ReleaseRecord, content: Mapping[str, A
         _compare(record, content)
         return
     with context.pool.connection() as connection:
-        releases.save(connection, replace(record, digest=content["release"]), by=getuser())
+        releases.save(connection, replace(record, digest=content["release"]), by=user_name())
 
 
 def _compare(record: ReleaseRecord, content: Mapping[str, Any]) -> None:
