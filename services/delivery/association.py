@@ -8,6 +8,7 @@ import queue
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +100,9 @@ class SCU(AE):
         A receiver that sends its answer in two packets without TCP_NODELAY, as DCMTK and Orthanc do, waits for that.
         """
         if self._socket is not None and hasattr(socket, "TCP_QUICKACK"):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            # The peer may have closed it in this very moment; the queue tells of that a little later.
+            with suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def close(self) -> None:
         """pynetdicom leaves the socket of a refused connection to the garbage collector."""

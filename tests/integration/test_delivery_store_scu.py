@@ -1,6 +1,7 @@
 """The storage SCU against receivers that are not ours, and against one that misbehaves."""
 
 import threading
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.events import Event
+from pynetdicom.transport import AssociationSocket
 from support.ct import as_bytes, tilted_ct
 from support.deliveries import result_files
 from support.orthanc import Orthanc, orthanc, orthanc_server  # noqa: F401
@@ -79,7 +81,15 @@ def test_no_response_is_lost_over_many_instances() -> None:
         assert scp.associations == 5
 
 
-def test_a_lost_association_is_opened_again_for_the_rest() -> None:
+def test_a_lost_association_is_opened_again_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The sender is told of a closed connection a while after it was closed, as on a busy machine.
+    close = AssociationSocket.close
+
+    def close_slowly(transport: AssociationSocket) -> None:
+        close(transport)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(AssociationSocket, "close", close_slowly)
     datasets = [as_bytes(dataset) for dataset in tilted_ct()]
 
     def answer(event: Event) -> int:
