@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 from load_tests.record import Figure
-from models.ais.train.training import new_network as ais_network
+from models.ais.train.training import new_pair
 from models.engines import EngineChoice, open_engine
 from models.engines.onnx_runtime import tensor_shapes
 from models.enhance.train.network import DetailNet
-from models.ich.train.network import new_pair
+from models.ich.train.network import new_committee
 from models.registry import load_card, weights_of
 from models.tumour.train.training import new_both
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "ich": new_pair,
-    "ais": ais_network,
+    "ich": new_committee,
+    "ais": new_pair,
     "tumour": new_both,
     "enhance": DetailNet,
 }

@@ -19,8 +19,11 @@ from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case, make_ca
 from models.ais.train.scanner import DiffusionScan, DiffusionSequence, Grid, drawn, strip
 from models.ais.train.studies import make_study
 from models.ais.train.tissue import draw_maps
-from models.ais.train.training import CHANNELS, COLUMNS, Cases, augment, new_network, train
+from models.ais.train.training import CHANNELS, COLUMNS, Cases, augment, new_network, new_pair, train
 from models.engines import open_engine
+from models.ich.train.grow import read_any
+from models.ich.train.network import ANOTHER, PLAIN
+from models.ich.train.weights import read_network
 from models.registry import FOLDER, load_card
 from models.synthesis.anatomy import draw_head
 from models.synthesis.space import Space
@@ -146,6 +149,21 @@ def test_training_goes_on_from_its_checkpoint_and_asks_for_more_cases(
 def test_exported_weights_answer_as_torch_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
     assert export(new_network(), tmp_path / "ais.onnx") < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_two_networks_answer_by_the_mean_of_their_probabilities(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    served = new_pair().eval()
+    one, other = (served.get_submodule(name) for name in (PLAIN, ANOTHER))
+    images = torch.randn(2, CHANNELS, VIEW.size, VIEW.size)
+    with torch.no_grad():
+        answer = served(images)
+        assert torch.allclose(answer.sigmoid(), (one(images).sigmoid() + other(images).sigmoid()) / 2, atol=1e-3)
+        export(served, tmp_path / "pair.onnx")
+        assert torch.allclose(read_network(tmp_path / "pair.onnx").eval()(images), answer, atol=2e-3)
+        # Training goes on with the one that joined last.
+        assert torch.allclose(read_any(tmp_path / "pair.onnx", ANOTHER).eval()(images), other(images), atol=2e-3)
 
 
 def test_the_card_says_what_the_network_was_trained_for() -> None:

@@ -18,12 +18,12 @@ from models.errors import InvalidCard
 from models.exporting import enter
 from models.fitting import logistic
 from models.ich.postprocess import BONE_HU
-from models.ich.train.export import export
+from models.ich.train.export import export, join
 from models.ich.train.fit import Fitted, fit
 from models.ich.train.fit import enter as enter_evidence
 from models.ich.train.grow import begin, read_any
 from models.ich.train.heldout import write as write_held_out
-from models.ich.train.network import CLASSES, MASKS, NEIGHBOURS, Pair, SliceUNet
+from models.ich.train.network import ANOTHER, CLASSES, MASKS, MIRRORED, NEIGHBOURS, PLAIN, Bleeds, SliceUNet
 from models.ich.train.pool import (
     CASES_A_PERSON,
     INTRACRANIAL,
@@ -47,7 +47,7 @@ from models.ich.train.training import (
     train,
     validate,
 )
-from models.ich.train.weights import PLAIN, read_network
+from models.ich.train.weights import read_network
 from models.nifti import read_nifti
 from models.registry import FOLDER, load_card
 from models.synthesis import SUBTYPES
@@ -206,27 +206,51 @@ def test_a_larger_network_begins_with_the_answers_of_a_smaller_one(tmp_path: Pat
     assert entrance[:4, :8].abs().sum() > 0
 
 
-def test_a_pair_answers_by_the_mean_of_both_and_can_be_told_apart_again(tmp_path: Path) -> None:
+def test_a_committee_answers_by_the_mean_of_all_and_can_be_told_apart_again(tmp_path: Path) -> None:
     torch.manual_seed(0)
     small, large = SliceUNet(3, CLASSES + MASKS, (4, 6)).eval(), SliceUNet(7, CLASSES + MASKS, (6, 8)).eval()
+    third = SliceUNet(7, CLASSES + MASKS, (6, 8)).eval()
     images = torch.randn(2, 7, 16, 16)
+    committee = Bleeds({PLAIN: small, MIRRORED: large, f"{MIRRORED}2": third}).eval()
     with torch.no_grad():
-        one, other = small(images[:, 2:5]), large(images.flip(-1)).flip(-1)
-        both = Pair(small, large).eval()(images)
-    mean = (one[:, :CLASSES].softmax(1) + other[:, :CLASSES].softmax(1)) / 2
-    assert torch.allclose(both[:, :CLASSES].softmax(1), mean, atol=1e-3)
-    other[:, -1] *= -1  # one looks into the mirror, where what is left is right
-    assert torch.allclose(both[:, CLASSES:], (one[:, CLASSES:] + other[:, CLASSES:]) / 2, atol=1e-6)
-    assert export(Pair(small, large), tmp_path / "pair.onnx") < 1e-3
-    again = read_network(tmp_path / "pair.onnx").eval()
+        answers = [small(images[:, 2:5]), large(images.flip(-1)).flip(-1), third(images.flip(-1)).flip(-1)]
+        together = committee(images)
+    mean = sum(answer[:, :CLASSES].softmax(1) for answer in answers) / 3
+    assert torch.allclose(together[:, :CLASSES].softmax(1), mean, atol=1e-3)
+    for answer in answers[1:]:
+        answer[:, -1] *= -1  # they look into the mirror, where what is left is right
+    assert torch.allclose(together[:, CLASSES:], sum(answer[:, CLASSES:] for answer in answers) / 3, atol=1e-6)
+    export(committee, tmp_path / "all.onnx")
+    again, last = read_network(tmp_path / "all.onnx").eval(), read_any(tmp_path / "all.onnx").eval()
     with torch.no_grad():
-        assert torch.allclose(again(images), both, atol=1e-4)
+        assert torch.allclose(again(images), together, atol=2e-3)
+        # Training goes on with the one that joined last.
+        assert torch.allclose(last(images), third(images), atol=2e-3)
+
+
+def test_another_network_joins_those_that_are_served_or_takes_the_place_of_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    first, second, third = (SliceUNet(7, CLASSES + MASKS, (4, 6)).eval() for _ in range(3))
+    export(first, tmp_path / "alone.onnx")
+    pair = join(second, tmp_path / "alone.onnx").eval()
+    export(pair, tmp_path / "pair.onnx")
+    images = torch.randn(2, 7, 16, 16)
+    for joined, expected in (
+        (join(third, tmp_path / "pair.onnx"), Bleeds({PLAIN: first, MIRRORED: second, f"{MIRRORED}2": third})),
+        (join(third, tmp_path / "pair.onnx", PLAIN), Bleeds({PLAIN: third, MIRRORED: second})),
+    ):
+        with torch.no_grad():
+            assert torch.allclose(joined.eval()(images), expected.eval()(images), atol=2e-3)
+    with pytest.raises(ValueError, match=r"holds mirrored, plain, and no other"):
+        join(third, tmp_path / "pair.onnx", "other")
+    with pytest.raises(InvalidCard, match=r"holds the networks mirrored, plain, and no another"):
+        read_any(tmp_path / "pair.onnx", ANOTHER)
 
 
 def test_training_goes_on_from_what_is_served(tmp_path: Path) -> None:
     torch.manual_seed(0)
     trained = SliceUNet(7, CLASSES + MASKS, (6, 8)).train()
-    served = Pair(SliceUNet(3, CLASSES + MASKS, (4, 6)), trained)
+    served = Bleeds({PLAIN: SliceUNet(3, CLASSES + MASKS, (4, 6)), MIRRORED: trained})
     batch = torch.randn(6, 7, 16, 16)
     for _ in range(20):
         trained(batch)
@@ -239,11 +263,12 @@ def test_training_goes_on_from_what_is_served(tmp_path: Path) -> None:
         # Statistics of a batch answer alike, or the first steps would forget what was learned.
         assert torch.allclose(network.train()(batch), expected, atol=1e-3)
         small = read_any(tmp_path / "ich.onnx", PLAIN).eval()
-        assert torch.allclose(small(batch[:, 2:5]), served.plain.eval()(batch[:, 2:5]), atol=1e-3)
+        assert torch.allclose(small(batch[:, 2:5]), served.get_submodule(PLAIN).eval()(batch[:, 2:5]), atol=1e-3)
 
 
 def test_a_file_of_other_networks_is_refused(tmp_path: Path) -> None:
-    export(Pair(SliceUNet(3, CLASSES + MASKS, (4, 6)), SliceUNet(7, CLASSES + MASKS, (6, 8))), tmp_path / "pair.onnx")
+    members = {PLAIN: SliceUNet(3, CLASSES + MASKS, (4, 6)), MIRRORED: SliceUNet(7, CLASSES + MASKS, (6, 8))}
+    export(Bleeds(members), tmp_path / "pair.onnx")
     model = onnx.load(tmp_path / "pair.onnx")
     for each in model.graph.initializer:
         each.name = each.name.replace("mirrored.", "other.")

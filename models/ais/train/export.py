@@ -1,9 +1,10 @@
-"""Checkpoint to ONNX: python -m models.ais.train.export CHECKPOINT VERSION
+"""Checkpoint to ONNX: python -m models.ais.train.export CHECKPOINT VERSION [--beside FILE]
 
 Writes models/ais/weights/ais-VERSION.onnx, checks that the engine gives what torch gives, and enters version, file and
-digest into model.yaml.
+digest into model.yaml. With --beside, another network's answers count as much.
 """
 
+import argparse
 from pathlib import Path
 
 import torch
@@ -11,7 +12,9 @@ from torch import nn
 
 from models import exporting
 from models.ais.train.pool import VIEW
-from models.ais.train.training import CHANNELS, new_network
+from models.ais.train.training import CHANNELS
+from models.ich.train.grow import read_any
+from models.ich.train.network import ANOTHER, PLAIN, Mean
 
 
 def export(network: nn.Module, weights: Path) -> float:
@@ -20,8 +23,16 @@ def export(network: nn.Module, weights: Path) -> float:
 
 
 def main() -> None:
-    network = new_network()
-    exporting.command("ais", network, lambda weights: export(network, weights))
+    parser = argparse.ArgumentParser(description="Export the network of the model ais.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("version")
+    parser.add_argument(
+        "--beside", type=Path, metavar="FILE", help="checkpoint or ONNX of another network, asked with it"
+    )
+    arguments = parser.parse_args()
+    network = read_any(arguments.checkpoint)
+    served = network if arguments.beside is None else Mean({PLAIN: read_any(arguments.beside, PLAIN), ANOTHER: network})
+    exporting.ship("ais", arguments.version, lambda weights: export(served, weights))
 
 
 if __name__ == "__main__":

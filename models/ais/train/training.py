@@ -14,7 +14,7 @@ from models.ais.network import ADC_CENTRE, ADC_SCALE, HIGHEST_ADC
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case
 from models.growing import NOTHING, GrowingPool, with_neighbours
 from models.ich.train.grow import begin
-from models.ich.train.network import SliceUNet
+from models.ich.train.network import ANOTHER, PLAIN, Mean, SliceUNet
 from models.training import Loss, Plan, learn, move
 
 CHANNELS = 6
@@ -48,6 +48,11 @@ def new_network() -> SliceUNet:
     return SliceUNet(CHANNELS, OUTPUTS, WIDTHS)
 
 
+def new_pair() -> Mean:
+    """What is served since 0.7.0, untrained."""
+    return Mean({PLAIN: new_network(), ANOTHER: new_network()})
+
+
 def train(
     pool: Path, out: Path, plan: Plan, *, resume: bool, start: Path | None = None, more: Iterator[Path] | None = None
 ) -> Path:
@@ -61,7 +66,7 @@ def train(
     cases = Cases(pool)
     loss_of = loss_on(network, cases, plan.batch)
     if start is not None:
-        begin(network, start, partial(loss_of, np.random.default_rng(plan.seed)))
+        begin(network, start, partial(loss_of, np.random.default_rng(plan.seed)), ANOTHER)
     steps = count(1)
 
     def next_loss(rng: np.random.Generator) -> Tensor:

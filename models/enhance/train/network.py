@@ -4,8 +4,9 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
+
+from models.packing import weights_in
 
 FOLD = 2
 """Pixels folded into channels at the entrance, and unfolded at the exit: a quarter of the work at the same detail."""
@@ -81,7 +82,7 @@ def begin(network: DetailNet, start: Path) -> None:
         ValueError: the file holds another network.
     """
     if start.suffix == ".onnx":
-        given = {each.name: torch.tensor(numpy_helper.to_array(each)) for each in onnx.load(start).graph.initializer}
+        given = {name: torch.tensor(values) for name, values in weights_in(onnx.load(start)).items()}
     else:
         given = torch.load(start, weights_only=True)["network"]
     own = network.state_dict()

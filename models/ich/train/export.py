@@ -1,7 +1,7 @@
-"""Checkpoints to ONNX: python -m models.ich.train.export CHECKPOINT VERSION [--beside FILE]
+"""Checkpoints to ONNX: python -m models.ich.train.export CHECKPOINT VERSION [--beside FILE [--instead NAME]]
 
 Writes models/ich/weights/ich-VERSION.onnx, checks that the engine gives what torch gives, and enters version, file and
-digest into model.yaml. With --beside, another network's answers count as much, and the checkpoint's is asked in the
+digest into model.yaml. With --beside, the networks of another file count as much, and the checkpoint's is asked in the
 mirror.
 """
 
@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from models import exporting
-from models.ich.train.grow import read_any
-from models.ich.train.network import Pair, inputs_of
+from models.ich.train.grow import ONNX, read_any
+from models.ich.train.network import MIRRORED, PLAIN, Bleeds, SliceUNet, inputs_of
 from models.ich.train.pool import SIZE
-from models.ich.train.weights import PLAIN
+from models.ich.train.weights import ALONE, read_parts, unfold
 
 
 def export(network: nn.Module, weights: Path) -> float:
@@ -23,16 +23,35 @@ def export(network: nn.Module, weights: Path) -> float:
     return exporting.export(network, weights, torch.randn(2, inputs_of(network), SIZE, SIZE))
 
 
+def join(network: SliceUNet, beside: Path, instead: str | None = None) -> Bleeds:
+    """A network and those of a file, asked together.
+
+    Args:
+        beside: a checkpoint, or an ONNX of one network or several.
+        instead: the name of the one in it whose place the network takes.
+
+    Raises:
+        ValueError: the file has none of this name.
+    """
+    if beside.suffix != ONNX or ALONE in read_parts(beside):
+        return Bleeds({PLAIN: read_any(beside), MIRRORED: network})
+    members = {name: unfold(part) for name, part in read_parts(beside).items()}
+    if instead is not None and instead not in members:
+        raise ValueError(f"{beside.name} holds {', '.join(members)}, and no {instead}.")
+    return Bleeds(members | {instead or f"{MIRRORED}{len(members)}": network})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Export the network of the model ich.")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("version")
     parser.add_argument(
-        "--beside", type=Path, metavar="FILE", help="checkpoint or ONNX of another network, asked with it"
+        "--beside", type=Path, metavar="FILE", help="checkpoint or ONNX of other networks, asked with it"
     )
+    parser.add_argument("--instead", metavar="NAME", help="which of these it takes the place of")
     arguments = parser.parse_args()
     network = read_any(arguments.checkpoint)
-    served = network if arguments.beside is None else Pair(read_any(arguments.beside, PLAIN), network)
+    served = network if arguments.beside is None else join(network, arguments.beside, arguments.instead)
     exporting.ship("ich", arguments.version, lambda weights: export(served, weights))
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.ich.train.network import FOLD, Block, SliceUNet, inputs_of, shaped
-from models.ich.train.weights import ALONE, MIRRORED, blocks, read_parts, settle, unfold
+from models.errors import InvalidCard
+from models.ich.train.network import FOLD, MIRRORED, Block, SliceUNet, inputs_of, shaped
+from models.ich.train.weights import ALONE, blocks, read_parts, settle, unfold
 
 Places = Sequence[int]
 """For each old channel the new one that carries on with it."""
@@ -37,11 +38,17 @@ def read_any(file: Path, part: str = MIRRORED) -> SliceUNet:
     """The network of a checkpoint or of an ONNX that is served, whatever its widths and inputs are.
 
     Args:
-        part: which one, of an ONNX that holds several.
+        part: what the name of the one begins with, of an ONNX that holds several; of more of them the last that joined.
+
+    Raises:
+        InvalidCard: it holds others.
     """
     if file.suffix == ONNX:
         parts = read_parts(file)
-        return unfold(parts[ALONE if ALONE in parts else part])
+        names = [name for name in sorted(parts) if name == ALONE or name.startswith(part)]
+        if not names:
+            raise InvalidCard(f"{file.name} holds the networks {', '.join(parts)}, and no {part}.")
+        return unfold(parts[names[-1]])
     state: dict[str, Tensor] = torch.load(file, weights_only=True)["network"]
     network = shaped({name: tuple(values.shape) for name, values in state.items()})
     network.load_state_dict(state)

@@ -17,7 +17,10 @@ NEIGHBOURS = (-4, -2, -1, 0, 1, 2, 4)
 
 WIDTHS = (32, 56, 112, 192, 256)
 LEAST = 1e-4
-"""A probability of a pair below which nothing is told apart, so that float16 can hold its logarithm."""
+"""A probability of several below which nothing is told apart, so that float16 can hold its logarithm."""
+
+PLAIN, MIRRORED, ANOTHER = "plain", "mirrored", "another"
+"""What the names of networks that are asked together begin with. In a file, a full stop and the weight follow."""
 
 FOLD = 2
 """Pixels folded into channels at the entrance, and unfolded at the exit: a quarter of the work at the same detail."""
@@ -71,30 +74,53 @@ class SliceUNet(nn.Module):
         return logits
 
 
-class Pair(nn.Module):
-    """Two networks asked together: the mean of their probabilities of bleeding, and of their logits of the masks.
+class Committee(nn.Module):
+    """Networks asked together, by name: what they say together is less often wrong than what each says.
 
-    One sees the slices as they are, the other in the mirror, so they err less often in the same way. Where the first
-    sees fewer, they are the middle ones.
+    Those whose name begins with MIRRORED look into the mirror, so that they err less often in the same way. Where one
+    sees fewer slices, they are the middle ones.
     """
 
-    def __init__(self, plain: SliceUNet, mirrored: SliceUNet) -> None:
+    def __init__(self, members: Mapping[str, SliceUNet]) -> None:
         super().__init__()
-        self.plain, self.mirrored = plain, mirrored
+        for name, member in members.items():
+            self.add_module(name, member)
+
+    def answers(self, x: Tensor) -> dict[str, Tensor]:
+        """What each says of the image as it is, by name."""
+        result, seen = {}, inputs_of(self)
+        for name, member in self.named_children():
+            own = inputs_of(member)
+            shown = x[:, (seen - own) // 2 : (seen + own) // 2]
+            result[name] = member(shown.flip(-1)).flip(-1) if name.startswith(MIRRORED) else member(shown)
+        return result
+
+
+class Bleeds(Committee):
+    """The mean of their probabilities of bleeding, and of their logits of the masks."""
 
     def forward(self, x: Tensor) -> Tensor:
-        own, all_of_them = inputs_of(self.plain), inputs_of(self.mirrored)
-        first = (all_of_them - own) // 2
-        one, other = self.plain(x[:, first : first + own]), self.mirrored(x.flip(-1)).flip(-1)
-        bleeds = (one[:, :CLASSES].softmax(1) + other[:, :CLASSES].softmax(1)) / 2
-        masks = (one[:, CLASSES:-1] + other[:, CLASSES:-1]) / 2
-        left = (one[:, -1:] - other[:, -1:]) / 2  # what is left is right in the mirror
+        answers = self.answers(x)
+        bleeds = torch.stack([answer[:, :CLASSES].softmax(1) for answer in answers.values()]).mean(0)
+        masks = torch.stack([answer[:, CLASSES:-1] for answer in answers.values()]).mean(0)
+        # What is left is right in the mirror.
+        sides = [-answer if name.startswith(MIRRORED) else answer for name, answer in answers.items()]
+        left = torch.stack([side[:, -1:] for side in sides]).mean(0)
         return torch.cat([bleeds.clamp(min=LEAST).log(), masks, left], dim=1)
 
 
-def new_pair() -> Pair:
-    """What is served since 0.9.0, untrained: two of the same size, trained on other heads."""
-    return Pair(SliceUNet(), SliceUNet())
+class Mean(Committee):
+    """The mean of their probabilities, each output by itself, as logits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = torch.stack(list(self.answers(x).values()))
+        yes, no = logits.sigmoid().mean(0), (-logits).sigmoid().mean(0)
+        return yes.clamp(min=LEAST).log() - no.clamp(min=LEAST).log()
+
+
+def new_committee() -> Bleeds:
+    """What is served since 0.11.0, untrained: three of the same size."""
+    return Bleeds({PLAIN: SliceUNet(), MIRRORED: SliceUNet(), f"{MIRRORED}2": SliceUNet()})
 
 
 def shaped(shapes: Mapping[str, tuple[int, ...]]) -> SliceUNet:
@@ -108,7 +134,7 @@ def shaped(shapes: Mapping[str, tuple[int, ...]]) -> SliceUNet:
 
 def inputs_of(network: nn.Module) -> int:
     """How many slices a network is shown at once."""
-    if isinstance(network, Pair):
-        return inputs_of(network.mirrored)
+    if isinstance(network, Committee):
+        return max(inputs_of(member) for member in network.children())
     down: Any = network.down
     return int(down[0].shortcut.in_channels) // FOLD**2

@@ -13,19 +13,16 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from models.errors import InvalidCard
-from models.ich.train.network import Block, Pair, SliceUNet, shaped
+from models.ich.train.network import ANOTHER, MIRRORED, PLAIN, Bleeds, Block, Committee, Mean, SliceUNet, shaped
+from models.packing import weights_in
 
 Initialisers = dict[str, NDArray[Any]]
 
-PLAIN, MIRRORED = "plain", "mirrored"
-"""What the names of a pair's weights begin with, before a full stop."""
-
 ALONE = ""
-"""Likewise, of a network that has a file to itself."""
+"""The name of a network that has a file to itself."""
 
 HEAD = "head.weight"
 """Each network of a file has one."""
@@ -34,17 +31,19 @@ LOOKS = 8
 """Batches from which normalisations take their statistics."""
 
 
-def read_network(weights: Path) -> SliceUNet | Pair:
-    """The network, or the pair of them, whose logits are those of the file.
+def read_network(weights: Path) -> SliceUNet | Committee:
+    """The network, or those that are asked together, whose logits are those of the file.
 
     Raises:
         InvalidCard: the file holds another network.
     """
     parts = read_parts(weights)
-    if parts.keys() == {PLAIN, MIRRORED}:
-        return Pair(parts[PLAIN], parts[MIRRORED])
     if parts.keys() == {ALONE}:
         return parts[ALONE]
+    if parts.keys() == {PLAIN, ANOTHER}:
+        return Mean(parts)
+    if PLAIN in parts and all(name.startswith((PLAIN, MIRRORED)) for name in parts):
+        return Bleeds(parts)
     raise _foreign(weights.name, HEAD)
 
 
@@ -55,14 +54,14 @@ def read_parts(weights: Path) -> dict[str, SliceUNet]:
         InvalidCard: the file holds another network.
     """
     try:
-        graph = onnx.load(str(weights)).graph
+        model = onnx.load(str(weights))
     except Exception as error:  # what a damaged file raises is the parser's affair
         raise InvalidCard(f"{weights.name} cannot be read as ONNX.") from error
-    given = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    given = weights_in(model)
     # Folded biases have names of the exporter's, and one that is zero is left away.
     given |= {
         f"{weight.removesuffix('.weight')}.bias": given[bias[0]] if bias else np.zeros(len(given[weight]), np.float32)
-        for _, weight, *bias in (node.input for node in graph.node if node.op_type == "Conv")
+        for _, weight, *bias in (node.input for node in model.graph.node if node.op_type == "Conv")
         if {weight, *bias} <= given.keys()
     }
     names = sorted(name.removesuffix(HEAD).rstrip(".") for name in given if name.endswith(HEAD)) or [ALONE]
