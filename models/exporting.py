@@ -62,8 +62,9 @@ def export(
     names: tuple[str, str] = ("slices", "logits"),
     varying: dict[int, Any] = BATCH,
     tolerance: float = TOLERANCE,
+    packed: bool = True,
 ) -> float:
-    """Write the ONNX, its weights packed to float16, and run it beside torch.
+    """Write the ONNX and run it beside torch.
 
     Args:
         example: an input, with at least two of everything that varies.
@@ -71,6 +72,7 @@ def export(
         names: of input and output.
         varying: axes of the input that are free, with their ranges.
         tolerance: of a difference before packing, relative to the largest output where that is above 1.
+        packed: whether weights are kept in float16 (`models.packing`).
 
     Returns:
         The largest difference to torch, so measured.
@@ -106,7 +108,9 @@ def export(
 
     model = without_traces(program.model_proto)
     onnx.save(model, weights)
-    differs(tolerance)
+    difference = differs(tolerance)
+    if not packed:
+        return difference
     onnx.save(pack(model), weights)
     return differs(PACKED_TOLERANCE)
 
