@@ -8,8 +8,9 @@ import yaml
 
 from models import exporting
 from models.card import Card, Weights
-from models.ich.train.network import NEIGHBOURS, SliceUNet
+from models.ich.train.network import NEIGHBOURS
 from models.registry import load_shipped
+from models.unet.network import SliceUNet
 
 CHANNELS = {"ich": (len(NEIGHBOURS), 9), "ais": (6, 2)}
 """In and out."""

@@ -1,6 +1,5 @@
 """A network in torch to the ONNX that is served. Needs torch, as nothing that serves does."""
 
-import argparse
 import hashlib
 import re
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from models.engines import open_engine
 from models.packing import pack
 from models.registry import FOLDER
-from models.training import read_weights
 
 OPSET = 18
 TOLERANCE, PACKED_TOLERANCE = 1e-3, 5e-3
@@ -27,20 +25,6 @@ BATCH = {0: torch.export.Dim("batch", min=1, max=64)}
 
 class Differs(RuntimeError):
     """What was exported does not give what torch gives."""
-
-
-def command(name: str, network: nn.Module, write: Callable[[Path], float]) -> None:
-    """A model's exporter as a command, CHECKPOINT VERSION: weights into its folder, their digest into its card.
-
-    Args:
-        write: the network, its weights read by then, to a file; returns the largest difference to torch.
-    """
-    parser = argparse.ArgumentParser(description=f"Export the network of the model {name}.")
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("version")
-    arguments = parser.parse_args()
-    read_weights(network, arguments.checkpoint)
-    ship(name, arguments.version, write)
 
 
 def ship(name: str, version: str, write: Callable[[Path], float]) -> None:

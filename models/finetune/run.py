@@ -22,10 +22,10 @@ from models.engines import open_engine
 from models.errors import InvalidVolume, UnwritableOutput
 from models.finetune import ais, ich
 from models.finetune.labelled import Labelled, Lessons, Read
-from models.ich.train.network import inputs_of
-from models.ich.train.weights import read_network
 from models.registry import Model
 from models.training import Loss, Plan, learn
+from models.unet.committee import inputs_of
+from models.unet.weights import read_network
 
 Dice = dict[str, float]
 """Mean Dice by label over the studies that either experts or model mark, on the acquired grid."""

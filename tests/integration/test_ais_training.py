@@ -21,13 +21,13 @@ from models.ais.train.studies import make_study
 from models.ais.train.tissue import draw_maps
 from models.ais.train.training import CHANNELS, COLUMNS, Cases, augment, new_network, new_pair, train
 from models.engines import open_engine
-from models.ich.train.grow import read_any
-from models.ich.train.network import ANOTHER, PLAIN
-from models.ich.train.weights import read_network
 from models.registry import FOLDER, load_card
 from models.synthesis.anatomy import draw_head
 from models.synthesis.space import Space
 from models.training import Plan
+from models.unet.committee import ANOTHER, PLAIN
+from models.unet.grow import read_any
+from models.unet.weights import read_network
 from models.view import View
 
 GRID = Grid(rows=64, columns=64, spacing_mm=3.5, slices=14, step_mm=10.0, thickness_mm=5.0)

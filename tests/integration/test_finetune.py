@@ -18,10 +18,10 @@ from models.engines import open_engine
 from models.errors import InvalidCard
 from models.finetune.labelled import Labelled, Lessons
 from models.finetune.run import TooLittle, finetune
-from models.ich.train.weights import read_network
 from models.registry import load_card, weights_of
 from models.shelf import Shelf
 from models.training import Plan
+from models.unet.weights import read_network
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 

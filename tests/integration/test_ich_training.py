@@ -21,9 +21,8 @@ from models.ich.postprocess import BONE_HU
 from models.ich.train.export import export, join
 from models.ich.train.fit import Fitted, fit
 from models.ich.train.fit import enter as enter_evidence
-from models.ich.train.grow import begin, read_any
 from models.ich.train.heldout import write as write_held_out
-from models.ich.train.network import ANOTHER, CLASSES, MASKS, MIRRORED, NEIGHBOURS, PLAIN, Bleeds, SliceUNet
+from models.ich.train.network import MASKS, NEIGHBOURS, new_network
 from models.ich.train.pool import (
     CASES_A_PERSON,
     INTRACRANIAL,
@@ -47,11 +46,14 @@ from models.ich.train.training import (
     train,
     validate,
 )
-from models.ich.train.weights import read_network
 from models.nifti import read_nifti
 from models.registry import FOLDER, load_card
 from models.synthesis import SUBTYPES
 from models.training import Plan
+from models.unet.committee import ANOTHER, CLASSES, MIRRORED, PLAIN, Bleeds
+from models.unet.grow import begin, read_any
+from models.unet.network import SliceUNet
+from models.unet.weights import read_network
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch itself
 
@@ -86,7 +88,7 @@ def pool(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def network() -> SliceUNet:
     torch.manual_seed(0)
-    return SliceUNet()
+    return new_network()
 
 
 def test_training_and_serving_prepare_alike() -> None:
@@ -107,7 +109,7 @@ def test_the_network_answers_every_pixel(network: SliceUNet) -> None:
 
 def test_the_loss_falls_on_a_repeated_batch(pool: Path) -> None:
     torch.manual_seed(1)
-    network = SliceUNet().train()
+    network = new_network().train()
     images, truth, masks = augment(
         *Cases(pool, "train", NEIGHBOURS).batch(1, 1.0, np.random.default_rng(0)), np.random.default_rng(0)
     )

@@ -12,7 +12,6 @@ from support.tiny_network import write_region_network
 from models.ais.train.scanner import Grid
 from models.ais.train.tissue import draw_maps
 from models.engines import open_engine
-from models.ich.train.grow import read_any
 from models.registry import FOLDER, load_card, load_model
 from models.synthesis.anatomy import draw_head
 from models.synthesis.space import Space
@@ -44,6 +43,7 @@ from models.tumour.train.training import (
     train,
 )
 from models.tumour.train.tumours import Part, Tumour, draw_tumours, grow
+from models.unet.grow import read_any
 from services.datasets.evaluation.run import Request, evaluate
 
 RING = Tumour("glioblastoma", 30.0, rim_mm=5, filling=Part.NECROSIS, oedema_mm=8, push=0.3, left=True)

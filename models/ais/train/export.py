@@ -13,8 +13,8 @@ from torch import nn
 from models import exporting
 from models.ais.train.pool import VIEW
 from models.ais.train.training import CHANNELS
-from models.ich.train.grow import read_any
-from models.ich.train.network import ANOTHER, PLAIN, Mean
+from models.unet.committee import ANOTHER, PLAIN, Mean
+from models.unet.grow import read_any
 
 
 def export(network: nn.Module, weights: Path) -> float:

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from models.ais.network import ADC_CENTRE, ADC_SCALE, HIGHEST_ADC
 from models.ais.train.pool import CORE, INSIDE, SMALL, TINY, VIEW, Case
 from models.growing import NOTHING, GrowingPool, with_neighbours
-from models.ich.train.grow import begin
-from models.ich.train.network import ANOTHER, PLAIN, Mean, SliceUNet
 from models.training import Loss, Plan, learn, move
+from models.unet.committee import ANOTHER, PLAIN, Mean
+from models.unet.grow import begin
+from models.unet.network import SliceUNet
 
 CHANNELS = 6
 OUTPUTS = 2

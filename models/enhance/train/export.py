@@ -4,12 +4,14 @@ Writes models/enhance/weights/enhance-VERSION.onnx, checks that the engine gives
 file and digest into model.yaml.
 """
 
+import argparse
 from pathlib import Path
 
 import torch
 
 from models import exporting
 from models.enhance.train.network import CHANNELS, DetailNet
+from models.training import read_weights
 
 TOLERANCE = 1e-4
 
@@ -34,8 +36,13 @@ def export(network: DetailNet, weights: Path) -> float:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Export the network of the model enhance.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("version")
+    arguments = parser.parse_args()
     network = DetailNet()
-    exporting.command("enhance", network, lambda weights: export(network, weights))
+    read_weights(network, arguments.checkpoint)
+    exporting.ship("enhance", arguments.version, lambda weights: export(network, weights))
 
 
 if __name__ == "__main__":

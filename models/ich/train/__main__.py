@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from models.ich.train.network import SliceUNet
+from models.ich.train.network import new_network
 from models.ich.train.pool import fill
 from models.ich.train.training import train, validate
 from models.training import Plan, read_weights
@@ -55,7 +55,7 @@ def main() -> None:
         compiled=arguments.compiled,
     )
     maker.terminate()
-    network = SliceUNet()
+    network = new_network()
     read_weights(network, checkpoint)
     print(json.dumps(validate(network, pool), indent=2))
 

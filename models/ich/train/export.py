@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from models import exporting
-from models.ich.train.grow import ONNX, read_any
-from models.ich.train.network import MIRRORED, PLAIN, Bleeds, SliceUNet, inputs_of
 from models.ich.train.pool import SIZE
-from models.ich.train.weights import ALONE, read_parts, unfold
+from models.unet.committee import MIRRORED, PLAIN, Bleeds, inputs_of
+from models.unet.grow import ONNX, read_any
+from models.unet.network import SliceUNet
+from models.unet.weights import read_parts, unfold
 
 
 def export(network: nn.Module, weights: Path) -> float:
@@ -33,12 +34,14 @@ def join(network: SliceUNet, beside: Path, instead: str | None = None) -> Bleeds
     Raises:
         ValueError: the file has none of this name.
     """
-    if beside.suffix != ONNX or ALONE in read_parts(beside):
-        return Bleeds({PLAIN: read_any(beside), MIRRORED: network})
-    members = {name: unfold(part) for name, part in read_parts(beside).items()}
+    if beside.suffix == ONNX:
+        members = {name or PLAIN: unfold(part) for name, part in read_parts(beside).items()}
+    else:
+        members = {PLAIN: read_any(beside)}
     if instead is not None and instead not in members:
         raise ValueError(f"{beside.name} holds {', '.join(members)}, and no {instead}.")
-    return Bleeds(members | {instead or f"{MIRRORED}{len(members)}": network})
+    joined = MIRRORED if len(members) == 1 else f"{MIRRORED}{len(members)}"
+    return Bleeds(members | {instead or joined: network})
 
 
 def main() -> None:

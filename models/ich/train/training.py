@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from models.growing import NOTHING, GrowingPool, with_neighbours
 from models.ich.preprocess import stacks
-from models.ich.train.grow import begin
-from models.ich.train.network import CLASSES, NEIGHBOURS, SliceUNet
+from models.ich.train.network import NEIGHBOURS, new_network
 from models.ich.train.pool import INTRACRANIAL, LATERAL, LEFT, Case
 from models.synthesis.bleeding import SUBTYPES
 from models.training import Loss, Plan, learn, move
+from models.unet.committee import CLASSES
+from models.unet.grow import begin
+from models.unet.network import SliceUNet
 
 WINDOW_HU = (-20.0, 120.0)
 CENTRE_HU, SCALE_HU = 50.0, 70.0
@@ -43,7 +45,7 @@ def train(
         compiled: needs a C++ compiler and a minute at the start; a fifth faster then.
     """
     torch.manual_seed(plan.seed)
-    network = SliceUNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = new_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     cases = Cases(pool, "train", NEIGHBOURS)
     if start is not None:
         begin(network, start, partial(loss_on(network, cases, plan.batch), np.random.default_rng(plan.seed)))

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from models import exporting
-from models.ich.train.grow import read_any
 from models.tumour.train.pool import VIEW
 from models.tumour.train.training import CHANNELS, Both
+from models.unet.grow import read_any
 
 
 def export(network: nn.Module, weights: Path) -> float:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.growing import NOTHING, GrowingPool, with_neighbours
-from models.ich.train.grow import begin
-from models.ich.train.network import SliceUNet
 from models.training import Plan, learn, move
 from models.tumour.network import REGIONS, ROLES
 from models.tumour.train.pool import INSIDE, LEFT, LEVEL, SMALL, VENTRICLES, VIEW, Case
 from models.tumour.train.scanner import BODY, ENHANCING, WHOLE
+from models.unet.grow import begin
+from models.unet.network import SliceUNet
 
 CHANNELS = 3 * len(ROLES)
 OUTPUTS = REGIONS + 1

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import InvalidCard
-from models.ich.train.network import FOLD, MIRRORED, Block, SliceUNet, inputs_of, shaped
-from models.ich.train.weights import ALONE, blocks, read_parts, settle, unfold
+from models.unet.committee import MIRRORED, inputs_of
+from models.unet.network import FOLD, Block, SliceUNet, shaped
+from models.unet.weights import ALONE, blocks, read_parts, settle, unfold
 
 Places = Sequence[int]
 """For each old channel the new one that carries on with it."""

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.errors import InvalidCard
-from models.ich.train.network import ANOTHER, MIRRORED, PLAIN, Bleeds, Block, Committee, Mean, SliceUNet, shaped
 from models.packing import weights_in
+from models.unet.committee import ANOTHER, MIRRORED, PLAIN, Bleeds, Committee, Mean
+from models.unet.network import Block, SliceUNet, shaped
 
 Initialisers = dict[str, NDArray[Any]]
 
