@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.processing import apply_rescale
 
+from models.decoding import decode
 from models.diffusion import b_value_of, choose_images, combine, is_trace
 from models.errors import InvalidVolume
 from models.functional_groups import PER_FRAME, SHARED, classic_mr, in_frame, is_enhanced
@@ -260,12 +261,11 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
     if dataset.get("PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
         raise InvalidVolume("An instance is not greyscale; its values are no densities.")
     try:
-        pixels: NDArray[Any] = dataset.pixel_array
+        return decode(dataset)
     except _UNREADABLE as error:
         # The transfer syntax alone says enough.
         syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
         raise InvalidVolume(f"The pixels of an instance cannot be decoded (transfer syntax {syntax}).") from error
-    return pixels
 
 
 def _in_units(pixels: NDArray[Any], dataset: Dataset, rescale: Dataset) -> NDArray[np.float32]:

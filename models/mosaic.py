@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import DSfloat
 
+from models.decoding import decode
 from models.errors import InvalidVolume
 
 with warnings.catch_warnings():
@@ -65,7 +66,7 @@ def unfold(image: Dataset) -> list[Dataset]:
     """
     if not is_mosaic(image):
         return [image]
-    pixels, tiles = image.pixel_array, tiles_of(image)
+    pixels, tiles = decode(image), tiles_of(image)
     slices = []
     for number, tile in enumerate(tiles, start=1):
         one = deepcopy(image)

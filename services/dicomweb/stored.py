@@ -11,9 +11,9 @@ from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from models.decoding import decode_frames, decompress
 from services.dicomweb.media import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, NATIVE
 from services.ledger.holdings import Held
 from services.storage import Store
@@ -64,7 +64,7 @@ def transcode(file: BinaryIO) -> bytes:
         if dataset.file_meta.TransferSyntaxUID in NATIVE:
             dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         else:
-            dataset.decompress(generate_instance_uid=False)
+            decompress(dataset)
         buffer = BytesIO()
         dcmwrite(buffer, dataset, enforce_file_format=True, implicit_vr=False, little_endian=True)
     return buffer.getvalue()
@@ -90,7 +90,7 @@ def read_frames(store: Store, held: Held, numbers: Sequence[int], *, decoded: bo
             pixels = next(dataset[tag].value for tag in _PIXELS.values() if tag in dataset)
             yield from _native(BytesIO(pixels), dataset, numbers)
         elif decoded:
-            for array in iter_pixels(file, indices=[number - 1 for number in numbers], raw=True):
+            for array in decode_frames(file.read(), numbers):
                 yield array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
         else:
             yield from _encapsulated(file, numbers)

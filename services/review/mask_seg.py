@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, SegmentationStorage
 
+from models.decoding import decode
 from services.review.incoming import Incoming, OtherGrid, resample_slices
 from services.review.masks import SAME_VOXELS, Grid, InvalidMask
 
@@ -131,7 +132,7 @@ def _decode(header: Dataset) -> tuple[Segmentation, NDArray[Any]]:
     try:
         with disable_value_validation():
             segmentation = Segmentation.from_dataset(header)
-            frames: NDArray[Any] = segmentation.pixel_array.reshape(count, rows, columns)
+            frames = decode(header).reshape(count, rows, columns)
             placed = len(segmentation.PerFrameFunctionalGroupsSequence)
     except Exception as error:  # its message may quote the file
         raise InvalidMask(

@@ -20,6 +20,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
+from models.decoding import decompress
 from models.mosaic import is_mosaic
 from services.datasets.deidentify.box import Box
 from services.datasets.deidentify.hold import Hold
@@ -119,7 +120,7 @@ def _decompress(dataset: Dataset) -> None:
         raise Hold("It is stored big endian, which the standard retired.")
     try:
         if syntax.is_compressed and syntax.is_encapsulated:
-            dataset.decompress(generate_instance_uid=False)
+            decompress(dataset)
     except _UNREADABLE as error:
         raise Hold("Its pixels cannot be decompressed.") from error
 

@@ -1,7 +1,6 @@
 """Experts' label maps, brought onto the axes of the image they belong to."""
 
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +13,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import SegmentationStorage
 
 from models.card import Card
+from models.decoding import decode
 from models.errors import InvalidVolume
 from models.functional_groups import PER_FRAME, in_frame
 from models.nifti import grid_of, read_nifti
@@ -118,7 +118,7 @@ def _differ(volume: Volume, truth: Volume) -> str:
 def _from_segmentation(path: Path, volume: Volume, card: Card) -> NDArray[np.uint8]:
     dataset = _read_segmentation(path)
     try:
-        frames: NDArray[Any] = dataset.pixel_array
+        frames = decode(dataset)
         frames = frames[None] if frames.ndim == 2 else frames
         rows, columns = (int(dataset.Rows), int(dataset.Columns))
         values = {int(segment.SegmentNumber): _value(segment, card, path) for segment in dataset.SegmentSequence}
